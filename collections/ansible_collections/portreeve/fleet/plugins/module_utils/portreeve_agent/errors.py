@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The few kinds of error a caller can act on. Each message is one sentence that needs no traceback."""
+
+from __future__ import annotations
+
+
+class PortreeveError(Exception):
+    """Base of all errors that reach a user; ``str(error)`` is the whole message."""
+
+
+class InvalidInput(PortreeveError):
+    """The question cannot be asked: the message says what is accepted."""
+
+
+class ExpectationFailed(PortreeveError):
+    """A port is not held as expected: the message names the port and its holder."""
+
+
+class Gone(PortreeveError):
+    """The process, descriptor, namespace or file vanished while it was looked at."""
+
+
+class NotPermitted(PortreeveError):
+    """The kernel refuses the look for want of privilege."""
+
+
+class NotSupported(PortreeveError):
+    """This kernel, architecture or interpreter lacks the call or table."""

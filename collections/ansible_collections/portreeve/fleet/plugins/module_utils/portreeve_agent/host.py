@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The only door to the operating system. Everything else asks a ``Host``."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import NoReturn
+
+from . import syscalls
+from .errors import Gone, NotPermitted, NotSupported
+
+_GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
+_REFUSED = (errno.EACCES, errno.EPERM)
+_READ_SIZE = 1 << 16
+
+
+def as_text(data: bytes) -> str:
+    """Decode bytes of any origin; what is not UTF-8 shows as ``\\xNN`` and stays valid JSON."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _translate(error: OSError, path: str) -> NoReturn:
+    if error.errno in _GONE:
+        raise Gone("%s is gone" % path) from error
+    if error.errno in _REFUSED:
+        raise NotPermitted("%s: permission denied" % path) from error
+    raise NotSupported("%s: %s" % (path, error.strerror)) from error
+
+
+def _read_all(descriptor: int) -> bytes:
+    chunks = []
+    while True:
+        chunk = os.read(descriptor, _READ_SIZE)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+
+
+class ProcessDirectory:
+    """An opened /proc/PID: reads through it can never reach a later process that got the same pid."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self._path = path
+
+    def __enter__(self) -> ProcessDirectory:
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        os.close(self._descriptor)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of one file below the process directory."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return _read_all(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, self._path + "/" + name)
+
+    def readlink(self, name: str) -> str:
+        """Return the target of one link below the process directory."""
+        try:
+            return as_text(os.fsencode(os.readlink(name, dir_fd=self._descriptor)))
+        except OSError as error:
+            _translate(error, self._path + "/" + name)
+
+    def list(self, name: str) -> list[str]:
+        """Return the names in one directory below the process directory."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, self._path + "/" + name)
+
+    def thread_count(self) -> int:
+        """Return the number of threads from the link count of task/ (one stat instead of a listing)."""
+        try:
+            return os.stat("task", dir_fd=self._descriptor).st_nlink - 2
+        except OSError as error:
+            _translate(error, self._path + "/task")
+
+    def descriptor_links(self, table: str = "fd") -> list[tuple[str, str]]:
+        """Return (descriptor, link target) of one descriptor table; those closed meanwhile are left out.
+
+        Links are read relative to the opened directory: a third cheaper than by absolute path.
+        """
+        try:
+            directory = os.open(table, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except OSError as error:
+            _translate(error, self._path + "/" + table)
+        readlink = os.readlink
+        links = []
+        try:
+            for name in os.listdir(directory):
+                try:
+                    links.append((name, readlink(name, dir_fd=directory)))
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        raise
+        except OSError as error:
+            _translate(error, self._path + "/" + table)
+        finally:
+            os.close(directory)
+        return links
+
+
+class Host:
+    """This machine, or a tree that looks like one (``root``) for tests of what only reads files."""
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = root.rstrip("/")
+
+    def path(self, path: str) -> str:
+        """Return where ``path`` of the host lies."""
+        return self._root + path
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file."""
+        try:
+            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return _read_all(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, path)
+
+    def read_text(self, path: str) -> str:
+        """Return the content of a file as text that is always valid Unicode."""
+        return as_text(self.read(path))
+
+    def list(self, path: str) -> list[str]:
+        """Return the sorted names in a directory."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError as error:
+            _translate(error, path)
+
+    def readlink(self, path: str) -> str:
+        """Return the target of a link."""
+        try:
+            return as_text(os.fsencode(os.readlink(self.path(path))))
+        except OSError as error:
+            _translate(error, path)
+
+    def inode(self, path: str) -> int:
+        """Return the inode number of what ``path`` leads to."""
+        try:
+            return os.stat(self.path(path)).st_ino
+        except OSError as error:
+            _translate(error, path)
+
+    def subdirectories(self, path: str) -> list[tuple[str, int]]:
+        """Return (name, inode) of the directories in ``path`` without a stat for each."""
+        try:
+            with os.scandir(self.path(path)) as entries:
+                return [(entry.name, entry.inode()) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            _translate(error, path)
+
+    def pids(self) -> list[int]:
+        """Return the process ids that can be seen, ascending."""
+        try:
+            return sorted(int(name) for name in os.listdir(self.path("/proc")) if name.isdigit())
+        except OSError as error:
+            _translate(error, "/proc")
+
+    def open_process(self, pid: int) -> ProcessDirectory:
+        """Return the opened directory of a process, to be used in a ``with`` statement."""
+        path = self.path("/proc/%d" % pid)
+        try:
+            return ProcessDirectory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+        except OSError as error:
+            _translate(error, path)
+
+    def is_root(self) -> bool:
+        """Return whether the agent runs with effective uid 0."""
+        return os.geteuid() == 0
+
+    def own_pid(self) -> int:
+        """Return the agent's own pid."""
+        return os.getpid()
+
+    def system(self) -> tuple[str, str, str]:
+        """Return (operating system, host name, kernel release)."""
+        uname = os.uname()
+        return uname.sysname, uname.nodename, uname.release
+
+    def user_name(self, uid: int) -> str | None:
+        """Return the login name of a uid, or None where there is none."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return None
+
+    def clock_ticks(self) -> int:
+        """Return the kernel's ticks per second (sysconf(3), _SC_CLK_TCK)."""
+        return os.sysconf("SC_CLK_TCK")
+
+    def netlink(self, protocol: int, namespace_path: str | None = None) -> socket.socket:
+        """Return a netlink socket made in the network namespace at ``namespace_path`` (ours when None).
+
+        A netlink socket stays in the namespace it was made in: enter, open, return, then use it (netlink(7)).
+        """
+        try:
+            if namespace_path is None:
+                return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+            return self._in_namespace(namespace_path, protocol)
+        except OSError as error:
+            _translate(error, namespace_path or "netlink protocol %d" % protocol)
+
+    def _in_namespace(self, namespace_path: str, protocol: int) -> socket.socket:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                syscalls.enter_namespace(target)
+            finally:
+                os.close(target)
+            try:
+                return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+            finally:
+                syscalls.enter_namespace(home)
+        finally:
+            os.close(home)
+
+    def shares_descriptor_table(self, pid: int, tid: int) -> bool:
+        """Return whether a thread uses its leader's descriptor table (kcmp(2))."""
+        try:
+            return syscalls.same_descriptor_table(pid, tid)
+        except OSError as error:
+            _translate(error, "/proc/%d/task/%d" % (pid, tid))
+
+    def duplicate_descriptor(self, pid: int, descriptor: int) -> int:
+        """Return our own descriptor for one of another process (pidfd_getfd(2)); the caller closes it."""
+        try:
+            return syscalls.duplicate_descriptor(pid, descriptor)
+        except OSError as error:
+            _translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
+
+    def run(self, argv: list[str], timeout: float = 5.0) -> str:
+        """Return what a command prints, in the C locale. Raises NotSupported when it is missing, fails or hangs."""
+        import subprocess
+
+        environment = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
+        try:
+            finished = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=environment, timeout=timeout, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NotSupported("%s: %s" % (argv[0], error)) from error
+        if finished.returncode != 0:
+            raise NotSupported("%s: %s" % (argv[0], as_text(finished.stderr).strip() or finished.returncode))
+        return as_text(finished.stdout)
+
+    def http_get(self, socket_path: str, target: str, timeout: float = 2.0) -> bytes:
+        """Return the body of a GET request to a local service that listens on a UNIX socket."""
+        import http.client
+
+        connection = http.client.HTTPConnection("localhost", timeout=timeout)
+        try:
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(timeout)
+            connection.sock.connect(self.path(socket_path))
+            connection.request("GET", target)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotSupported("%s: %s" % (socket_path, error)) from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise NotSupported("%s%s: HTTP %d" % (socket_path, target, response.status))
+        return body

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Records of the agent. All are frozen; ``None`` always means 'not known', never 'none'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+PROTOCOLS = ("tcp", "udp")
+
+#: States by the names of ss(8); BOUND is a TCP socket with a port that neither listens nor connects,
+#: UNCONNECTED an UDP socket without a peer.
+SERVING_STATES = frozenset(("LISTEN", "BOUND", "UNCONNECTED"))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address and a port; the address in the usual text form of its family."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Socket:
+    """One row of a kernel socket table.
+
+    ``inode`` is 0 while no descriptor exists (TIME_WAIT, orphaned, or still in an accept queue). For LISTEN
+    ``queue`` and ``queue_limit`` are connections waiting for accept() and the most that may wait; for other
+    states the bytes not yet read and not yet acknowledged. ``timer_ms`` is the time left, in milliseconds.
+    """
+
+    protocol: str
+    family: int
+    state: str
+    local: Endpoint
+    remote: Endpoint | None
+    inode: int
+    cookie: int | None
+    namespace: int
+    uid: int | None
+    device: str | None
+    v6only: bool | None
+    queue: int
+    queue_limit: int
+    timer_ms: int | None
+    cgroup_id: int | None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace. ``id`` is its nsfs inode; ``kind`` is host, named, process or pinned.
+
+    ``name`` is what ``ip netns`` or a container engine calls it, or 'host'; ``path`` opens it.
+    """
+
+    id: int
+    name: str
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True)
+class DescriptorUse:
+    """Open descriptors of a process by kind against RLIMIT_NOFILE's soft limit."""
+
+    open: int
+    limit: int | None
+    kinds: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process as /proc shows it (proc(5)). ``started_at`` is in seconds since the epoch,
+    ``start_ticks`` the kernel's own figure: with the pid and boot id it identifies the process."""
+
+    pid: int
+    name: str
+    exe: str | None
+    exe_deleted: bool
+    cmdline: tuple[str, ...]
+    uid: int | None
+    user: str | None
+    ppid: int
+    session: int
+    state: str
+    threads: int
+    started_at: float
+    start_ticks: int
+    cgroup: str | None
+    descriptors: DescriptorUse | None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What an operator can act on.
+
+    ``kind``: unit, socket_unit, container, program (of a supervisor), session, process or kernel.
+    ``manager`` is who runs it: systemd, docker, podman, containerd, cri-o, kubernetes, lxc, nspawn, supervisord …
+    ``user`` is set for units of a user's own manager; ``detail`` holds what else helps (pod, image, command).
+    ``evidence`` says from what it was concluded.
+    """
+
+    kind: str
+    name: str
+    manager: str | None = None
+    id: str | None = None
+    user: str | None = None
+    detail: dict[str, str] | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process through which a socket is kept alive.
+
+    ``via``: descriptor; thread (a thread's private table, ``tid`` tells which); in_flight (queued in the UNIX
+    socket ``fd`` of that process); io_uring (registered with the ring ``fd`` of that process).
+    """
+
+    pid: int
+    fd: int
+    via: str
+    tid: int | None
+    role: str
+    serving: bool | None
+    process: Process
+    owner: Owner
+
+
+@dataclass(frozen=True)
+class Creator:
+    """Whose process made a socket, as far as its cgroup id tells (fixed at creation, survives the creator)."""
+
+    unit: str | None
+    container: str | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class HeldSocket:
+    """A socket with all its holders. ``holders`` is empty when none was found; ``in_kernel`` is then
+    True if the kernel itself holds it, False if it needs no holder, None if it could not be decided.
+    ``waiting`` is the number of connections that sit un-accepted in this listener's queue."""
+
+    socket: Socket
+    holders: tuple[Holder, ...]
+    in_kernel: bool | None
+    creator: Creator | None
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class BlindSpot:
+    """Something that could not be seen, why, and how many of it."""
+
+    what: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A danger beside the verdict; ``id`` is one of the documented risks."""
+
+    id: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class PortRanges:
+    """The kernel's port settings of the host's network namespace (Documentation/networking/ip-sysctl.rst)."""
+
+    automatic: tuple[int, int] | None
+    reserved: str | None
+    unprivileged_start: int | None
+
+
+@dataclass(frozen=True)
+class DescriptorPressure:
+    """Descriptors of the whole host (proc_sys_fs(5): file-nr) and the processes nearest to their own limit."""
+
+    used: int
+    maximum: int
+    nearest: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class ConnectionCount:
+    """Ordinary connections of one namespace that are only counted."""
+
+    namespace: int
+    protocol: str
+    states: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Which agent answered: ``scanner`` names what was read, ``elapsed_ms`` how long it took."""
+
+    version: str
+    scanner: str
+    elapsed_ms: int
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Which machine answered; the boot id makes pids and start times comparable."""
+
+    name: str
+    system: str
+    kernel: str
+    boot_id: str | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything one scan saw."""
+
+    agent: Agent
+    host: HostFacts
+    namespaces: tuple[Namespace, ...]
+    sockets: tuple[HeldSocket, ...]
+    connections: tuple[ConnectionCount, ...]
+    ranges: PortRanges
+    descriptors: DescriptorPressure | None
+    blind_spots: tuple[BlindSpot, ...]
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing relevant stayed unseen."""
+        return not self.blind_spots
+
+
+@dataclass(frozen=True)
+class PortAnswer:
+    """What one port of one namespace means; ``connections`` counts the ordinary ones by state."""
+
+    port: int
+    protocol: str
+    namespace: Namespace
+    verdict: str
+    summary: str
+    advice: str
+    risks: tuple[Risk, ...]
+    connections: dict[str, int]
+    sockets: tuple[HeldSocket, ...]
+
+
+def to_wire(record: Any) -> Any:
+    """Return plain JSON types for any record: dataclasses become dicts, tuples lists, a held socket one flat dict."""
+    if record is None or isinstance(record, (str, int, float, bool)):
+        return record
+    if isinstance(record, HeldSocket):
+        return _held_socket_to_wire(record)
+    if is_dataclass(record):
+        return {field.name: to_wire(getattr(record, field.name)) for field in fields(record)}
+    if isinstance(record, dict):
+        return {str(key): to_wire(value) for key, value in record.items()}
+    return [to_wire(value) for value in record]
+
+
+def _held_socket_to_wire(held: HeldSocket) -> dict[str, Any]:
+    wire: dict[str, Any] = to_wire(held.socket)
+    wire["backlog"] = {"current": wire.pop("queue"), "limit": wire.pop("queue_limit")}
+    wire["waiting"] = held.waiting
+    wire["in_kernel"] = held.in_kernel
+    wire["creator"] = to_wire(held.creator)
+    wire["holders"] = to_wire(held.holders)
+    return wire

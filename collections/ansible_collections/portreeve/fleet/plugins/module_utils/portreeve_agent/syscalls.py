@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""System calls the standard library of Python 3.8 does not offer, by way of ctypes.
+
+Only ``host`` calls these. Each raises ``NotSupported`` where the architecture, kernel or interpreter (some
+distributions ship Python without ctypes) lacks the call, and ``OSError`` when the call itself fails.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .errors import NotSupported
+
+CLONE_NEWNET = 0x40000000  # unshare(2), setns(2)
+KCMP_FILES = 2  # kcmp(2): do two tasks share one descriptor table?
+SIOCGSKNS = 0x894C  # linux/sockios.h: descriptor of a socket's network namespace
+
+PIDFD_OPEN = 434  # the same on every architecture since 5.1 gave new calls common numbers
+PIDFD_GETFD = 438
+_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
+
+
+def _libc() -> Any:
+    try:
+        import ctypes
+    except ImportError as error:
+        raise NotSupported("this Python has no ctypes module") from error
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(function: Any, *arguments: int) -> int:
+    import ctypes
+
+    result = int(function(*(ctypes.c_long(argument) for argument in arguments)))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def enter_namespace(descriptor: int, kind: int = CLONE_NEWNET) -> None:
+    """Move the calling thread into the namespace behind ``descriptor`` (setns(2))."""
+    if hasattr(os, "setns"):
+        os.setns(descriptor, kind)
+    else:
+        _call(_libc().setns, descriptor, kind)
+
+
+def same_descriptor_table(pid: int, tid: int) -> bool:
+    """Return whether thread ``tid`` uses the descriptor table of ``pid`` (kcmp(2))."""
+    number = _KCMP.get(os.uname().machine)
+    if number is None:
+        raise NotSupported("kcmp(2) is not known for " + os.uname().machine)
+    return _call(_libc().syscall, number, pid, tid, KCMP_FILES, 0, 0) == 0
+
+
+def duplicate_descriptor(pid: int, descriptor: int) -> int:
+    """Return a descriptor of our own for ``descriptor`` of ``pid`` (pidfd_getfd(2), Linux 5.6)."""
+    libc = _libc()
+    pidfd = _call(libc.syscall, PIDFD_OPEN, pid, 0)
+    try:
+        return _call(libc.syscall, PIDFD_GETFD, pidfd, descriptor, 0)
+    finally:
+        os.close(pidfd)

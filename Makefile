@@ -1,0 +1,118 @@
+# The verbs of Portreeve; `make` alone lists them. Verbs of the test hosts and the benchmark come from their own
+# directories. Two commands do all the set-up: `make audit` and `make test`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+INVENTORY ?= inventory.example
+LIMIT ?=
+ARGS ?=
+
+COLLECTION := collections/ansible_collections/portreeve/fleet
+VENV := .venv
+BIN := $(VENV)/bin
+AUDIT_ENV := $(VENV)/.ready-audit
+TEST_ENV := $(VENV)/.ready-test
+
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Ansible refuses to start in a locale without UTF-8.
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+export LC_ALL := C.UTF-8
+endif
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- environment ----------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "making the environment in $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo "Portreeve needs Python 3.11 or newer with its venv module (on Debian: apt-get install python3-venv)." >&2; exit 1
+
+# What pyproject.toml asks for; there is nothing of the project itself to install.
+REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+  print(*project["dependencies"], *(line for name in sys.argv[1:] for line in project["optional-dependencies"][name]), sep="\n")'
+INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r
+
+$(AUDIT_ENV): pyproject.toml | $(BIN)/python
+	@echo "installing what an audit needs (once)"
+	@$(REQUIREMENTS) > $(VENV)/requirements-audit.txt
+	@$(INSTALL) $(VENV)/requirements-audit.txt
+	@touch $@
+
+$(TEST_ENV): pyproject.toml | $(BIN)/python
+	@echo "installing what the tests need (once)"
+	@$(REQUIREMENTS) dev > $(VENV)/requirements-test.txt
+	@$(INSTALL) $(VENV)/requirements-test.txt
+	@touch $@ $(AUDIT_ENV)
+
+.PHONY: env
+env: $(TEST_ENV) ## make the environment for working on the code, in .venv
+
+# --- the main job ---------------------------------------------------------------------------------------------------
+
+.PHONY: audit
+audit: $(AUDIT_ENV) ## who holds which port on the hosts of an inventory [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
+	@$(BIN)/ansible-playbook playbooks/audit.yml -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)') $(ARGS)
+
+# --- tests and checks -----------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(TEST_ENV) debian-packages ## run every test [ARGS='-k word']
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-quick
+test-quick: $(TEST_ENV) ## run the tests that take seconds
+	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+.PHONY: test-full
+test-full: test ## run every test, then the collection on each ansible-core the interpreters here allow
+	@$(BIN)/nox
+
+# Only root on Debian can install them; elsewhere the tests that need them are skipped and say so.
+.PHONY: debian-packages
+debian-packages:
+	@[ -e /etc/debian_version ] && [ "$$(id -u)" = 0 ] || exit 0; \
+	missing=; \
+	for package in $$(sed 's/#.*//' tests/debian-packages.txt); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "installing Debian packages that the tests use:$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	{ apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; } >$(VENV)/apt.log 2>&1 || \
+	  { tail -n 5 $(VENV)/apt.log; echo "could not install them: the tests that need them will say so"; }
+
+.PHONY: lint
+lint: $(TEST_ENV) ## the fast checks of code and style
+	@$(BIN)/python -m pytest -q tests/structure tests/quality -m 'not slow'
+
+.PHONY: docs
+docs: $(TEST_ENV) ## check that Ansible can show the documentation of every module
+	@$(BIN)/ansible-doc --type module $(patsubst %.py,portreeve.fleet.%,$(notdir $(wildcard $(COLLECTION)/plugins/modules/*.py))) > /dev/null
+
+# --- what is handed out ---------------------------------------------------------------------------------------------
+
+.PHONY: pyz
+pyz: ## build the agent as one file, dist/portreeve.pyz
+	@mkdir -p dist
+	@python3 agent/build_pyz.py dist/portreeve.pyz
+
+.PHONY: collection
+collection: $(AUDIT_ENV) ## build the collection's tarball in dist/
+	@$(BIN)/ansible-galaxy collection build $(COLLECTION) --output-path dist --force
+
+.PHONY: clean
+clean: ## remove what was built or cached here, not the environment
+	@rm -rf dist reports .mypy_cache .ruff_cache .hypothesis .nox
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+-include tests/fleet/fleet.mk
+-include bench/bench.mk

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every module of the collection says about check mode, diff mode, platforms and its action group."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragments for ``extends_documentation_fragment``.
+
+    ``portreeve.fleet.attributes`` describes the attributes, the module states its support;
+    ``portreeve.fleet.attributes.read_only`` states it for a module that never changes anything.
+    """
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and predict what would change without changing it.
+  diff_mode:
+    description: Returns what changed, or would change in check mode, when in diff mode.
+  platform:
+    description: Target systems the module can operate on.
+  action_group:
+    description: Options shared by the modules can be set once, in C(module_defaults) for the group.
+    support: full
+    membership:
+      - portreeve.fleet.fleet
+"""
+
+    READ_ONLY = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details: The module only looks; it never reports a change.
+  diff_mode:
+    support: N/A
+    details: There is never a difference to show.
+  platform:
+    support: full
+    platforms: linux
+    details: Other systems give a reduced result where the Python package psutil is installed.
+"""

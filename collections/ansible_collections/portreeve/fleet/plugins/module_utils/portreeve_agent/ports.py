@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The grammar of a question: which ports, which address. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from .errors import InvalidInput
+from .model import PROTOCOLS
+
+HIGHEST_PORT = 65535
+
+_ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
+_ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
+_ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
+_SHOWN_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """The ports ``low`` to ``high``, both included; without a protocol those of every protocol."""
+
+    low: int
+    high: int
+    protocol: str | None = None
+
+    def __str__(self) -> str:
+        ports = str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
+        return ports if self.protocol is None else f"{ports}/{self.protocol}"
+
+
+def parse_ports(values: Any) -> tuple[PortRange, ...]:
+    """Return the ranges that a port, a text or a list of both asks for, merged and sorted.
+
+    ``parse_ports(["8001,8000", "53/udp"])`` → ``(PortRange(53, 53, "udp"), PortRange(8000, 8001, None))``.
+    Raises InvalidInput, with one sentence that says what is accepted, for anything else and for an empty list.
+    """
+    given = values if isinstance(values, (list, tuple)) else [values]
+    ranges = [found for value in given for found in _parse_value(value)]
+    if not ranges:
+        raise InvalidInput("no port was given: " + _ACCEPTED_PORTS)
+    return _merge(ranges)
+
+
+def describe(ranges: Sequence[PortRange]) -> str:
+    """Return ranges as people write them, "8080/tcp, 9000-9010"; ``parse_ports`` reads it back."""
+    return ", ".join(str(one) for one in ranges)
+
+
+def contains(ranges: Sequence[PortRange], port: int, protocol: str) -> bool:
+    """Return whether ``port`` of ``protocol`` is asked for."""
+    return any(one.low <= port <= one.high and one.protocol in (None, protocol) for one in ranges)
+
+
+def parse_address(text: Any) -> str:
+    """Return the usual text form of an IPv4 or IPv6 address, as inet_ntop(3) writes it.
+
+    ``parse_address("[0:0::1]")`` → ``"::1"``. Raises InvalidInput, with one sentence that says what is accepted.
+    """
+    import ipaddress
+
+    if isinstance(text, str) and "%" not in text:
+        bare = text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
+        try:
+            return _as_kernel_tools_write(ipaddress.ip_address(bare))
+        except ValueError:
+            pass
+    raise InvalidInput(f"{_shown(text)} is not an address: {_ACCEPTED_ADDRESSES}")
+
+
+def _as_kernel_tools_write(address: Any) -> str:
+    """ipaddress writes an IPv4 address inside an IPv6 one in hexadecimal (before 3.13), inet_ntop(3) dotted."""
+    packed = address.packed
+    dotted = ".".join(str(octet) for octet in packed[-4:])
+    if len(packed) == 16 and packed[:10] == bytes(10):
+        if packed[10:12] == b"\xff\xff":
+            return "::ffff:" + dotted
+        if packed[10:12] == bytes(2) and packed[12:14] != bytes(2):
+            return "::" + dotted
+    return str(address)
+
+
+def _parse_value(value: Any) -> list[PortRange]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        _check_port(value, value)
+        return [PortRange(value, value)]
+    if isinstance(value, str):
+        return [_parse_item(item.strip(" ")) for item in value.split(",")]
+    raise InvalidInput(f"{_shown(value)} is not a port: {_ACCEPTED_PORTS}")
+
+
+def _parse_item(item: str) -> PortRange:
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise InvalidInput(f"{_shown(item)} is not a port: {_ACCEPTED_PORTS}")
+    low, high, protocol = match.groups()
+    if protocol is not None and protocol.lower() not in PROTOCOLS:
+        raise InvalidInput(f"protocol {_shown(protocol)} is not known: accepted are tcp and udp")
+    first = _check_port(low, item)
+    last = first if high is None else _check_port(high, item)
+    if last < first:
+        raise InvalidInput(f"{_shown(item)} is reversed: accepted are ranges from the lower to the higher port")
+    return PortRange(first, last, None if protocol is None else protocol.lower())
+
+
+def _check_port(number: int | str, item: int | str) -> int:
+    """A long row of digits is refused before int(), which refuses it with a traceback of its own."""
+    port = int(number) if isinstance(number, int) or len(number) <= len(str(HIGHEST_PORT)) else HIGHEST_PORT + 1
+    if not 1 <= port <= HIGHEST_PORT:
+        raise InvalidInput(f"{_shown(item)} is out of range: {_ACCEPTED_PORTS}")
+    return port
+
+
+def _merge(ranges: list[PortRange]) -> tuple[PortRange, ...]:
+    merged: list[PortRange] = []
+    for one in sorted(ranges, key=lambda found: (found.protocol or "", found.low, found.high)):
+        last = merged[-1] if merged else None
+        if last is not None and last.protocol == one.protocol and one.low <= last.high + 1:
+            merged[-1] = PortRange(last.low, max(last.high, one.high), one.protocol)
+        else:
+            merged.append(one)
+    return tuple(sorted(merged, key=lambda found: (found.low, found.high, found.protocol or "")))
+
+
+def _shown(value: Any) -> str:
+    """What was given, fit for one line of a message: shortened, control characters as escapes."""
+    if isinstance(value, str):
+        text = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "..."
+        escaped = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+        return "'" + "".join(escaped) + "'"
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN_LENGTH:
+        return f"a number of more than {_SHOWN_LENGTH} digits"
+    if value is None or isinstance(value, (int, float)):
+        return str(value)
+    return f"a value of type {type(value).__name__}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import NoReturn
+from typing import Callable, NoReturn, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
@@ -16,6 +16,9 @@ from .errors import Gone, NotPermitted, NotSupported
 _GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
 _REFUSED = (errno.EACCES, errno.EPERM)
 _READ_SIZE = 1 << 16
+_SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
+
+_Result = TypeVar("_Result")
 
 
 def as_text(data: bytes) -> str:
@@ -38,6 +41,10 @@ def _read_all(descriptor: int) -> bytes:
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
+
+
+def _netlink_socket(protocol: int) -> socket.socket:
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
 
 
 class ProcessDirectory:
@@ -135,6 +142,17 @@ class Host:
         except OSError as error:
             _translate(error, path)
 
+    def read_at_once(self, path: str) -> bytes:
+        """Return the content of a kernel setting by one read: some end after the first, however short it was."""
+        try:
+            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.read(descriptor, _SETTING_SIZE)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, path)
+
     def read_text(self, path: str) -> str:
         """Return the content of a file as text that is always valid Unicode."""
         return as_text(self.read(path))
@@ -216,12 +234,25 @@ class Host:
         """
         try:
             if namespace_path is None:
-                return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-            return self._in_namespace(namespace_path, protocol)
+                return _netlink_socket(protocol)
+            return self._in_namespace(namespace_path, lambda: _netlink_socket(protocol))
         except OSError as error:
             _translate(error, namespace_path or "netlink protocol %d" % protocol)
 
-    def _in_namespace(self, namespace_path: str, protocol: int) -> socket.socket:
+    def read_in_namespace(self, namespace_path: str, name: str) -> bytes:
+        """Return /proc/net/``name`` as it is in the network namespace at ``namespace_path``."""
+        try:
+            descriptor = self._in_namespace(
+                namespace_path, lambda: os.open("/proc/thread-self/net/" + name, os.O_RDONLY | os.O_CLOEXEC)
+            )
+            try:
+                return _read_all(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, "%s of %s" % (name, namespace_path))
+
+    def _in_namespace(self, namespace_path: str, act: Callable[[], _Result]) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
@@ -230,7 +261,7 @@ class Host:
             finally:
                 os.close(target)
             try:
-                return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+                return act()
             finally:
                 syscalls.enter_namespace(home)
         finally:
@@ -249,6 +280,38 @@ class Host:
             return syscalls.duplicate_descriptor(pid, descriptor)
         except OSError as error:
             _translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
+
+    def peek_descriptors(self, pid: int, descriptor: int) -> list[int]:
+        """Return the inodes of the sockets in flight at the head of a UNIX socket's queue, without taking them.
+
+        MSG_PEEK on a duplicate of the receiver (recvmsg(2), unix(7)) gives us descriptors of our own, closed at once.
+        Only the first message that carries any can be seen; an empty list means nothing could.
+        """
+        import array
+        import stat
+
+        try:
+            receiver = socket.socket(fileno=self.duplicate_descriptor(pid, descriptor))
+        except (OSError, Gone, NotPermitted, NotSupported):
+            return []
+        inodes = []
+        received = array.array("i")
+        with receiver:
+            try:
+                _data, ancillary, _flags, _peer = receiver.recvmsg(
+                    1 << 16, socket.CMSG_SPACE(253 * received.itemsize), socket.MSG_PEEK | socket.MSG_DONTWAIT
+                )
+            except OSError:
+                return []
+            for level, kind, data in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    received.frombytes(data[: len(data) - len(data) % received.itemsize])
+            for own in received:
+                facts = os.fstat(own)
+                os.close(own)
+                if stat.S_ISSOCK(facts.st_mode):
+                    inodes.append(facts.st_ino)
+        return inodes
 
     def run(self, argv: list[str], timeout: float = 5.0) -> str:
         """Return what a command prints, in the C locale. Raises NotSupported when it is missing, fails or hangs."""

@@ -44,7 +44,7 @@ class Socket:
     device: str | None
     v6only: bool | None
     queue: int
-    queue_limit: int
+    queue_limit: int | None
     timer_ms: int | None
     cgroup_id: int | None
 
@@ -142,14 +142,12 @@ class Creator:
 @dataclass(frozen=True)
 class HeldSocket:
     """A socket with all its holders. ``holders`` is empty when none was found; ``in_kernel`` is then
-    True if the kernel itself holds it, False if it needs no holder, None if it could not be decided.
-    ``waiting`` is the number of connections that sit un-accepted in this listener's queue."""
+    True if the kernel itself holds it, False if it needs no holder, None if it could not be decided."""
 
     socket: Socket
     holders: tuple[Holder, ...]
     in_kernel: bool | None
     creator: Creator | None
-    waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,10 +187,11 @@ class DescriptorPressure:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Ordinary connections of one namespace that are only counted."""
+    """Connections of one namespace by state; ``port`` is the local one where a listener has it, else None."""
 
     namespace: int
     protocol: str
+    port: int | None
     states: dict[str, int]
 
 
@@ -265,7 +264,6 @@ def to_wire(record: Any) -> Any:
 def _held_socket_to_wire(held: HeldSocket) -> dict[str, Any]:
     wire: dict[str, Any] = to_wire(held.socket)
     wire["backlog"] = {"current": wire.pop("queue"), "limit": wire.pop("queue_limit")}
-    wire["waiting"] = held.waiting
     wire["in_kernel"] = held.in_kernel
     wire["creator"] = to_wire(held.creator)
     wire["holders"] = to_wire(held.holders)

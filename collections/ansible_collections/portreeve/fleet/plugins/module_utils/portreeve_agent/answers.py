@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a snapshot to answers: one per port, protocol and namespace. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from .model import BlindSpot, HeldSocket, Namespace, PortAnswer, Snapshot, to_wire
+from .ports import PortRange
+from .risks import host_risks, port_risks
+from .verdicts.case import Case
+from .verdicts.registry import judge
+
+#: When more ports than this are asked for, those that nothing holds are not listed one by one.
+MOST_FREE_PORTS = 1024
+
+_WILDCARDS = ("0.0.0.0", "::")
+
+Key = "tuple[int, str, int]"
+
+
+def answer_ports(
+    snapshot: Snapshot, ports: tuple[PortRange, ...], protocols: tuple[str, ...], address: str | None = None
+) -> tuple[PortAnswer, ...]:
+    """Return an answer for every port held, and for every port asked for even if nothing holds it.
+
+    With ``address`` only sockets count whose address overlaps with it. Free ports are listed for the host's own
+    namespace, or for the one namespace the snapshot was limited to. Sorted by port, protocol, namespace.
+    """
+    sockets: dict[tuple[int, str, int], list[HeldSocket]] = {}
+    for held in snapshot.sockets:
+        socket = held.socket
+        if address is None or overlaps(address, socket.local.address, socket.v6only is True):
+            sockets.setdefault((socket.local.port, socket.protocol, socket.namespace), []).append(held)
+    connections = {
+        (count.port, count.protocol, count.namespace): count.states
+        for count in snapshot.connections
+        if count.port is not None
+    }
+    namespaces = {namespace.id: namespace for namespace in snapshot.namespaces}
+    own = own_namespace(snapshot.namespaces)
+    keys = set(sockets)
+    if address is None:
+        keys |= set(connections)
+    if own is not None:
+        keys |= {(port, protocol, own.id) for port, protocol in _asked(ports, protocols)}
+    order = {namespace.id: index for index, namespace in enumerate(snapshot.namespaces)}
+    unseen = _unseen(snapshot.blind_spots)
+    return tuple(
+        _answer(
+            Case(
+                port=key[0],
+                protocol=key[1],
+                namespace=namespaces[key[2]],
+                sockets=tuple(sockets.get(key, ())),
+                connections=connections.get(key, {}),
+                unseen=unseen,
+            )
+        )
+        for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]]))
+    )
+
+
+def own_namespace(namespaces: tuple[Namespace, ...]) -> Namespace | None:
+    """Return the namespace in which a port that nothing holds is worth naming: the host's, or the only one."""
+    for namespace in namespaces:
+        if namespace.kind == "host":
+            return namespace
+    return namespaces[0] if len(namespaces) == 1 else None
+
+
+def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
+    """Return whether a bind to ``wanted`` meets a socket bound to ``bound``: equal, or either is a wildcard.
+
+    ``::`` covers IPv4 as well unless v6only (ipv6(7)); ``::ffff:127.0.0.1`` acts as ``127.0.0.1``.
+    """
+    wanted, bound = _unmapped(wanted), _unmapped(bound)
+    if wanted == bound or "::" in (wanted, bound) and not v6only:
+        return True
+    same_family = (":" in wanted) == (":" in bound)
+    return same_family and (wanted in _WILDCARDS or bound in _WILDCARDS)
+
+
+def _unmapped(address: str) -> str:
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
+def _asked(ports: tuple[PortRange, ...], protocols: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    if sum(asked.high - asked.low + 1 for asked in ports) > MOST_FREE_PORTS:
+        return
+    for asked in ports:
+        for protocol in protocols:
+            if asked.protocol in (None, protocol):
+                for port in range(asked.low, asked.high + 1):
+                    yield port, protocol
+
+
+def _unseen(blind_spots: tuple[BlindSpot, ...]) -> str:
+    return "; ".join("%s (%s)" % (spot.what, spot.why) for spot in blind_spots)
+
+
+def _answer(case: Case) -> PortAnswer:
+    verdict, judgement = judge(case)
+    return PortAnswer(
+        port=case.port,
+        protocol=case.protocol,
+        namespace=case.namespace,
+        verdict=verdict,
+        summary=judgement.summary,
+        advice=judgement.advice,
+        risks=port_risks(case),
+        connections=case.connections,
+        sockets=case.sockets,
+    )
+
+
+def owner_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[str, Any]:
+    """Return the result of ``port_owner`` in plain JSON types."""
+    return {
+        "changed": False,
+        "format": "portreeve.port_owner/1",
+        "complete": snapshot.complete,
+        "blind_spots": to_wire(snapshot.blind_spots),
+        "agent": to_wire(snapshot.agent),
+        "host": to_wire(snapshot.host),
+        "ports": to_wire(answers),
+    }
+
+
+def audit_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[str, Any]:
+    """Return the result of ``port_audit`` in plain JSON types: the host's whole picture, connections only counted."""
+    totals: dict[tuple[int, str], dict[str, int]] = {}
+    for count in snapshot.connections:
+        states = totals.setdefault((count.namespace, count.protocol), {})
+        for state, number in count.states.items():
+            states[state] = states.get(state, 0) + number
+    return {
+        **owner_result(snapshot, answers),
+        "format": "portreeve.port_audit/1",
+        "namespaces": to_wire(snapshot.namespaces),
+        "connections": [
+            {"namespace": namespace, "protocol": protocol, "states": dict(sorted(states.items()))}
+            for (namespace, protocol), states in totals.items()
+        ],
+        "ranges": to_wire(snapshot.ranges),
+        "descriptors": to_wire(snapshot.descriptors),
+        "risks": to_wire(host_risks(snapshot)),
+    }

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every descriptor of every process, once: which processes hold the sockets that are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Collection, Iterator, Tuple
+
+from .errors import Gone, NotPermitted, NotSupported
+from .host import Host, ProcessDirectory, as_text
+from .model import Process
+from .processes import ProcessReader, read_descriptor_limit
+
+_URING = "anon_inode:[io_uring]"
+_MOST_ROUNDS = 4  # processes born during the walk are visited in another round
+
+_LOOK_INSIDE = -1  # the descriptor's own fdinfo tells which sockets it keeps alive
+
+Link = Tuple[str, str]  # descriptor, target
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One place a socket is held from; see ``model.Holder`` for ``via``."""
+
+    pid: int
+    fd: int
+    via: str
+    tid: int | None
+
+
+@dataclass
+class Walk:
+    """What one walk found. ``unreadable`` counts processes whose descriptors were refused,
+    ``hidden_in_flight`` descriptors in flight that could not be identified."""
+
+    seats: dict[int, list[Seat]] = field(default_factory=dict)
+    processes: dict[int, Process] = field(default_factory=dict)
+    nearest_limit: list[tuple[int, str, int, int]] = field(default_factory=list)
+    unreadable: int = 0
+    hidden_in_flight: int = 0
+
+
+def link_of(inode: int) -> str:
+    """Return how a socket shows in /proc/PID/fd: ``link_of(7) == "socket:[7]"``."""
+    return "socket:[%d]" % inode
+
+
+def walk(host: Host, wanted: Collection[int], queued: Collection[int] = (), limits: bool = False) -> Walk:
+    """Return every seat of the sockets with the inodes ``wanted``.
+
+    ``queued`` are inodes of UNIX sockets with something in their queue, which may carry descriptors in flight;
+    with ``limits`` each process's use of its descriptor limit is read too.
+    """
+    return _Walker(host, wanted, queued, limits).run()
+
+
+class _Walker:
+    """The state of one walk. ``_telling`` maps the link targets worth a look to the wanted inode or to ``_LOOK_INSIDE``."""
+
+    def __init__(self, host: Host, wanted: Collection[int], queued: Collection[int], limits: bool) -> None:
+        self._host = host
+        self._reader = ProcessReader(host)
+        self._limits = limits
+        self._wanted = frozenset(wanted)
+        self._telling = {link_of(inode): _LOOK_INSIDE for inode in queued}
+        self._telling[_URING] = _LOOK_INSIDE
+        self._telling.update((link_of(inode), inode) for inode in wanted)
+        self._found = Walk()
+
+    def run(self) -> Walk:
+        visited: set[int] = set()
+        for _round in range(_MOST_ROUNDS):
+            newcomers = [pid for pid in self._host.pids() if pid not in visited]
+            if not newcomers:
+                break
+            visited.update(newcomers)
+            for pid in newcomers:
+                try:
+                    with self._host.open_process(pid) as directory:
+                        self._visit(pid, directory)
+                except Gone:
+                    continue
+                except NotPermitted:
+                    self._found.unreadable += 1
+        return self._found
+
+    def _visit(self, pid: int, directory: ProcessDirectory) -> None:
+        own = directory.descriptor_links()
+        seats = list(self._seats(pid, None, directory, own))
+        for tid, table in self._private_tables(pid, directory):
+            seats.extend(self._seats(pid, tid, directory, table))
+        if seats:
+            self._found.processes[pid] = self._reader.read(pid, directory, own)
+            for inode, seat in seats:
+                self._found.seats.setdefault(inode, []).append(seat)
+        if self._limits and own:
+            self._note_limit(pid, directory, own)
+
+    def _note_limit(self, pid: int, directory: ProcessDirectory, links: list[Link]) -> None:
+        limit = read_descriptor_limit(directory)
+        if limit:
+            name = as_text(directory.read("comm")).rstrip("\n")
+            self._found.nearest_limit.append((pid, name, len(links), limit))
+
+    def _private_tables(self, pid: int, directory: ProcessDirectory) -> Iterator[tuple[int, list[Link]]]:
+        """Yield (tid, links) of tables that threads do not share with their group leader (CLONE_FILES, unshare(2)).
+
+        After the leader's death every surviving thread's table differs from the leader's, which is gone.
+        """
+        if directory.thread_count() < 2:
+            return
+        tables = [pid]
+        for tid in sorted(int(name) for name in directory.list("task")):
+            try:
+                if any(self._host.shares_descriptor_table(table, tid) for table in tables):
+                    continue
+            except (NotSupported, NotPermitted):
+                pass  # cannot compare: look into it; what is found twice is merged later
+            except Gone:
+                continue
+            try:
+                links = directory.descriptor_links("task/%d/fd" % tid)
+            except Gone:
+                continue
+            tables.append(tid)
+            yield tid, links
+
+    def _seats(
+        self, pid: int, tid: int | None, directory: ProcessDirectory, links: list[Link]
+    ) -> Iterator[tuple[int, Seat]]:
+        telling = self._telling
+        for descriptor, target in [link for link in links if link[1] in telling]:
+            inode = telling[target]
+            if inode != _LOOK_INSIDE:
+                yield inode, Seat(pid, int(descriptor), "thread" if tid else "descriptor", tid)
+                continue
+            fdinfo = _fdinfo(directory, "task/%d/" % tid if tid else "", descriptor)
+            if target == _URING:
+                via, inodes = "io_uring", registered_sockets(fdinfo)
+            else:
+                via, inodes = "in_flight", self._peek(pid, int(descriptor), descriptors_in_flight(fdinfo))
+            for inode in inodes:
+                if inode in self._wanted:
+                    yield inode, Seat(pid, int(descriptor), via, tid)
+
+    def _peek(self, pid: int, descriptor: int, carried: int) -> list[int]:
+        if not carried:
+            return []
+        inodes = self._host.peek_descriptors(pid, descriptor)
+        self._found.hidden_in_flight += max(0, carried - len(inodes))
+        return inodes
+
+
+def _fdinfo(directory: ProcessDirectory, table: str, descriptor: str) -> bytes:
+    try:
+        return directory.read("%sfdinfo/%s" % (table, descriptor))
+    except (Gone, NotPermitted, NotSupported):
+        return b""
+
+
+def registered_sockets(fdinfo: bytes) -> list[int]:
+    """Return the inodes of sockets registered with an io_uring, from its fdinfo.
+
+    ``registered_sockets(b"UserFiles:\\t1\\n    0: socket:[77]\\n") == [77]``.
+    """
+    marker = b": socket:["
+    return [int(line.split(marker)[1].rstrip(b"]")) for line in fdinfo.splitlines() if marker in line]
+
+
+def descriptors_in_flight(fdinfo: bytes) -> int:
+    """Return how many descriptors wait in a UNIX socket's queue: ``descriptors_in_flight(b"scm_fds: 2\\n") == 2``."""
+    for line in fdinfo.splitlines():
+        if line.startswith(b"scm_fds:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One look at the host: the only place where tables, descriptors and owners come together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from . import descriptors
+from .errors import InvalidInput, PortreeveError
+from .host import Host
+from .kernel.namespaces import read_namespaces
+from .kernel.port_ranges import read_port_ranges
+from .kernel.unix_diag import read_queued_unix_sockets
+from .masking import mask_secrets
+from .model import (
+    Agent, BlindSpot, DescriptorPressure, HeldSocket, Holder, HostFacts, Namespace, Process, Snapshot, Socket,
+)  # fmt: skip
+from .ownership.resolve import Owners
+from .roles import assign_roles
+from .tables import Question, Tables, read_tables
+from .version import VERSION
+
+_MOST_ATTEMPTS = 3
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, linux/proc_ns.h
+_MOST_NEAREST = 5
+
+
+def take_snapshot(host: Host, question: Question) -> Snapshot:
+    """Return what this host shows for ``question``. Raises InvalidInput for a namespace that does not exist."""
+    started = time.monotonic()
+    if question.scanner == "psutil" or host.system()[0] != "Linux":
+        from .elsewhere import take_snapshot_elsewhere
+
+        return take_snapshot_elsewhere(question)
+    ranges = read_port_ranges(host)
+    all_namespaces, unseen_namespaces = read_namespaces(host)
+    namespaces = choose_namespaces(all_namespaces, question.namespaces)
+    tables, walk, changed = _settle(host, question, namespaces, ranges)
+    owners = Owners(host)
+    blind = _Blindness(host, walk, tables.sockets)
+    sockets = _held_sockets(tables.sockets, walk, owners, blind.decidable, question.show_secrets)
+    blind_spots = unseen_namespaces + tables.blind_spots + blind.spots(sockets) + changed
+    return Snapshot(
+        agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
+        host=read_host_facts(host),
+        namespaces=tuple(replace(namespace, name=owners.namespace_name(namespace)) for namespace in namespaces),
+        sockets=sockets,
+        connections=tables.connections,
+        ranges=ranges,
+        descriptors=_read_pressure(host, walk) if question.host_picture else None,
+        blind_spots=blind_spots,
+    )
+
+
+def read_host_facts(host: Host) -> HostFacts:
+    """Return which machine this is."""
+    system, name, kernel = host.system()
+    try:
+        boot_id = host.read_text("/proc/sys/kernel/random/boot_id").strip()
+    except PortreeveError:
+        boot_id = None
+    return HostFacts(name=name, system=system, kernel=kernel, boot_id=boot_id)
+
+
+def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[Namespace, ...]:
+    """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
+    if wanted == "all":
+        return namespaces
+    chosen = tuple(one for one in namespaces if wanted in (one.name, str(one.id), one.kind))
+    if not chosen:
+        known = ", ".join(sorted({one.name for one in namespaces})[:8])
+        raise InvalidInput("namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known))
+    return chosen
+
+
+def _settle(
+    host: Host, question: Question, namespaces: tuple[Namespace, ...], ranges: object
+) -> tuple[Tables, descriptors.Walk, tuple[BlindSpot, ...]]:
+    """Read tables, walk, and read the tables again until no row without a holder has come or gone meanwhile."""
+    tables = read_tables(host, question, namespaces, ranges)
+    for _attempt in range(_MOST_ATTEMPTS):
+        walk = _walk(host, question, tables, namespaces)
+        unexplained = _unexplained(tables, walk)
+        if not unexplained and not question.ports:
+            return tables, walk, ()
+        again = read_tables(host, question, namespaces, ranges)
+        present = {socket.inode for socket in again.sockets}
+        if not question.ports:
+            return _without(tables, unexplained - present), walk, ()
+        if present <= {socket.inode for socket in tables.sockets}:
+            return again, walk, ()
+        tables = again
+    newcomers = _unexplained(tables, walk)
+    spot = BlindSpot("holders of sockets that changed during the scan", "they come and go faster than it", len(newcomers))
+    return _without(tables, newcomers), walk, (spot,) if newcomers else ()
+
+
+def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
+    wanted = {socket.inode for socket in tables.sockets if socket.inode}
+    if not wanted and not question.host_picture:
+        return descriptors.Walk()
+    queued: set[int] = set()
+    for namespace in namespaces:
+        try:
+            queued |= read_queued_unix_sockets(host, None if namespace.kind == "host" else namespace.path)
+        except PortreeveError:
+            continue
+    return descriptors.walk(host, wanted, queued, limits=question.host_picture)
+
+
+def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:
+    return {socket.inode for socket in tables.sockets if socket.inode and socket.inode not in walk.seats}
+
+
+def _without(tables: Tables, inodes: set[int]) -> Tables:
+    return replace(tables, sockets=tuple(socket for socket in tables.sockets if socket.inode not in inodes))
+
+
+class _Blindness:
+    """What the walk could not see, and whether a socket without a visible holder may be called the kernel's own."""
+
+    def __init__(self, host: Host, walk: descriptors.Walk, sockets: tuple[Socket, ...]) -> None:
+        self._walk = walk
+        self._relevant = any(socket.inode for socket in sockets)
+        self._hidden_processes = not host.is_root() and _proc_hides_processes(host)
+        self._confined = _pid_namespace(host) != _INITIAL_PID_NAMESPACE
+        self.decidable = not (walk.unreadable or walk.hidden_in_flight or self._hidden_processes or self._confined)
+
+    def spots(self, sockets: tuple[HeldSocket, ...]) -> tuple[BlindSpot, ...]:
+        """Return the blind spots that matter for these sockets."""
+        if not self._relevant:
+            return ()
+        spots = []
+        if self._walk.unreadable:
+            spots.append(BlindSpot("descriptors of other processes", "permission denied (not root)", self._walk.unreadable))
+        if self._hidden_processes:
+            spots.append(BlindSpot("processes of other users", "/proc is mounted with hidepid", 1))
+        if self._walk.hidden_in_flight:
+            spots.append(
+                BlindSpot("descriptors in flight", "queued behind others in a UNIX socket", self._walk.hidden_in_flight)
+            )
+        undecided = sum(1 for held in sockets if held.in_kernel is None)
+        if undecided and self._confined:
+            spots.append(BlindSpot("processes outside this PID namespace", "the agent runs inside of it", undecided))
+        return tuple(spots)
+
+
+def _pid_namespace(host: Host) -> str | None:
+    try:
+        return host.readlink("/proc/self/ns/pid")
+    except PortreeveError:
+        return None
+
+
+def _proc_hides_processes(host: Host) -> bool:
+    for line in host.read_text("/proc/self/mountinfo").splitlines():
+        fields = line.split()
+        if fields[4] == "/proc":
+            options = fields[-1].split(",")
+            return any(option.startswith("hidepid=") and option not in ("hidepid=0", "hidepid=off") for option in options)
+    return False
+
+
+def _held_sockets(
+    sockets: tuple[Socket, ...], walk: descriptors.Walk, owners: Owners, decidable: bool, show_secrets: bool
+) -> tuple[HeldSocket, ...]:
+    shown: dict[int, Process] = {}
+    for pid, process in walk.processes.items():
+        shown[pid] = process if show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
+    held = []
+    for socket in sockets:
+        seats = walk.seats.get(socket.inode, []) if socket.inode else []
+        holders = {
+            (seat.pid, seat.fd, seat.via): Holder(
+                pid=seat.pid,
+                fd=seat.fd,
+                via=seat.via,
+                tid=seat.tid,
+                role="unknown",
+                serving=None,
+                process=shown[seat.pid],
+                owner=owners.owner_of(walk.processes[seat.pid], socket),
+            )
+            for seat in sorted(seats, key=lambda seat: (seat.pid, seat.fd, seat.tid or 0), reverse=True)
+        }
+        in_kernel = False if holders or not socket.inode else (True if decidable else None)
+        ordered = tuple(holders[key] for key in sorted(holders))
+        held.append(HeldSocket(socket, assign_roles(ordered), in_kernel, owners.creator_of(socket)))
+    return tuple(sorted(held, key=_order))
+
+
+def _order(held: HeldSocket) -> tuple[object, ...]:
+    socket = held.socket
+    remote = (socket.remote.address, socket.remote.port) if socket.remote else ("", 0)
+    return (
+        socket.namespace, socket.local.port, socket.protocol, socket.family, socket.local.address,
+        socket.state, remote, socket.inode, socket.cookie or 0,
+    )  # fmt: skip
+
+
+def _read_pressure(host: Host, walk: descriptors.Walk) -> DescriptorPressure | None:
+    """Return the host's descriptor use (proc_sys_fs(5): file-nr) and the processes nearest to their own limit."""
+    try:
+        used, _free, maximum = host.read("/proc/sys/fs/file-nr").split()
+    except (PortreeveError, ValueError):
+        return None
+    nearest = sorted(walk.nearest_limit, key=lambda use: (-use[2] / use[3], use[0]))[:_MOST_NEAREST]
+    return DescriptorPressure(
+        used=int(used),
+        maximum=int(maximum),
+        nearest=tuple(dict(zip(("pid", "name", "open", "limit"), use)) for use in nearest),
+    )

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a verdict judges: everything known about one port of one namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner
+
+
+@dataclass(frozen=True)
+class Case:
+    """One port of one namespace; ``unseen`` names what would be needed to call it free, empty if all was seen."""
+
+    port: int
+    protocol: str
+    namespace: Namespace
+    sockets: tuple[HeldSocket, ...]
+    connections: dict[str, int]
+    unseen: str
+
+    @property
+    def serving(self) -> tuple[HeldSocket, ...]:
+        """Sockets that hold the port by themselves: listening, bound, or UDP without a peer."""
+        return tuple(held for held in self.sockets if held.socket.state in SERVING_STATES)
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """All holders of all sockets, each process once."""
+        return distinct_processes(self.sockets)
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """The different owners of the holders."""
+        return distinct_owners(self.holders)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a verdict says to a person: one sentence each."""
+
+    summary: str
+    advice: str
+
+
+def distinct_processes(sockets: tuple[HeldSocket, ...]) -> tuple[Holder, ...]:
+    """Return one holder per process, by pid."""
+    by_pid = {holder.pid: holder for held in reversed(sockets) for holder in reversed(held.holders)}
+    return tuple(by_pid[pid] for pid in sorted(by_pid))
+
+
+def distinct_owners(holders: tuple[Holder, ...]) -> tuple[Owner, ...]:
+    """Return the owners without repetition, in the order of their holders."""
+    return tuple({identity(holder.owner): holder.owner for holder in reversed(holders)}.values())[::-1]
+
+
+def identity(owner: Owner) -> tuple[object, ...]:
+    """Return what makes two owners the same one."""
+    return owner.kind, owner.manager, owner.id or owner.name, owner.user

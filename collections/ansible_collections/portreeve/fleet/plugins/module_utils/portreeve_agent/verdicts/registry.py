@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All verdicts in order of precedence: the first that has something to say decides.
+
+An explicit tuple, because Ansible ships to a host only what it can see imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from . import (
+    bound_not_listening, container_published, free, kernel_held, lingering, owned, reuseport_group, shared_workers,
+    socket_activated, unknown,
+)  # fmt: skip
+from .case import Case, Judgement
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict's id and the function that judges by it."""
+
+    id: str
+    judge: Callable[[Case], Optional[Judgement]]
+
+
+VERDICTS = tuple(
+    Verdict(module.ID, module.judge)
+    for module in (
+        free,
+        lingering,
+        kernel_held,
+        container_published,
+        socket_activated,
+        reuseport_group,
+        bound_not_listening,
+        shared_workers,
+        owned,
+        unknown,
+    )
+)
+
+
+def judge(case: Case) -> tuple[str, Judgement]:
+    """Return the id of the verdict that decides and what it says."""
+    for verdict in VERDICTS:
+        judgement = verdict.judge(case)
+        if judgement is not None:
+            return verdict.id, judgement
+    raise AssertionError("the last verdict judges every case")

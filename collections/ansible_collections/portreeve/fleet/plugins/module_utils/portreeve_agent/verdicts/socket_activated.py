@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""socket_activated: the service manager holds the port for a unit (systemd.socket(5))."""
+
+from __future__ import annotations
+
+from .case import Case, Judgement
+from .wording import name_addresses, name_owner, name_port, name_processes
+
+ID = "socket_activated"
+
+
+def judge(case: Case) -> Judgement | None:
+    """Judge a port that a service manager holds through a socket unit."""
+    managers = tuple(holder for holder in case.holders if holder.owner.kind == "socket_unit")
+    if not managers:
+        return None
+    services = tuple(holder for holder in case.holders if holder not in managers)
+    unit = managers[0].owner
+    return Judgement(
+        "%s on %s is held by %s through %s; %s."
+        % (
+            name_port(case),
+            name_addresses(case.sockets),
+            name_owner(unit),
+            name_processes(managers),
+            "its service runs as " + name_processes(services) if services else "its service is not running",
+        ),
+        "To free it, stop the socket unit: systemctl %sstop %s."
+        % ("--user " if unit.user else "", name_owner(unit).split(" ")[0]),
+    )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""unknown: held, or perhaps held, by what could not be seen or told apart."""
+
+from __future__ import annotations
+
+from .case import Case, Judgement
+from .wording import listed, name_addresses, name_owner, name_port
+
+ID = "unknown"
+
+
+def judge(case: Case) -> Judgement | None:
+    """Judge every port that no other verdict explains."""
+    if not case.sockets:
+        return Judgement(
+            "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen),
+            "Do not take it for free; look again as root on a kernel that shows its socket tables.",
+        )
+    if case.holders:
+        return Judgement(
+            "%s is one socket held by several owners: %s; which of them serves it is not decided."
+            % (name_port(case), listed([name_owner(owner) for owner in case.owners])),
+            "Find out which of them should have it before you stop any.",
+        )
+    return Judgement(
+        "%s on %s is held, but by whom could not be seen: %s."
+        % (name_port(case), name_addresses(case.sockets), case.unseen or "no holder was found"),
+        "Look again as root in the host's own PID namespace.",
+    )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Words the verdicts share: how ports, owners, processes and times are named in a sentence."""
+
+from __future__ import annotations
+
+from ..model import HeldSocket, Holder, Owner
+from .case import Case
+
+_MOST_NAMED = 3
+_KINDS = {
+    "unit": "", "socket_unit": "", "container": "container ", "program": "supervised program ",
+    "session": "login session ", "process": "process ", "kernel": "kernel ",
+}  # fmt: skip
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` with control characters shown as escapes, so that a sentence stays one line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def listed(items: list[str], most: int = _MOST_NAMED) -> str:
+    """Return ``listed(["a", "b", "c"]) == "a, b and c"``; what goes beyond ``most`` is counted."""
+    if len(items) > most:
+        items = items[:most] + ["%d more" % (len(items) - most)]
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def name_owner(owner: Owner) -> str:
+    """Return the owner as an operator would call it: ``nginx.service``, ``container web (docker)``."""
+    name = _KINDS.get(owner.kind, "") + one_line(owner.name)
+    if owner.kind == "container" and owner.manager:
+        name += " (%s)" % owner.manager
+    if owner.user:
+        name += " of user %s" % one_line(owner.user)
+    return name
+
+
+def name_process(holder: Holder) -> str:
+    """Return ``nginx[812]``."""
+    return "%s[%d]" % (one_line(holder.process.name), holder.pid)
+
+
+def name_processes(holders: tuple[Holder, ...]) -> str:
+    """Return the first processes by name and how many more there are."""
+    return listed([name_process(holder) for holder in holders])
+
+
+def name_port(case: Case) -> str:
+    """Return ``8080/tcp`` with the namespace where it is not the host's own."""
+    port = "%d/%s" % (case.port, case.protocol)
+    return port if case.namespace.kind == "host" else "%s in namespace %s" % (port, one_line(case.namespace.name))
+
+
+def name_addresses(sockets: tuple[HeldSocket, ...]) -> str:
+    """Return the local addresses, IPv6 in brackets, each once."""
+    seen = {}
+    for held in sockets:
+        address = held.socket.local.address
+        seen["[%s]" % address if held.socket.family == 6 else address] = True
+    return listed(list(seen))
+
+
+def name_duration(milliseconds: int) -> str:
+    """Return whole seconds, rounded up: ``name_duration(1200) == "2 s"``."""
+    return "%d s" % -(-milliseconds // 1000)

@@ -42,20 +42,29 @@ def test_help_lists_every_verb(root):
     makefiles = [root / "Makefile", *root.glob("*/*.mk"), *root.glob("*/*/*.mk")]
     verbs = set().union(*(phony_verbs(path.read_text(encoding="utf-8")) for path in makefiles))
 
-    listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=root, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=root, capture_output=True, text=True, check=True
+    )
 
     assert {line.split()[1] for line in listed.stdout.splitlines()} == verbs
     assert all(len(line.split()) > 2 for line in listed.stdout.splitlines())
 
 
 def test_every_verdict_has_its_page(root, collection):
-    ids = set().union(set(), *(verdict_ids(path.read_text(encoding="utf-8")) for path in (collection / VERDICTS).glob("*.py")))
+    ids = set().union(
+        set(), *(verdict_ids(path.read_text(encoding="utf-8")) for path in (collection / VERDICTS).glob("*.py"))
+    )
 
     assert {page.stem for page in (root / "docs/verdicts").glob("*.md") if page.stem != "README"} == ids
 
 
 def test_links_between_pages_lead_somewhere(root):
-    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("agent/*.md"), *root.glob("collections/**/*.md")]
+    pages = [
+        *root.glob("*.md"),
+        *root.glob("docs/**/*.md"),
+        *root.glob("agent/*.md"),
+        *root.glob("collections/**/*.md"),
+    ]
 
     assert {str(page.relative_to(root)): broken_links(page) for page in pages if broken_links(page)} == {}
 

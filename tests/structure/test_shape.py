@@ -79,7 +79,9 @@ def code_lines(source: str) -> int:
         if token.type not in silent:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
-        assigned = isinstance(node, ast.Assign) and {getattr(target, "id", "") for target in node.targets} & DOCUMENTATION
+        assigned = (
+            isinstance(node, ast.Assign) and {getattr(target, "id", "") for target in node.targets} & DOCUMENTATION
+        )
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if assigned or docstring:
             lines.difference_update(range(node.lineno, node.end_lineno + 1))
@@ -91,8 +93,12 @@ def names_are_nouns_of_the_domain(tree: pathlib.Path) -> list[str]:
     broken = []
     for path in python_files(tree):
         named = path.relative_to(tree)
-        words = {word for part in named.with_suffix("").parts if not part.endswith("_utils") for word in part.split("_")}
-        classes = re.findall(r"^class \w*?(Utils?|Helpers?|Common|Manager)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+        words = {
+            word for part in named.with_suffix("").parts if not part.endswith("_utils") for word in part.split("_")
+        }
+        classes = re.findall(
+            r"^class \w*?(Utils?|Helpers?|Common|Manager)\b", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
         broken += [f"{named}: {word} names nothing" for word in sorted(words & NO_NOUN) + classes]
     return broken
 

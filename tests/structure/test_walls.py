@@ -181,7 +181,11 @@ PLANTED = [
     (agent_imports_leftwards, "kernel/x.py", "from ..ownership.systemd import unit"),
     (agent_imports_leftwards, "host.py", "from . import snapshot"),
     (agent_imports_leftwards, "model.py", "from .verdicts.free import Free"),
-    (controller_sees_the_pure_rooms, "../../plugin_utils/report/x.py", "from ...module_utils.portreeve_agent.host import H"),
+    (
+        controller_sees_the_pure_rooms,
+        "../../plugin_utils/report/x.py",
+        "from ...module_utils.portreeve_agent.host import H",
+    ),
     (controller_sees_the_pure_rooms, "../../filter/x.py", "from ..module_utils.portreeve_agent import snapshot"),
     (controller_sees_the_pure_rooms, "../../plugin_utils/report/x.py", "from ...callback import ports"),
     (modules_reach_only_the_agent, "../../modules/x.py", "from ..plugin_utils.report import view"),

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""The collection on every ansible-core it supports, as far as this machine has the interpreters: `make test-full`."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import nox
+
+# https://docs.ansible.com/ansible/latest/reference_appendices/release_and_maintenance.html (controller Python)
+CONTROLLERS = {
+    "2.18": ("3.11", "3.12", "3.13"),
+    "2.19": ("3.11", "3.12", "3.13"),
+    "2.20": ("3.12", "3.13", "3.14"),
+    "2.21": ("3.12", "3.13", "3.14"),
+}
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of that version: of the search path, or of pyenv, whose stand-ins there may lead nowhere."""
+    pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    for candidate in (f"python{version}", *map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python3")))):
+        try:
+            subprocess.run([candidate, "-c", "import ensurepip"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    return None
+
+
+FOUND = {version: interpreter(version) for version in sorted({one for row in CONTROLLERS.values() for one in row})}
+ABSENT = [version for version, path in FOUND.items() if path is None]
+if ABSENT:
+    print("not tried, for want of the interpreter: Python " + ", ".join(ABSENT))
+
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session
+@nox.parametrize(
+    ("python", "core"),
+    [
+        nox.param(FOUND[version], core, id=f"core {core}, Python {version}")
+        for core, versions in CONTROLLERS.items()
+        for version in versions
+        if FOUND[version]
+    ],
+)
+def collection(session: nox.Session, core: str) -> None:
+    """Run the modules, the callback and the installed tarball on one ansible-core."""
+    session.install("--quiet", f"ansible-core~={core}.0", "pytest>=8.3")
+    session.run("python", "-m", "pytest", "tests/quality/test_installed.py", *session.posargs)

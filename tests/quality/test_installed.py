@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""The collection as an operator has it: short names from a checkout, and the built tarball installed elsewhere.
+
+Quick enough to be run once for each ansible-core (see noxfile.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+BIN = pathlib.Path(sys.executable).parent
+PLACE = "ansible_collections/portreeve/fleet"
+
+
+def ansible(*command: str, cwd: pathlib.Path, **settings: str) -> str:
+    """Run a command of Ansible and return what it prints; ``settings`` are its ANSIBLE_... variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    done = subprocess.run(
+        [sys.executable, BIN / command[0], *command[1:]],
+        cwd=cwd,
+        env={**kept, "NO_COLOR": "1", **{f"ANSIBLE_{name}": value for name, value in settings.items()}},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ends with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.stderr == ""
+    return done.stdout
+
+
+def this_machine() -> tuple[str, ...]:
+    """Return the arguments that make Ansible look at the machine it runs on, with the interpreter of the tests."""
+    return ("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+
+
+def result(printed: str) -> dict:
+    """Return the result in what the `minimal` callback prints: ``host | SUCCESS => {...}``."""
+    return json.loads(printed.partition("=> ")[2])
+
+
+@pytest.fixture
+def listener():
+    """Yield a port of the loopback address that this very process listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def installed(collection, tmp_path_factory) -> pathlib.Path:
+    """Return a directory of collections that holds nothing but the built tarball, unpacked by ansible-galaxy."""
+    place = tmp_path_factory.mktemp("installed")
+    ansible("ansible-galaxy", "collection", "build", str(collection), "--output-path", str(place), cwd=place)
+    (tarball,) = place.glob("portreeve-fleet-*.tar.gz")
+    ansible("ansible-galaxy", "collection", "install", "--offline", "-p", str(place), str(tarball), cwd=place)
+    return place
+
+
+def holders(answer: dict) -> set[int]:
+    """Return the pids that hold a socket of the one port an answer is about."""
+    (port,) = answer["ports"]
+    return {holder["pid"] for one in port["sockets"] for holder in one["holders"]}
+
+
+def test_the_tarball_holds_the_agent_and_no_leftovers(installed, collection):
+    shipped = {entry["name"] for entry in json.loads((installed / PLACE / "FILES.json").read_text())["files"]}
+
+    agent = {str(path.relative_to(collection)) for path in (collection / "plugins").rglob("*.py")}
+    assert agent <= shipped
+    assert [name for name in shipped if "cache" in name or name.endswith((".pyc", ".tar.gz"))] == []
+
+
+def test_the_installed_module_names_the_holder(installed, listener):
+    printed = ansible(
+        *("ansible", "localhost", "-m", "portreeve.fleet.port_owner", "-a", f"port={listener}", *this_machine()),
+        cwd=installed,
+        COLLECTIONS_PATH=str(installed),
+        STDOUT_CALLBACK="minimal",
+        CONFIG=os.devnull,
+    )
+
+    assert os.getpid() in holders(result(printed))
+
+
+def test_the_installed_audit_sees_the_listener(installed, listener):
+    printed = ansible(
+        *("ansible", "localhost", "-m", "portreeve.fleet.port_audit", *this_machine()),
+        cwd=installed,
+        COLLECTIONS_PATH=str(installed),
+        STDOUT_CALLBACK="minimal",
+        CONFIG=os.devnull,
+    )
+
+    assert listener in {port["port"] for port in result(printed)["ports"]}
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check mode"])
+def test_the_short_name_works_from_a_checkout(root, listener, check):
+    printed = ansible(
+        *("ansible", "localhost", "-m", "port_owner", "-a", f"port={listener}", *this_machine(), *check),
+        cwd=root,
+        STDOUT_CALLBACK="minimal",
+    )
+
+    assert os.getpid() in holders(result(printed))
+    assert result(printed)["changed"] is False
+
+
+def test_a_checkout_prints_a_table(root, listener):
+    printed = ansible("ansible", "localhost", "-m", "port_owner", "-a", f"port={listener}", *this_machine(), cwd=root)
+
+    (row,) = [line for line in printed.splitlines() if str(os.getpid()) in line]
+    assert f"{listener}/tcp" in row

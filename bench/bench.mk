@@ -1,0 +1,22 @@
+# The benchmark. It runs in a network namespace of its own, tools and load alike: the machine's sockets stay out of the
+# figures, and nothing is left behind.
+
+BENCH ?= snapshot port module
+BENCH_CACHE := .cache/bench
+INCUMBENT := $(BENCH_CACHE)/ansible_collections
+IN_OWN_NETWORK := unshare --net sh -c 'ip link set lo up && exec "$$@"' sh
+
+# community.general is no dependency: it is fetched for the comparison only, inside the package that carries it.
+$(INCUMBENT): | $(AUDIT_ENV)
+	@echo "fetching community.general for the comparison (once, 54 MB)"
+	@mkdir -p $(BENCH_CACHE)
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(BENCH_CACHE) 'ansible>=12'
+	@$(BIN)/python -m bench.incumbent $(BENCH_CACHE)
+
+.PHONY: bench
+bench: $(AUDIT_ENV) $(if $(filter module,$(BENCH)),$(INCUMBENT)) ## compare with ss, lsof, psutil and listen_ports_facts [BENCH='snapshot port module'], as root
+	@ANSIBLE_COLLECTIONS_PATH=collections:$(BENCH_CACHE) $(IN_OWN_NETWORK) $(BIN)/python -m bench $(BENCH)
+
+.PHONY: bench-load
+bench-load: $(AUDIT_ENV) ## hold the benchmark's load until Ctrl-D, to experiment beside it from another shell, as root
+	@$(IN_OWN_NETWORK) $(BIN)/python -m bench.load

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""The outcome as a table: for the terminal, and as Markdown between two markers of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from .contest import MOST_MEMORY, Contest
+from .timing import Pairs, Run
+
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+HEADINGS = ("question", "beside", "agent", "rival", "ratio (lowest to highest)", "CPU", "target", "met")
+
+Row = tuple[str, ...]
+
+
+def seconds(runs: Sequence[Run]) -> str:
+    """The median by the clock: ``1.23 s``."""
+    return f"{median(run.wall for run in runs):.2f} s"
+
+
+def verdict(met: bool) -> str:
+    """The word for a target reached or missed."""
+    return "met" if met else "not met"
+
+
+def contest_row(contest: Contest, pairs: Pairs) -> Row:
+    """One contest as cells, in the order of HEADINGS. Against an unfinished rival the ratio is an upper limit."""
+    ratios = sorted(pairs.wall_ratios())
+    ratio = median(ratios)
+    unfinished = pairs.bound is not None
+    cpu = pairs.cpu_ratio()
+    return (
+        contest.question,
+        contest.shown,
+        seconds(pairs.ours),
+        f"> {pairs.bound:.0f} s" if unfinished else seconds(pairs.theirs),
+        f"< {ratio:.3f}" if unfinished else f"{ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+        "" if cpu is None else f"{cpu:.2f}",
+        "" if contest.target is None else f"≤ {contest.target}",
+        "" if contest.target is None else verdict(ratio <= contest.target),
+    )
+
+
+def memory_row(runs: Sequence[Run]) -> Row:
+    """The most memory that any of the agent's runs took."""
+    peak = max(run.peak_bytes for run in runs)
+    took, target = (f"{count / 1e6:.0f} MB" for count in (peak, MOST_MEMORY))
+    return ("peak memory, largest process", "", took, "", "", "", f"≤ {target}", verdict(peak <= MOST_MEMORY))
+
+
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    """The rows on the terminal."""
+    table = Table(*HEADINGS, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row, style="red" if row[-1] == "not met" else None)
+    Console().print(table)
+
+
+def markdown(title: str, rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table below its title."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *rows]
+    return f"{title}\n\n" + "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def replace_figures(page: Path, figures: str) -> None:
+    """Put the figures between the markers of the page; the prose around them stays."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page}: the markers of the figures are missing")
+    page.write_text(before + BEGIN + "\n" + figures + "\n" + END + after, encoding="utf-8")

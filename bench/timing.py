@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""Whole processes, timed in interleaved pairs, their output discarded alike."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from threading import Timer
+
+
+class Failed(Exception):
+    """A contestant did not do its work, so there is nothing to time."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: seconds by the clock, seconds of CPU with its children, peak resident bytes (getrusage(2))."""
+
+    wall: float
+    cpu: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What two contestants took, run in turn: ``ours[i]`` and ``theirs[i]`` were neighbours in time.
+
+    ``bound`` is set when the rival was stopped unfinished after so many seconds; ``theirs`` is then empty.
+    """
+
+    ours: tuple[Run, ...]
+    theirs: tuple[Run, ...]
+    bound: float | None = None
+
+    def wall_ratios(self) -> tuple[float, ...]:
+        """Time by the clock, ours by theirs, pair by pair; against an unfinished rival an upper limit."""
+        if self.bound is not None:
+            return tuple(run.wall / self.bound for run in self.ours)
+        return tuple(a.wall / b.wall for a, b in zip(self.ours, self.theirs, strict=True))
+
+    def cpu_ratio(self) -> float | None:
+        """The median of the pairwise ratios of CPU time, or None against an unfinished rival."""
+        return median(a.cpu / b.cpu for a, b in zip(self.ours, self.theirs, strict=True)) if self.theirs else None
+
+
+def children(pid: int) -> list[int]:
+    """The process and all its descendants (proc_pid_task(5), children)."""
+    found = [pid]
+    for each in found:
+        try:
+            for listing in Path(f"/proc/{each}/task").glob("*/children"):
+                found.extend(int(word) for word in listing.read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def stop(pid: int) -> None:
+    """Kill the process and all its descendants, wherever in sessions and groups they have moved."""
+    for each in children(pid):
+        try:
+            os.kill(each, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def run(argv: Sequence[str], bound: float) -> Run:
+    """One run with its output discarded; stopped after ``bound`` seconds. Raises Failed when it exits with an error."""
+    started = time.perf_counter()
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    timer = Timer(bound, stop, (process.pid,))
+    timer.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Failed(f"{' '.join(argv)}: exit status {process.returncode} after {wall:.1f} s")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def warm_up(argv: Sequence[str], least_lines: int, bound: float) -> bool:
+    """One run that is looked at instead of timed: did it do the work? False when it did not finish in time.
+
+    Raises Failed when it exits with an error or prints fewer than ``least_lines`` lines.
+    """
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        output, errors = process.communicate(timeout=bound)
+    except subprocess.TimeoutExpired:
+        stop(process.pid)
+        process.communicate()
+        return False
+    lines = output.count(b"\n")
+    if process.returncode or lines < least_lines:
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        raise Failed(
+            f"{' '.join(argv)}: exit status {process.returncode}, {lines} lines where {least_lines} are due. {last}"
+        )
+    return True
+
+
+def compare(ours: Sequence[str], theirs: Sequence[str], least_lines: int, rounds: int, bound: float) -> Pairs:
+    """A warm-up of each, then ``rounds`` pairs in turn. A rival that exceeds ``bound`` seconds is run no more."""
+    warm_up(ours, least_lines, bound)
+    if not warm_up(theirs, least_lines, bound):
+        return Pairs(tuple(run(ours, bound) for _ in range(rounds)), (), bound)
+    pairs = [(run(ours, bound), run(theirs, bound)) for _ in range(rounds)]
+    return Pairs(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))

@@ -102,8 +102,7 @@ docs: $(TEST_ENV) ## check that Ansible can show the documentation of every modu
 
 .PHONY: pyz
 pyz: ## build the agent as one file, dist/portreeve.pyz
-	@mkdir -p dist
-	@python3 agent/build_pyz.py dist/portreeve.pyz
+	@python3 agent/build.py dist/portreeve.pyz
 
 .PHONY: collection
 collection: $(AUDIT_ENV) ## build the collection's tarball in dist/

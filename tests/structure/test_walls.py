@@ -17,29 +17,40 @@ NOT_IN_PYTHON_38 = {"graphlib", "tomllib", "zoneinfo"}
 DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at run time does not travel to the host
 TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
 
-# The agent's rooms and, for each, the rooms to its left. Its own room is always open to it.
-BASE = {"errors", "model", "version"}
-JUDGING = BASE | {"bind_rules", "policy", "ports", "verdicts"}
-SEEING = BASE | {"ports", "syscalls", "host", "kernel", "processes", "ownership", "snapshot", "elsewhere"}
-LEFT_OF = {
+# The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
+BASE = {"version", "errors", "model"}
+WORDS = BASE | {"ports", "verdicts"}
+JUDGING = {
     "version": set(),
     "errors": set(),
     "model": {"errors"},
     "ports": BASE,
+    "masking": BASE,
+    "roles": BASE,
     "bind_rules": BASE | {"ports"},
     "policy": BASE | {"ports"},
     "verdicts": BASE | {"ports", "bind_rules"},
-    "remedies.plan": JUDGING,
+    "risks": WORDS,
+    "words": WORDS,
+    "expectations": WORDS,
+    "answers": WORDS | {"bind_rules", "risks"},
+    "remedies.plan": WORDS | {"bind_rules", "policy"},
+}
+READERS = BASE | {"ports", "host", "kernel"}
+SEEING = {
     "syscalls": BASE,
     "host": BASE | {"syscalls"},
     "kernel": BASE | {"ports", "host"},
     "processes": BASE | {"host"},
-    "ownership": BASE | {"host", "kernel", "processes"},
-    "elsewhere": BASE | {"ports", "host"},
-    "snapshot": SEEING,
+    "descriptors": READERS | {"processes"},
+    "tables": READERS,
+    "ownership": READERS | {"processes"},
+    "elsewhere": READERS | {"tables", "masking", "roles"},
+    "snapshot": READERS | {"masking", "roles", "processes", "descriptors", "tables", "ownership", "elsewhere"},
 }
-PURE = JUDGING | {"remedies.plan"}
-EVERYTHING = None  # what joins seeing, judging and acting: the command line and what it shares with the modules
+LEFT_OF = {**JUDGING, **SEEING}
+JOINING = {"", "cli", "remedies", "remedies.apply", "remedies.prove", "reservations"}  # see, judge and act
+PURE = JUDGING.keys()
 
 
 @dataclass(frozen=True)
@@ -92,12 +103,13 @@ def room(dotted: str) -> str:
     >>> room("plugins.module_utils.portreeve_agent.kernel.sock_diag"), room(AGENT + ".remedies.plan")
     ('kernel', 'remedies.plan')
     """
-    parts = dotted.removeprefix(AGENT + ".").split(".")
+    parts = dotted.removeprefix(AGENT).removeprefix(".").split(".")
     return ".".join(parts[:2]) if parts[0] == "remedies" else parts[0]
 
 
-def _home(found: Import) -> str:
-    return found.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+def home(path: str) -> str:
+    """Return the room that a file of the agent lies in, given its path from the top of the collection."""
+    return room(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
 
 
 def agent_needs_only_python(tree: pathlib.Path) -> list[str]:
@@ -115,9 +127,9 @@ def agent_needs_only_python(tree: pathlib.Path) -> list[str]:
 def pure_rooms_touch_nothing(tree: pathlib.Path) -> list[str]:
     """What judges neither reads nor acts."""
     return [
-        f"{found}: {room(_home(found))} is pure"
+        f"{found}: {home(found.path)} is pure"
         for found in imports(tree, AGENT)
-        if room(_home(found)) in PURE and not found.relative and found.target.split(".")[0] in TOUCHES_THE_SYSTEM
+        if home(found.path) in PURE and not found.relative and found.target.split(".")[0] in TOUCHES_THE_SYSTEM
     ]
 
 
@@ -125,12 +137,19 @@ def agent_imports_leftwards(tree: pathlib.Path) -> list[str]:
     """Every room imports only the rooms to its left."""
     broken = []
     for found in imports(tree, AGENT):
-        here, there = room(_home(found)), room(found.target)
-        allowed = LEFT_OF.get(here, EVERYTHING)
-        inwards = found.relative and found.target.startswith(AGENT + ".") and here != there
-        if inwards and allowed is not EVERYTHING and there not in allowed:
+        here, there = home(found.path), room(found.target)
+        inwards = found.relative and found.target.startswith(AGENT + ".")
+        if inwards and here not in JOINING and there not in LEFT_OF.get(here, set()) | {here}:
             broken.append(f"{found}: {there} is not to the left of {here}")
     return broken
+
+
+def every_room_has_its_place(tree: pathlib.Path) -> list[str]:
+    """A room that the table above does not name would stand outside of the walls."""
+    files = [path.relative_to(tree) for path in sorted((tree / AGENT.replace(".", "/")).rglob("*.py"))]
+    return [
+        f"{path}: {home(str(path))} has no place" for path in files if home(str(path)) not in LEFT_OF.keys() | JOINING
+    ]
 
 
 def controller_sees_the_pure_rooms(tree: pathlib.Path) -> list[str]:
@@ -160,6 +179,7 @@ WALLS = (
     agent_needs_only_python,
     pure_rooms_touch_nothing,
     agent_imports_leftwards,
+    every_room_has_its_place,
     controller_sees_the_pure_rooms,
     modules_reach_only_the_agent,
 )
@@ -180,6 +200,7 @@ PLANTED = [
     (agent_imports_leftwards, "remedies/plan.py", "from .apply import act"),
     (agent_imports_leftwards, "kernel/x.py", "from ..ownership.systemd import unit"),
     (agent_imports_leftwards, "host.py", "from . import snapshot"),
+    (every_room_has_its_place, "weather.py", "x = 1"),
     (agent_imports_leftwards, "model.py", "from .verdicts.free import Free"),
     (
         controller_sees_the_pure_rooms,
@@ -214,10 +235,10 @@ def test_what_is_allowed_passes(tmp_path):
     agent = tmp_path / AGENT.replace(".", "/")
     for path, source in {
         "elsewhere.py": "def f():\n    import psutil\n    return psutil",
-        "kernel/sock_diag.py": "import struct\nfrom ..host import Host\nfrom .diag_filter import ports\nfrom .. import model",
+        "kernel/sock_diag.py": "from ..host import Host\nfrom .diag_filter import ports\nfrom .. import model",
         "remedies/plan.py": "from ..verdicts.registry import VERDICTS",
         "remedies/apply.py": "from .plan import Plan\nfrom ..host import Host",
-        "../../plugin_utils/fleet/merge.py": "import pathlib\nfrom ...module_utils.portreeve_agent.model import Finding",
+        "../../plugin_utils/fleet/merge.py": "import pathlib\nfrom ...module_utils.portreeve_agent import model",
         "../../modules/port_owner.py": "from ..module_utils.portreeve_agent.snapshot import take_snapshot",
     }.items():
         (agent / path).resolve().parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,6 @@ MOST_FREE_PORTS = 1024
 
 _WILDCARDS = ("0.0.0.0", "::")
 
-Key = "tuple[int, str, int]"
-
 
 def answer_ports(
     snapshot: Snapshot, ports: tuple[PortRange, ...], protocols: tuple[str, ...], address: str | None = None
@@ -69,6 +67,12 @@ def own_namespace(namespaces: tuple[Namespace, ...]) -> Namespace | None:
         if namespace.kind == "host":
             return namespace
     return namespaces[0] if len(namespaces) == 1 else None
+
+
+def in_own_namespace(answers: tuple[PortAnswer, ...], namespaces: tuple[Namespace, ...]) -> tuple[PortAnswer, ...]:
+    """Return the answers that expectations are about."""
+    own = own_namespace(namespaces)
+    return tuple(answer for answer in answers if own is not None and answer.namespace.id == own.id)
 
 
 def overlaps(wanted: str, bound: str, v6only: bool) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .model import Holder, PortAnswer
+from .ports import PortRange
 
 
 @dataclass(frozen=True)
@@ -21,36 +22,49 @@ class Expectation:
     container: str | None = None
     free: bool = False
 
+    @property
+    def holder(self) -> str:
+        """The holder in words, empty when none is expected: ``unit nginx.service and user www-data``."""
+        parts = (("unit", self.unit), ("executable", self.exe), ("user", self.user), ("container", self.container))
+        return " and ".join("%s %s" % part for part in parts if part[1])
+
     def __str__(self) -> str:
-        wanted = [
-            "%s %s" % (kind, value)
-            for kind, value in (
-                ("unit", self.unit),
-                ("executable", self.exe),
-                ("user", self.user),
-                ("container", self.container),
-            )
-            if value
-        ]
-        return " or ".join((["free"] if self.free else []) + ([" and ".join(wanted)] if wanted else []))
+        holder = "held by " + self.holder if self.holder else ""
+        return " or ".join(part for part in ("free" if self.free else "", holder) if part)
 
 
-def disappointment(expectation: Expectation, answer: PortAnswer) -> str | None:
-    """Return the sentence that says why ``answer`` is not as expected, None when it is."""
-    if answer.verdict == "free":
-        if expectation.free:
-            return None
-    elif any((expectation.unit, expectation.exe, expectation.user, expectation.container)):
-        holders = [holder for held in answer.sockets for holder in held.holders]
-        held_by_all = all(held.holders for held in answer.sockets if held.socket.inode)
-        if holders and held_by_all and all(_is_expected(expectation, holder) for holder in holders):
-            return None
-    return "%d/%s should be %s, but: %s" % (answer.port, answer.protocol, _should(expectation), answer.summary)
+def disappointment(
+    expectation: Expectation, answers: tuple[PortAnswer, ...], asked: tuple[PortRange, ...]
+) -> str | None:
+    """Return the sentence that says which port is not as expected, None when all are.
+
+    A port asked for without a protocol may be held on one protocol and free on the other.
+    """
+    if not str(expectation):
+        return None
+    cases: dict[tuple[int, str | None], list[PortAnswer]] = {}
+    for answer in answers:
+        cases.setdefault((answer.port, _asked_protocol(answer, asked)), []).append(answer)
+    for together in cases.values():
+        held = [answer for answer in together if answer.verdict != "free"]
+        wrong = [answer for answer in held if not _is_held_as_expected(expectation, answer)]
+        if wrong or (not held and not expectation.free):
+            answer = (wrong or together)[0]
+            return "%d/%s should be %s, but: %s" % (answer.port, answer.protocol, expectation, answer.summary)
+    return None
 
 
-def _should(expectation: Expectation) -> str:
-    text = str(expectation)
-    return text if text == "free" else text.replace("free or ", "free or held by ") if expectation.free else "held by " + text
+def _asked_protocol(answer: PortAnswer, asked: tuple[PortRange, ...]) -> str | None:
+    named = any(one.low <= answer.port <= one.high and one.protocol == answer.protocol for one in asked)
+    return answer.protocol if named else None
+
+
+def _is_held_as_expected(expectation: Expectation, answer: PortAnswer) -> bool:
+    if not expectation.holder:
+        return False
+    holders = [holder for held in answer.sockets for holder in held.holders]
+    all_seen = all(held.holders for held in answer.sockets if held.socket.inode)
+    return bool(holders) and all_seen and all(_is_expected(expectation, holder) for holder in holders)
 
 
 def _is_expected(expectation: Expectation, holder: Holder) -> bool:

@@ -36,17 +36,18 @@ def take_snapshot(host: Host, question: Question) -> Snapshot:
 
         return take_snapshot_elsewhere(question)
     ranges = read_port_ranges(host)
-    all_namespaces, unseen_namespaces = read_namespaces(host)
-    namespaces = choose_namespaces(all_namespaces, question.namespaces)
-    tables, walk, changed = _settle(host, question, namespaces, ranges)
     owners = Owners(host)
+    found, unseen_namespaces = read_namespaces(host)
+    named = tuple(replace(namespace, name=owners.namespace_name(namespace)) for namespace in found)
+    namespaces = choose_namespaces(named, question.namespaces)
+    tables, walk, changed = _settle(host, question, namespaces, ranges)
     blind = _Blindness(host, walk, tables.sockets)
     sockets = _held_sockets(tables.sockets, walk, owners, blind.decidable, question.show_secrets)
     blind_spots = unseen_namespaces + tables.blind_spots + blind.spots(sockets) + changed
     return Snapshot(
         agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),
-        namespaces=tuple(replace(namespace, name=owners.namespace_name(namespace)) for namespace in namespaces),
+        namespaces=namespaces,
         sockets=sockets,
         connections=tables.connections,
         ranges=ranges,

@@ -18,13 +18,16 @@ from .ports import PortRange, contains
 _USUAL_AUTOMATIC_RANGE = (32768, 60999)
 _MOST_CONNECTIONS_PER_PORT = 200
 
+#: Where rows are read from: the best the host offers, or a poorer source on purpose.
+SCANNERS = ("auto", "procnet", "psutil")
+
 
 @dataclass(frozen=True)
 class Question:
     """What is asked: ports (empty: all), protocols, and how much of it.
 
     ``namespaces`` is 'all', 'host', or the name or inode number of one. ``every_connection`` keeps connections that
-    are otherwise only counted. ``scanner`` is auto, procnet or psutil.
+    are otherwise only counted, ``host_picture`` adds the host's descriptor figures.
     """
 
     ports: tuple[PortRange, ...] = ()

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""The agent as a command: `python3 agent owner 8080/tcp` from a checkout, `portreeve.pyz owner 8080/tcp` elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+if os.path.isdir(_HERE):  # a checkout; inside the archive the package lies beside this file
+    sys.path.insert(0, os.path.join(_HERE, "module_utils"))
+
+from portreeve_agent.cli import main  # noqa: E402
+
+sys.exit(main())

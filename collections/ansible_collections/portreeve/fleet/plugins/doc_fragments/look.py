@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Options of the modules that look at ports."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Which sockets are looked at, and how."""
+
+    DOCUMENTATION = r"""
+options:
+  protocol:
+    description: The protocols to look at.
+    type: list
+    elements: str
+    choices: [tcp, udp]
+    default: [tcp, udp]
+  namespaces:
+    description:
+      - The network namespaces to look into.
+      - V(all), V(host) for the one the agent runs in, or the name or number of a single one.
+      - A container's namespace goes by the container's name.
+    type: str
+    default: all
+  scanner:
+    description:
+      - Where sockets are read from.
+      - V(auto) uses the kernel's sock_diag and falls back to C(/proc/net), or to psutil where the system is not Linux.
+      - The other values force a poorer source; what it cannot tell is reported as a blind spot.
+    type: str
+    choices: [auto, procnet, psutil]
+    default: auto
+  show_secrets:
+    description: Whether to return command lines as they are. By default passwords, tokens and the like are masked.
+    type: bool
+    default: false
+"""

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The command line of the agent: ``owner``, ``list`` and ``snapshot``, in words for people or JSON for programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from enum import IntEnum
+from typing import Iterable, NoReturn, Sequence
+
+from .answers import answer_ports, audit_result, in_own_namespace, owner_result
+from .errors import ExpectationFailed, InvalidInput, PortreeveError
+from .expectations import Expectation, disappointment
+from .host import Host
+from .model import PROTOCOLS
+from .ports import parse_address, parse_ports
+from .snapshot import take_snapshot
+from .tables import SCANNERS, Question
+from .version import VERSION
+from .words import say_list, say_owner, say_snapshot
+
+_DESCRIPTION = "Who holds a port on this host, since when, and what it means."
+_EXIT_CODES = """\
+exit codes:
+  0  answered, and everything relevant was seen
+  1  a port is not held as --expect-… asks
+  2  the question cannot be asked (the message says what is accepted)
+  3  answered, but something relevant could not be seen
+  4  no answer
+"""
+
+
+class Exit(IntEnum):
+    """How the command ends."""
+
+    ANSWERED = 0
+    NOT_AS_EXPECTED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    FAILED = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput("%s (see --help)" % message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; no error leaves as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _run(_parser().parse_args(arguments))
+    except InvalidInput as error:
+        return _fail(error, Exit.USAGE)
+    except PortreeveError as error:
+        return _fail(error, Exit.FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has seen enough, as with `| head`
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(error: Exception, code: Exit) -> Exit:
+    print("portreeve: %s" % error, file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="portreeve", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version="portreeve " + VERSION)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    owner = verbs.add_parser("owner", help="the whole truth about some ports")
+    owner.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
+    owner.add_argument("--address", help="only sockets that a bind to this address would meet")
+    for name, meaning in (
+        ("unit", "systemd unit that should hold the port"),
+        ("exe", "executable (path or name) that should hold the port"),
+        ("user", "user (name or uid) that should hold the port"),
+        ("container", "container (name or id) that should hold the port"),
+    ):
+        owner.add_argument("--expect-" + name, metavar=name.upper(), help=meaning)
+    owner.add_argument("--expect-free", action="store_true", help="the port should be free; with others: free or theirs")
+    listing = verbs.add_parser("list", help="every port that is held, one line each")
+    snapshot = verbs.add_parser("snapshot", help="every socket with its holders, and the host's figures")
+    snapshot.add_argument("--connections", action="store_true", help="list ordinary connections instead of counting them")
+    for verb in (owner, listing, snapshot):
+        verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
+        verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
+        verb.add_argument("--scanner", choices=SCANNERS, default="auto", help="read less precise sources on purpose")
+        verb.add_argument("--show-secrets", action="store_true", help="do not mask secrets in command lines")
+        verb.add_argument("--json", action="store_true", help="print JSON, the same as the Ansible modules return")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.verb is None:
+        _parser().print_help()
+        return Exit.USAGE
+    ports = parse_ports(options.ports) if options.verb == "owner" else ()
+    address = parse_address(options.address) if options.verb == "owner" and options.address else None
+    protocols = (options.protocol,) if options.protocol else PROTOCOLS
+    snapshot = take_snapshot(
+        Host(),
+        Question(
+            ports=ports,
+            protocols=protocols,
+            namespaces=options.namespace,
+            every_connection=getattr(options, "connections", False),
+            host_picture=options.verb == "snapshot",
+            show_secrets=options.show_secrets,
+            scanner=options.scanner,
+        ),
+    )
+    answers = () if options.verb == "snapshot" and not options.json else answer_ports(snapshot, ports, protocols, address)
+    if options.json:
+        import json
+
+        result = audit_result(snapshot, answers) if options.verb == "snapshot" else owner_result(snapshot, answers)
+        json.dump(result, sys.stdout, indent=2)
+        print()
+    elif options.verb == "owner":
+        _print(say_owner(answers, snapshot))
+    elif options.verb == "list":
+        _print(say_list(answers, snapshot))
+    else:
+        _print(say_snapshot(snapshot))
+    sys.stdout.flush()
+    if options.verb == "owner":
+        expected_here = in_own_namespace(answers, snapshot.namespaces)
+        sentence = disappointment(_expectation(options), expected_here, ports)
+        if sentence:
+            return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
+    return Exit.ANSWERED if snapshot.complete else Exit.INCOMPLETE
+
+
+def _expectation(options: argparse.Namespace) -> Expectation:
+    return Expectation(
+        unit=options.expect_unit,
+        exe=options.expect_exe,
+        user=options.expect_user,
+        container=options.expect_container,
+        free=options.expect_free,
+    )
+
+
+def _print(lines: Iterable[str]) -> None:
+    write = sys.stdout.write
+    for line in lines:
+        write(line + "\n")

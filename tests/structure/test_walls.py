@@ -238,7 +238,7 @@ def test_what_is_allowed_passes(tmp_path):
         "kernel/sock_diag.py": "from ..host import Host\nfrom .diag_filter import ports\nfrom .. import model",
         "remedies/plan.py": "from ..verdicts.registry import VERDICTS",
         "remedies/apply.py": "from .plan import Plan\nfrom ..host import Host",
-        "../../plugin_utils/fleet/merge.py": "import pathlib\nfrom ...module_utils.portreeve_agent import model",
+        "../../plugin_utils/fleet/merge.py": "from ...module_utils.portreeve_agent.model import Risk",
         "../../modules/port_owner.py": "from ..module_utils.portreeve_agent.snapshot import take_snapshot",
     }.items():
         (agent / path).resolve().parent.mkdir(parents=True, exist_ok=True)

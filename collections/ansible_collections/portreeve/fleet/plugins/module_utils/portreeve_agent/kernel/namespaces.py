@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every network namespace that a process is in or a mount keeps (network_namespaces(7), ip-netns(8))."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, NamedTuple
+
+from ..errors import Gone, NotPermitted, NotSupported
+from ..host import Host, ProcessDirectory
+from ..model import BlindSpot, Namespace
+
+_OWN_PATH = "/proc/self/ns/net"
+_NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+class Member(NamedTuple):
+    """A process that is in a namespace, or one thread of it that left the others (unshare(2), setns(2))."""
+
+    pid: int
+    tid: int | None
+
+    @property
+    def name(self) -> str:
+        return f"pid {self.pid}" if self.tid is None else f"pid {self.pid} thread {self.tid}"
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{self.pid}/ns/net" if self.tid is None else f"/proc/{self.pid}/task/{self.tid}/ns/net"
+
+
+def read_namespaces(host: Host) -> tuple[tuple[Namespace, ...], tuple[BlindSpot, ...]]:
+    """Return the network namespaces of this host, the agent's own first, then by name; and which stayed unseen.
+
+    A namespace kept only by a socket or by an open descriptor of its file is not among them.
+    """
+    try:
+        own = parse_link(host.readlink(_OWN_PATH))
+    except Gone:  # a kernel built without network namespaces has one of them, without a number
+        return (Namespace(id=0, name="host", kind="host", path=_OWN_PATH),), ()
+    pins = parse_mounts(host.read_text("/proc/self/mountinfo"))
+    members, refused = _read_members(host)
+    initial = _initial_namespace(host, own, members)
+    found = [_describe(one, own, initial, pins.get(one), members.get(one)) for one in {own, *pins, *members}]
+    found.sort(key=lambda namespace: (namespace.kind != "host", namespace.name, namespace.id))
+    unseen = _count_unseen(host, own, members, refused) if refused else 0
+    why = "permission denied" if host.is_root() else "permission denied (not root)"
+    return tuple(found), (BlindSpot("network namespaces of other processes", why, unseen),) if unseen else ()
+
+
+def parse_link(target: str) -> int:
+    """Return the number of a namespace: ``parse_link("net:[4026531840]") == 4026531840``."""
+    return int(target[target.index("[") + 1 : -1])
+
+
+def parse_mounts(mountinfo: str) -> dict[int, str]:
+    """Return the mount points of network namespaces by their number, those with a name first (proc_pid_mountinfo(5)).
+
+    ``parse_mounts("47 46 0:4 net:[7] /run/netns/blue rw - nsfs nsfs rw") == {7: "/run/netns/blue"}``.
+    """
+    pins: dict[int, str] = {}
+    for line in mountinfo.splitlines():
+        if " - nsfs " not in line:
+            continue
+        root, escaped = line.split(" ", 5)[3:5]
+        if root.startswith("net:["):
+            point = _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), escaped)
+            known = pins.get(parse_link(root))
+            if known is None or _rank(point) < _rank(known):
+                pins[parse_link(root)] = point
+    return pins
+
+
+def _rank(point: str) -> tuple[bool, str]:
+    return not point.startswith(_NAMING_DIRECTORIES), point
+
+
+def _describe(one: int, own: int, initial: int | None, pin: str | None, member: Member | None) -> Namespace:
+    kind, name, path = "process", "own", _OWN_PATH
+    if member is not None:
+        name, path = member.name, member.path
+    if pin is not None:
+        kind, name, path = "pinned", pin, pin
+        if pin.startswith(_NAMING_DIRECTORIES):
+            kind, name = "named", pin.rpartition("/")[2]
+    if one == own:
+        kind, path = "host", _OWN_PATH
+        if pin is None:
+            name = "own"
+    if one == initial:
+        name = "host"
+    return Namespace(id=one, name=name, kind=kind, path=path, pid=member.pid if member else None)
+
+
+def _initial_namespace(host: Host, own: int, members: dict[int, Member]) -> int | None:
+    """Return the namespace of pid 1: the agent's own where nothing tells, None where it is one out of reach."""
+    for one, member in members.items():
+        if member == (1, None):
+            return one
+    try:
+        wanted = _table_identity(host, "/proc/1")
+    except (Gone, NotPermitted, NotSupported):
+        return own
+    return _known_identities(host, own, members).get(wanted)
+
+
+def _read_members(host: Host) -> tuple[dict[int, Member], list[int]]:
+    """Return the first member of each namespace, and the pids whose namespace may not be read."""
+    members: dict[int, Member] = {}
+    refused = []
+    for pid in host.pids():
+        try:
+            with host.open_process(pid) as directory:
+                for member, one in _memberships(pid, directory):
+                    members.setdefault(one, member)
+        except (Gone, NotSupported):
+            continue
+        except NotPermitted:
+            refused.append(pid)
+    return members, refused
+
+
+def _memberships(pid: int, directory: ProcessDirectory) -> Iterator[tuple[Member, int]]:
+    try:
+        yield Member(pid, None), parse_link(directory.readlink("ns/net"))
+    except Gone:
+        pass  # a group leader that exited while its threads live on
+    if directory.thread_count() < 2:
+        return
+    for tid in sorted(int(name) for name in directory.list("task")):
+        try:
+            yield Member(pid, tid), parse_link(directory.readlink(f"task/{tid}/ns/net"))
+        except Gone:
+            continue
+
+
+def _table_identity(host: Host, directory: str) -> int:
+    """Return the inode of a process's socket table: the same in the same namespace, and no privilege is needed for it."""
+    return host.inode(directory + "/net/tcp")
+
+
+def _known_identities(host: Host, own: int, members: dict[int, Member]) -> dict[int, int]:
+    """Return namespaces by the identity of their table."""
+    directories = {one: f"/proc/{member.pid}" for one, member in members.items() if member.tid is None}
+    directories[own] = "/proc/self"
+    identities = {}
+    for one, directory in directories.items():
+        try:
+            identities[_table_identity(host, directory)] = one
+        except (Gone, NotPermitted, NotSupported):
+            continue
+    return identities
+
+
+def _count_unseen(host: Host, own: int, members: dict[int, Member], refused: list[int]) -> int:
+    """Return how many namespaces the refused processes are in that no readable process is in."""
+    unseen: set[object] = set()
+    for pid in refused:
+        try:
+            unseen.add(_table_identity(host, f"/proc/{pid}"))
+        except Gone:
+            continue
+        except (NotPermitted, NotSupported) as error:
+            unseen.add(str(error))
+    return len(unseen.difference(_known_identities(host, own, members)))

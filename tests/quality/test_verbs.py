@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -73,8 +74,10 @@ def test_help_needs_no_environment(fresh):
 
 def test_nothing_is_installed_twice(fresh):
     (fresh / ".venv/bin").mkdir(parents=True)
-    for made in (".venv/.ready-audit", ".venv/bin/python"):  # in this order: python is the newer one
-        (fresh / made).touch()
+    (fresh / ".venv/.ready-audit").touch()
+    (fresh / ".venv/bin/python").touch()
+    os.utime(fresh / ".venv/.ready-audit", times=(1, 1))
+    os.utime(fresh / "pyproject.toml", times=(0, 0))  # older than the stamp; the interpreter may be newer
 
     planned = make(fresh, "--dry-run", "audit").stdout
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Iterator, NamedTuple
 
 from ..errors import Gone, NotPermitted, NotSupported
@@ -124,10 +125,8 @@ def _read_members(host: Host) -> tuple[dict[int, Member], list[int]]:
 
 
 def _memberships(pid: int, directory: ProcessDirectory) -> Iterator[tuple[Member, int]]:
-    try:
+    with suppress(Gone):  # a group leader that exited while its threads live on
         yield Member(pid, None), parse_link(directory.readlink("ns/net"))
-    except Gone:
-        pass  # a group leader that exited while its threads live on
     if directory.thread_count() < 2:
         return
     for tid in sorted(int(name) for name in directory.list("task")):
@@ -138,7 +137,7 @@ def _memberships(pid: int, directory: ProcessDirectory) -> Iterator[tuple[Member
 
 
 def _table_identity(host: Host, directory: str) -> int:
-    """Return the inode of a process's socket table: the same in the same namespace, and no privilege is needed for it."""
+    """Return the inode of a process's socket table: one for each namespace, and no privilege is needed to see it."""
     return host.inode(directory + "/net/tcp")
 
 

@@ -139,7 +139,7 @@ def test_the_same_sockets_as_sock_diag(sockets: list[socket.socket], protocol: s
 
     def known_to_procnet(one: Socket) -> Socket:
         limit = None if one.state == "LISTEN" else one.queue_limit
-        return replace(one, cookie=None, v6only=None, cgroup_id=None, queue_limit=limit)
+        return one._replace(cookie=None, v6only=None, cgroup_id=None, queue_limit=limit)
 
     expected = {known_to_procnet(one) for one in sock_diag.read_sockets(Host(), HOST, protocol, keep=ours)}
     assert set(procnet.read_sockets(Host(), HOST, protocol, ours)) == expected

@@ -13,11 +13,10 @@ class FleetError(Exception):
     """The fleet cannot be brought where it was asked to be; the text is one for the operator."""
 
 
-def run(*command: str, given: bytes | None = None, timeout: float = 120) -> str:
+def run(*command: str, given: bytes = b"", timeout: float = 120) -> str:
     """Return what the program printed; FleetError when it fails (with its complaint) or takes over ``timeout`` s."""
-    stdin = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, **stdin)
+        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, input=given)
     except FileNotFoundError:
         raise FleetError(f"{command[0]} is not installed on this machine") from None
     except subprocess.TimeoutExpired:

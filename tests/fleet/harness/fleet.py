@@ -128,6 +128,8 @@ def _on_every_host(act: Callable[[Host], None]) -> None:
 
 def _tear_down() -> None:
     cgroup.kill_all()
+    for test_host in HOSTS:
+        host.clear_traces(test_host)
     network.remove_all()
     unmount_below(RUN)
     with contextlib.suppress(FileNotFoundError):

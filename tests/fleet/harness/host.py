@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shlex
+import shutil
 import socket
 import uuid
 from dataclasses import dataclass
@@ -42,7 +44,7 @@ class Host:
         who = ("-F", "none", "-i", str(SSH_KEY), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes")
         return ["ssh", "-q", *who, *known, "-o", "ConnectTimeout=5", *options, f"{user}@{self.address}"]
 
-    def run(self, *command: str, user: str = "root", given: bytes | None = None) -> str:
+    def run(self, *command: str, user: str = "root", given: bytes = b"") -> str:
         """Return what the command printed on the host; FleetError when it fails."""
         return run(*self.ssh(user=user), shlex.join(command), given=given)
 
@@ -129,6 +131,15 @@ def wait_until_booted(host: Host) -> None:
     if state != "running":
         failed = host.run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
         raise FleetError(f"{host.name} is {state}; failed units: {failed}")
+
+
+def clear_traces(host: Host) -> None:
+    """Remove what systemd-nspawn leaves in /run when it was killed: a lock on the tree and a directory for mounts."""
+    nspawn = pathlib.Path("/run/systemd/nspawn")
+    with contextlib.suppress(FileNotFoundError):
+        tree = (host.directory / "root").stat()
+        (nspawn / "locks" / f"inode-{tree.st_dev}:{tree.st_ino}").unlink()
+    shutil.rmtree(nspawn / "propagate" / host.name, ignore_errors=True)
 
 
 def _admits(host: Host) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Collection, Iterator, Tuple
+from typing import Collection, Iterator, List, Tuple
 
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host, ProcessDirectory, as_text
@@ -18,7 +18,7 @@ _MOST_ROUNDS = 4  # processes born during the walk are visited in another round
 
 _LOOK_INSIDE = -1  # the descriptor's own fdinfo tells which sockets it keeps alive
 
-Link = Tuple[str, str]  # descriptor, target
+Links = Tuple[List[str], List[str]]  # descriptors, and side by side what they lead to
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Seat:
 
 @dataclass
 class Walk:
-    """What one walk found. ``unreadable`` counts processes whose descriptors were refused,
-    ``hidden_in_flight`` descriptors in flight that could not be identified."""
+    """What one walk found. ``unreadable`` are processes whose descriptors were refused,
+    ``hidden_in_flight`` counts descriptors in flight that could not be identified."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
     nearest_limit: list[tuple[int, str, int, int]] = field(default_factory=list)
-    unreadable: int = 0
+    unreadable: list[int] = field(default_factory=list)
     hidden_in_flight: int = 0
 
 
@@ -84,7 +84,7 @@ class _Walker:
                 except Gone:
                     continue
                 except NotPermitted:
-                    self._found.unreadable += 1
+                    self._found.unreadable.append(pid)
         return self._found
 
     def _visit(self, pid: int, directory: ProcessDirectory) -> None:
@@ -93,19 +93,19 @@ class _Walker:
         for tid, table in self._private_tables(pid, directory):
             seats.extend(self._seats(pid, tid, directory, table))
         if seats:
-            self._found.processes[pid] = self._reader.read(pid, directory, own)
+            self._found.processes[pid] = self._reader.read(pid, directory, own[1])
             for inode, seat in seats:
                 self._found.seats.setdefault(inode, []).append(seat)
-        if self._limits and own:
-            self._note_limit(pid, directory, own)
+        if self._limits and own[0]:
+            self._note_limit(pid, directory, len(own[0]))
 
-    def _note_limit(self, pid: int, directory: ProcessDirectory, links: list[Link]) -> None:
+    def _note_limit(self, pid: int, directory: ProcessDirectory, count: int) -> None:
         limit = read_descriptor_limit(directory)
         if limit:
             name = as_text(directory.read("comm")).rstrip("\n")
-            self._found.nearest_limit.append((pid, name, len(links), limit))
+            self._found.nearest_limit.append((pid, name, count, limit))
 
-    def _private_tables(self, pid: int, directory: ProcessDirectory) -> Iterator[tuple[int, list[Link]]]:
+    def _private_tables(self, pid: int, directory: ProcessDirectory) -> Iterator[tuple[int, Links]]:
         """Yield (tid, links) of tables that threads do not share with their group leader (CLONE_FILES, unshare(2)).
 
         After the leader's death every surviving thread's table differs from the leader's, which is gone.
@@ -129,10 +129,14 @@ class _Walker:
             yield tid, links
 
     def _seats(
-        self, pid: int, tid: int | None, directory: ProcessDirectory, links: list[Link]
+        self, pid: int, tid: int | None, directory: ProcessDirectory, links: Links
     ) -> Iterator[tuple[int, Seat]]:
         telling = self._telling
-        for descriptor, target in [link for link in links if link[1] in telling]:
+        if telling.keys().isdisjoint(links[1]):
+            return
+        for descriptor, target in zip(*links):
+            if target not in telling:
+                continue
             inode = telling[target]
             if inode != _LOOK_INSIDE:
                 yield inode, Seat(pid, int(descriptor), "thread" if tid else "descriptor", tid)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from functools import partial
 from typing import Callable, NoReturn, TypeVar
 
 from . import syscalls
@@ -96,29 +97,35 @@ class ProcessDirectory:
         except OSError as error:
             _translate(error, self._path + "/task")
 
-    def descriptor_links(self, table: str = "fd") -> list[tuple[str, str]]:
-        """Return (descriptor, link target) of one descriptor table; those closed meanwhile are left out.
+    def descriptor_links(self, table: str = "fd") -> tuple[list[str], list[str]]:
+        """Return the descriptors of one table and, side by side, what they lead to.
 
-        Links are read relative to the opened directory: a third cheaper than by absolute path.
+        This is where the time of a scan goes. Links are read relative to the opened directory, a third cheaper than by
+        absolute path, and by one map() without a Python frame for each; if one is closed meanwhile, singly.
         """
         try:
             directory = os.open(table, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
-        except OSError as error:
-            _translate(error, self._path + "/" + table)
-        readlink = os.readlink
-        links = []
-        try:
-            for name in os.listdir(directory):
+            try:
+                names = os.listdir(directory)
                 try:
-                    links.append((name, readlink(name, dir_fd=directory)))
-                except OSError as error:
-                    if error.errno not in _GONE:
-                        raise
+                    return names, list(map(partial(os.readlink, dir_fd=directory), names))
+                except OSError:
+                    return _remaining_links(directory, names)
+            finally:
+                os.close(directory)
         except OSError as error:
             _translate(error, self._path + "/" + table)
-        finally:
-            os.close(directory)
-        return links
+
+
+def _remaining_links(directory: int, names: list[str]) -> tuple[list[str], list[str]]:
+    links = {}
+    for name in names:
+        try:
+            links[name] = os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+    return list(links), list(links.values())
 
 
 class Host:
@@ -156,6 +163,22 @@ class Host:
     def read_text(self, path: str) -> str:
         """Return the content of a file as text that is always valid Unicode."""
         return as_text(self.read(path))
+
+    def read_ordinary(self, path: str, limit: int) -> str:
+        """Return at most ``limit`` bytes of a file whose owner is not trusted, as text.
+
+        Raises NotSupported for what is no regular file: a FIFO would hold us up, a device might never end.
+        """
+        try:
+            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise NotSupported("%s: not a regular file" % path)
+                return as_text(os.read(descriptor, limit))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _translate(error, path)
 
     def list(self, path: str) -> list[str]:
         """Return the sorted names in a directory."""
@@ -282,7 +305,7 @@ class Host:
             _translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
     def peek_descriptors(self, pid: int, descriptor: int) -> list[int]:
-        """Return the inodes of the sockets in flight at the head of a UNIX socket's queue, without taking them.
+        """Return the inodes of what is in flight at the head of a UNIX socket's queue, without taking it; 0 for non-sockets.
 
         MSG_PEEK on a duplicate of the receiver (recvmsg(2), unix(7)) gives us descriptors of our own, closed at once.
         Only the first message that carries any can be seen; an empty list means nothing could.
@@ -309,8 +332,7 @@ class Host:
             for own in received:
                 facts = os.fstat(own)
                 os.close(own)
-                if stat.S_ISSOCK(facts.st_mode):
-                    inodes.append(facts.st_ino)
+                inodes.append(facts.st_ino if stat.S_ISSOCK(facts.st_mode) else 0)
         return inodes
 
     def run(self, argv: list[str], timeout: float = 5.0) -> str:

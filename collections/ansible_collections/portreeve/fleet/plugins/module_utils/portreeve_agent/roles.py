@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .model import Holder
 
 
@@ -15,4 +13,4 @@ def assign_roles(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
     programs = {(holder.owner.kind, holder.owner.name, holder.process.exe) for holder in holders}
     if len({holder.pid for holder in holders}) < 2 or len(programs) != 1 or holders[0].process.exe is None:
         return holders
-    return tuple(replace(holder, role="worker") for holder in holders)
+    return tuple(holder._replace(role="worker") for holder in holders)

@@ -16,8 +16,10 @@ from .kernel.port_ranges import read_port_ranges
 from .kernel.unix_diag import read_queued_unix_sockets
 from .masking import mask_secrets
 from .model import (
-    Agent, BlindSpot, DescriptorPressure, HeldSocket, Holder, HostFacts, Namespace, Process, Snapshot, Socket,
+    Agent, BlindSpot, DescriptorPressure, HeldSocket, Holder, HostFacts, Namespace, PortRanges, Process,
+    Snapshot, Socket,
 )  # fmt: skip
+from .ports import PortRange
 from .ownership.resolve import Owners
 from .roles import assign_roles
 from .tables import Question, Tables, read_tables
@@ -78,25 +80,35 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
 
 
 def _settle(
-    host: Host, question: Question, namespaces: tuple[Namespace, ...], ranges: object
+    host: Host, question: Question, namespaces: tuple[Namespace, ...], ranges: PortRanges
 ) -> tuple[Tables, descriptors.Walk, tuple[BlindSpot, ...]]:
-    """Read tables, walk, and read the tables again until no row without a holder has come or gone meanwhile."""
-    tables = read_tables(host, question, namespaces, ranges)
+    """Read the tables, walk, and read again what has no holder: what is gone by then is dropped.
+
+    Where ports were asked for, a socket that came meanwhile starts the scan anew, a few times at most.
+    """
     for _attempt in range(_MOST_ATTEMPTS):
+        tables = read_tables(host, question, namespaces, ranges)
         walk = _walk(host, question, tables, namespaces)
         unexplained = _unexplained(tables, walk)
         if not unexplained and not question.ports:
             return tables, walk, ()
-        again = read_tables(host, question, namespaces, ranges)
+        again = read_tables(host, _closer(question, tables, unexplained), namespaces, ranges)
         present = {socket.inode for socket in again.sockets}
-        if not question.ports:
-            return _without(tables, unexplained - present), walk, ()
-        if present <= {socket.inode for socket in tables.sockets}:
-            return again, walk, ()
-        tables = again
-    newcomers = _unexplained(tables, walk)
-    spot = BlindSpot("holders of sockets that changed during the scan", "they come and go faster than it", len(newcomers))
-    return _without(tables, newcomers), walk, (spot,) if newcomers else ()
+        gone = unexplained - present
+        settled = replace(tables, sockets=tuple(one for one in tables.sockets if one.inode not in gone))
+        newcomers = present - {socket.inode for socket in tables.sockets}
+        if not question.ports or not newcomers:
+            return settled, walk, ()
+    why = "they come and go faster than the scan"
+    return settled, walk, (BlindSpot("sockets that changed during the scan", why, len(newcomers)),)
+
+
+def _closer(question: Question, tables: Tables, inodes: set[int]) -> Question:
+    """Return the question for the ports of these sockets only, which the kernel answers without a whole table."""
+    if question.ports:
+        return question
+    ports = sorted({socket.local.port for socket in tables.sockets if socket.inode in inodes})
+    return replace(question, ports=tuple(PortRange(port, port) for port in ports), every_connection=True)
 
 
 def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
@@ -116,17 +128,14 @@ def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:
     return {socket.inode for socket in tables.sockets if socket.inode and socket.inode not in walk.seats}
 
 
-def _without(tables: Tables, inodes: set[int]) -> Tables:
-    return replace(tables, sockets=tuple(socket for socket in tables.sockets if socket.inode not in inodes))
-
-
 class _Blindness:
     """What the walk could not see, and whether a socket without a visible holder may be called the kernel's own."""
 
     def __init__(self, host: Host, walk: descriptors.Walk, sockets: tuple[Socket, ...]) -> None:
         self._walk = walk
         self._relevant = any(socket.inode for socket in sockets)
-        self._hidden_processes = not host.is_root() and _proc_hides_processes(host)
+        self._is_root = host.is_root()
+        self._hidden_processes = not self._is_root and _proc_hides_processes(host)
         self._confined = _pid_namespace(host) != _INITIAL_PID_NAMESPACE
         self.decidable = not (walk.unreadable or walk.hidden_in_flight or self._hidden_processes or self._confined)
 
@@ -136,7 +145,7 @@ class _Blindness:
             return ()
         spots = []
         if self._walk.unreadable:
-            spots.append(BlindSpot("descriptors of other processes", "permission denied (not root)", self._walk.unreadable))
+            spots.append(_unreadable(self._walk.unreadable, self._is_root))
         if self._hidden_processes:
             spots.append(BlindSpot("processes of other users", "/proc is mounted with hidepid", 1))
         if self._walk.hidden_in_flight:
@@ -147,6 +156,12 @@ class _Blindness:
         if undecided and self._confined:
             spots.append(BlindSpot("processes outside this PID namespace", "the agent runs inside of it", undecided))
         return tuple(spots)
+
+
+def _unreadable(pids: list[int], is_root: bool) -> BlindSpot:
+    what = "descriptors of process %d" % pids[0] if len(pids) == 1 else "descriptors of other processes"
+    why = "it has capabilities that the agent lacks (ptrace(2))" if is_root else "permission denied (not root)"
+    return BlindSpot(what, why, len(pids))
 
 
 def _pid_namespace(host: Host) -> str | None:

@@ -19,6 +19,7 @@ from .diag_filter import MOST_RANGES, local_ports
 Keep = Callable[[str, int, int], bool]
 
 NETLINK_SOCK_DIAG = 4
+_TCPDIAG_GETSOCK = 18
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x1 | 0x300
 _ERROR, _DONE = 2, 3
@@ -26,10 +27,10 @@ _BYTECODE, _V6ONLY, _CGROUP_ID = 1, 11, 21
 _TIMEWAIT_TIMER = 3
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
-_REQUEST = struct.Struct("=BBBBI")  # inet_diag_req_v2 up to the socket id, which stays zero
+_REQUEST = struct.Struct("=BBBBI48s")  # inet_diag_req_v2; the socket id stays zero
+_OLD_REQUEST = struct.Struct("=BBBB48sII")  # inet_diag_req
 _ROW = struct.Struct("=BBBB2s2s16s16sIQIIIII")  # inet_diag_msg; ports are big-endian
 _ATTRIBUTE = struct.Struct("=HH")
-_PORT = struct.Struct(">H")
 _BUFFER = 1 << 16  # the kernel fills at most 32 KiB per read of a dump
 
 _ALL_STATES = 0xFFFF  # bit 13 asks for bound-but-not-listening sockets (Linux 6.8)
@@ -40,28 +41,26 @@ _TCP_STATES = (
 _UDP_STATES = ("",) + ("ESTABLISHED",) + ("UNCONNECTED",) * 12
 #: Names of the kernel's states (net/tcp_states.h) by number; an UDP socket has a peer or not.
 STATES = {"tcp": _TCP_STATES, "udp": _UDP_STATES}
-_NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
-_FAMILIES = ((4, socket.AF_INET), (6, socket.AF_INET6))
 
 Message = Tuple[memoryview, int, int]  # buffer, start and end of a payload
 
 
-def dump(netlink: socket.socket, payload: bytes) -> Iterator[Message]:
+def dump(netlink: socket.socket, payload: bytes, kind: int = _SOCK_DIAG_BY_FAMILY) -> Iterator[Message]:
     """Send one dump request and yield where each answer lies; the buffer is reused, so look before going on.
 
     Raises NotSupported when the kernel has no such table.
     """
     netlink.settimeout(10.0)
-    netlink.send(_HEADER.pack(_HEADER.size + len(payload), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + payload)
+    netlink.send(_HEADER.pack(_HEADER.size + len(payload), kind, _REQUEST_DUMP, 1, 0) + payload)
     buffer = memoryview(bytearray(_BUFFER))
     while True:
         received = netlink.recv_into(buffer)
         start = 0
         while start < received:
-            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
-            if kind == _DONE:
+            length, answer, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
+            if answer == _DONE:
                 return
-            if kind == _ERROR:
+            if answer == _ERROR:
                 code = -struct.unpack_from("=i", buffer, start + _HEADER.size)[0]
                 raise NotSupported("the kernel refuses the socket table: " + os.strerror(code))
             yield buffer, start + _HEADER.size, start + length
@@ -75,76 +74,102 @@ def read_sockets(
     ports: tuple[tuple[int, int], ...] = (),
     keep: Optional[Keep] = None,
 ) -> Iterator[Socket]:
-    """Yield the sockets of one protocol in one namespace, listening ones first within each family.
+    """Yield the sockets of one protocol in one namespace, for TCP those that listen first.
 
     ``ports`` are inclusive ranges of local ports (empty: all), chosen by the kernel. Raises NotSupported or
     NotPermitted where the table cannot be had.
     """
     with host.netlink(NETLINK_SOCK_DIAG, None if namespace.kind == "host" else namespace.path) as netlink:
-        for family, number in _FAMILIES:
-            payload = _REQUEST.pack(number, _NUMBERS[protocol], 0, 0, _ALL_STATES).ljust(56, b"\0")
+        parse = _Parser(protocol, namespace.id, keep)
+        for kind, payload in _requests(protocol):
             if ports and len(ports) <= MOST_RANGES:
                 code = local_ports(ports)
                 payload += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code
-            for message in dump(netlink, payload):
-                row = _parse(message, protocol, family, namespace.id, keep)
+            for message in dump(netlink, payload, kind):
+                row = parse.row(*message)
                 if row is not None:
                     yield row
 
 
-def _parse(message: Message, protocol: str, family: int, namespace: int, keep: Keep | None) -> Socket | None:
-    buffer, start, end = message
-    (
-        _family, number, timer, _retransmits, source, destination, local, remote, device, cookie,
-        expires, queue, limit, uid, inode,
-    ) = _ROW.unpack_from(buffer, start)  # fmt: skip
-    state = STATES[protocol][number]
-    port = _PORT.unpack(source)[0]
-    if keep is not None and not keep(state, port, inode):
-        return None
-    v6only, cgroup_id = _attributes(buffer, start + _ROW.size, end)
-    peer = _PORT.unpack(destination)[0]
-    return Socket(
-        protocol=protocol,
-        family=family,
-        state=state,
-        local=Endpoint(_address(local, family), port),
-        remote=Endpoint(_address(remote, family), peer) if peer else None,
-        inode=inode,
-        cookie=cookie,
-        namespace=namespace,
-        uid=uid if inode else None,
-        device="#%d" % device if device else None,
-        v6only=v6only,
-        queue=queue,
-        queue_limit=limit,
-        timer_ms=expires if timer == _TIMEWAIT_TIMER else None,
-        cgroup_id=cgroup_id,
-    )
+def _requests(protocol: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the requests whose answers make up a protocol's table.
+
+    For TCP one request of the older form gives both families in one pass over the kernel's hash of connections,
+    which is what costs; UDP has no such form.
+    """
+    if protocol == "tcp":
+        yield _TCPDIAG_GETSOCK, _OLD_REQUEST.pack(socket.AF_UNSPEC, 0, 0, 0, b"", _ALL_STATES, 0)
+    else:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            yield _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, socket.IPPROTO_UDP, 0, 0, _ALL_STATES, b"")
 
 
-def _attributes(buffer: memoryview, start: int, end: int) -> tuple[bool | None, int | None]:
+class _Parser:
+    """Makes rows of messages; what repeats from row to row (addresses, attributes) is worked out once."""
+
+    def __init__(self, protocol: str, namespace: int, keep: Keep | None) -> None:
+        self._protocol = protocol
+        self._states = STATES[protocol]
+        self._namespace = namespace
+        self._keep = keep
+        self._addresses: dict[tuple[bytes, int], str] = {}
+        self._attributes: dict[bytes, tuple[bool | None, int | None]] = {}
+
+    def row(self, buffer: memoryview, start: int, end: int) -> Socket | None:
+        (
+            number, state_number, timer, _retransmits, port, peer, local, remote, device, cookie,
+            expires, queue, limit, uid, inode,
+        ) = _ROW.unpack_from(buffer, start)  # fmt: skip
+        state = self._states[state_number]
+        port = int.from_bytes(port, "big")
+        if self._keep is not None and not self._keep(state, port, inode):
+            return None
+        family = 6 if number == socket.AF_INET6 else 4
+        raw = bytes(buffer[start + _ROW.size : end])
+        attributes = self._attributes.get(raw)
+        if attributes is None:
+            attributes = self._attributes[raw] = parse_attributes(raw)
+        return Socket(
+            self._protocol,
+            family,
+            state,
+            Endpoint(self._address(local, family), port),
+            Endpoint(self._address(remote, family), int.from_bytes(peer, "big")) if peer != b"\0\0" else None,
+            inode,
+            cookie,
+            self._namespace,
+            uid if inode else None,
+            "#%d" % device if device else None,
+            attributes[0],
+            queue,
+            limit,
+            expires if timer == _TIMEWAIT_TIMER else None,
+            attributes[1],
+        )
+
+    def _address(self, packed: bytes, family: int) -> str:
+        text = self._addresses.get((packed, family))
+        if text is None:
+            if family == 4:
+                text = socket.inet_ntop(socket.AF_INET, packed[:4])
+            else:
+                text = socket.inet_ntop(socket.AF_INET6, packed)
+            self._addresses[packed, family] = text
+        return text
+
+
+def parse_attributes(raw: bytes) -> tuple[bool | None, int | None]:
+    """Return IPV6_V6ONLY and the cgroup id from a row's attributes, None for what is absent.
+
+    ``parse_attributes(bytes.fromhex("05000b0001000000")) == (True, None)`` on a little-endian machine.
+    """
     v6only = cgroup_id = None
-    while start + _ATTRIBUTE.size <= end:
-        length, kind = _ATTRIBUTE.unpack_from(buffer, start)
+    start = 0
+    while start + _ATTRIBUTE.size <= len(raw):
+        length, kind = _ATTRIBUTE.unpack_from(raw, start)
         if kind == _V6ONLY:
-            v6only = bool(buffer[start + _ATTRIBUTE.size])
+            v6only = bool(raw[start + _ATTRIBUTE.size])
         elif kind == _CGROUP_ID:
-            cgroup_id = struct.unpack_from("=Q", buffer, start + _ATTRIBUTE.size)[0]
+            cgroup_id = struct.unpack_from("=Q", raw, start + _ATTRIBUTE.size)[0]
         start += max((length + 3) & ~3, _ATTRIBUTE.size)
     return v6only, cgroup_id
-
-
-_known_addresses: dict[tuple[bytes, int], str] = {}
-
-
-def _address(packed: bytes, family: int) -> str:
-    """Return the text of an address: ``_address(b"\\x7f\\0\\0\\1" + 12 * b"\\0", 4) == "127.0.0.1"``."""
-    text = _known_addresses.get((packed, family))
-    if text is None:
-        if family == 4:
-            text = socket.inet_ntop(socket.AF_INET, packed[:4])
-        else:
-            text = socket.inet_ntop(socket.AF_INET6, packed)
-        _known_addresses[packed, family] = text
-    return text

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from .model import BlindSpot, HeldSocket, Namespace, PortAnswer, Snapshot, to_wire
 from .ports import PortRange
@@ -45,7 +45,9 @@ def answer_ports(
     if own is not None:
         keys |= {(port, protocol, own.id) for port, protocol in _asked(ports, protocols)}
     order = {namespace.id: index for index, namespace in enumerate(snapshot.namespaces)}
-    unseen = _unseen(snapshot.blind_spots)
+    hiding_sockets = snapshot.blind_spots if snapshot.hiding_sockets is None else snapshot.hiding_sockets
+    unseen_sockets = _say(hiding_sockets)
+    unseen_holders = _say(spot for spot in snapshot.blind_spots if spot not in (snapshot.hiding_sockets or ()))
     return tuple(
         _answer(
             Case(
@@ -54,7 +56,8 @@ def answer_ports(
                 namespace=namespaces[key[2]],
                 sockets=tuple(sockets.get(key, ())),
                 connections=connections.get(key, {}),
-                unseen=unseen,
+                unseen_sockets=unseen_sockets,
+                unseen_holders=unseen_holders,
             )
         )
         for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]]))
@@ -101,7 +104,7 @@ def _asked(ports: tuple[PortRange, ...], protocols: tuple[str, ...]) -> Iterator
                     yield port, protocol
 
 
-def _unseen(blind_spots: tuple[BlindSpot, ...]) -> str:
+def _say(blind_spots: Iterable[BlindSpot]) -> str:
     return "; ".join("%s (%s)" % (spot.what, spot.why) for spot in blind_spots)
 
 

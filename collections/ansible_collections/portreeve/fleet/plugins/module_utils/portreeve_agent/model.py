@@ -217,7 +217,11 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything one scan saw."""
+    """Everything one scan saw.
+
+    ``hiding_sockets`` are those of ``blind_spots`` because of which a socket itself may be missing, not only its holders;
+    None where they are not told apart.
+    """
 
     agent: Agent
     host: HostFacts
@@ -227,6 +231,7 @@ class Snapshot:
     ranges: PortRanges
     descriptors: DescriptorPressure | None
     blind_spots: tuple[BlindSpot, ...]
+    hiding_sockets: tuple[BlindSpot, ...] | None = None
 
     @property
     def complete(self) -> bool:

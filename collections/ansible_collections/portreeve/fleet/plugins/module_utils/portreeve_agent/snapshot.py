@@ -45,7 +45,7 @@ def take_snapshot(host: Host, question: Question) -> Snapshot:
     tables, walk, changed = _settle(host, question, namespaces, ranges)
     blind = _Blindness(host, walk, tables.sockets)
     sockets = _held_sockets(tables.sockets, walk, owners, blind.decidable, question.show_secrets)
-    blind_spots = unseen_namespaces + tables.blind_spots + blind.spots(sockets) + changed
+    hiding_sockets = tables.blind_spots + changed
     return Snapshot(
         agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),
@@ -54,7 +54,8 @@ def take_snapshot(host: Host, question: Question) -> Snapshot:
         connections=tables.connections,
         ranges=ranges,
         descriptors=_read_pressure(host, walk) if question.host_picture else None,
-        blind_spots=blind_spots,
+        blind_spots=unseen_namespaces + hiding_sockets + blind.spots(sockets),
+        hiding_sockets=hiding_sockets,
     )
 
 

@@ -12,14 +12,15 @@ from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner
 
 @dataclass(frozen=True)
 class Case:
-    """One port of one namespace; ``unseen`` names what would be needed to call it free, empty if all was seen."""
+    """One port of one namespace. ``unseen_sockets`` and ``unseen_holders`` say why some may be missing; empty if none can."""
 
     port: int
     protocol: str
     namespace: Namespace
     sockets: tuple[HeldSocket, ...]
     connections: dict[str, int]
-    unseen: str
+    unseen_sockets: str
+    unseen_holders: str
 
     @property
     def serving(self) -> tuple[HeldSocket, ...]:

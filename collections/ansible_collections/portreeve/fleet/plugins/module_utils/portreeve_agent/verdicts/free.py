@@ -12,7 +12,7 @@ ID = "free"
 
 
 def judge(case: Case) -> Judgement | None:
-    """Judge a port without any socket, when everything that could hold it was seen."""
-    if case.sockets or case.connections or case.unseen:
+    """Judge a port without any socket, when none can have been missed."""
+    if case.sockets or case.connections or case.unseen_sockets:
         return None
     return Judgement("%s is free: no socket of any state has it." % name_port(case), "Nothing to do.")

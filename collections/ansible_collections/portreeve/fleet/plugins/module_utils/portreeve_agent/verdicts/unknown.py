@@ -15,7 +15,7 @@ def judge(case: Case) -> Judgement | None:
     """Judge every port that no other verdict explains."""
     if not case.sockets:
         return Judgement(
-            "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen),
+            "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen_sockets),
             "Do not take it for free; look again as root on a kernel that shows its socket tables.",
         )
     if case.holders:
@@ -26,6 +26,6 @@ def judge(case: Case) -> Judgement | None:
         )
     return Judgement(
         "%s on %s is held, but by whom could not be seen: %s."
-        % (name_port(case), name_addresses(case.sockets), case.unseen or "no holder was found"),
+        % (name_port(case), name_addresses(case.sockets), case.unseen_holders or "no holder was found"),
         "Look again as root in the host's own PID namespace.",
     )

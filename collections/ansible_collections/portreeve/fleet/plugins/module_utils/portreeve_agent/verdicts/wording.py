@@ -54,12 +54,14 @@ def name_port(case: Case) -> str:
 
 
 def name_addresses(sockets: tuple[HeldSocket, ...]) -> str:
-    """Return the local addresses, IPv6 in brackets, each once."""
-    seen = {}
-    for held in sockets:
-        address = held.socket.local.address
-        seen["[%s]" % address if held.socket.family == 6 else address] = True
-    return listed(list(seen))
+    """Return the local addresses, each once."""
+    return listed(list(dict.fromkeys(name_address(held) for held in sockets)))
+
+
+def name_address(held: HeldSocket) -> str:
+    """Return the local address, IPv6 in brackets."""
+    address = held.socket.local.address
+    return "[%s]" % address if held.socket.family == 6 else address
 
 
 def name_duration(milliseconds: int) -> str:

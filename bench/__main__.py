@@ -50,8 +50,8 @@ def hold_all(chosen: list[Contest]) -> tuple[list[Row], list[Run]]:
     """The rows of the contests, each told when it begins, and the agent's own runs among them."""
     rows, agent_runs = [], []
     for contest in chosen:
-        print(f"{contest.question}: beside {contest.shown} …", flush=True)
-        pairs = compare(contest.ours, contest.theirs, contest.least_lines, contest.rounds, contest.bound)
+        print(f"{contest.question}: beside {contest.beside} …", flush=True)
+        pairs = compare(contest.ours, contest.theirs, contest.rounds, contest.bound)
         rows.append(contest_row(contest, pairs))
         if contest.group == "snapshot":
             agent_runs.extend(pairs.ours)
@@ -66,7 +66,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     size = Size()
-    chosen = [contest for contest in contests(size.sockets) if contest.group in wanted]
+    chosen = [contest for contest in contests(size) if contest.group in wanted]
     try:
         rows, _ = hold_all([contest for contest in chosen if not contest.loaded])
         with standing_load(size) as counts:

@@ -3,13 +3,13 @@
 
 BENCH ?= snapshot port module
 BENCH_CACHE := .cache/bench
-INCUMBENT := $(BENCH_CACHE)/ansible_collections
+INCUMBENT := $(BENCH_CACHE)/ansible_collections/community/general/plugins/modules/listen_ports_facts.py
 IN_OWN_NETWORK := unshare --net sh -c 'ip link set lo up && exec "$$@"' sh
 
 # community.general is no dependency: it is fetched for the comparison only, inside the package that carries it.
 $(INCUMBENT): | $(AUDIT_ENV)
 	@echo "fetching community.general for the comparison (once, 54 MB)"
-	@mkdir -p $(BENCH_CACHE)
+	@rm -rf $(BENCH_CACHE) && mkdir -p $(BENCH_CACHE)
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(BENCH_CACHE) 'ansible>=12'
 	@$(BIN)/python -m bench.incumbent $(BENCH_CACHE)
 

@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .load import SHARED_PORT
+from .load import SHARED_BY, SHARED_PORT, Size
+from .timing import Command
 
 PYTHON = sys.executable
 ANSIBLE = str(Path(PYTHON).with_name("ansible"))
 PORT = str(SHARED_PORT)
-AGENT = (PYTHON, "-I", "-S", "agent")
 
 #: What the agent may take on the loaded host, in bytes.
 MOST_MEMORY = 80_000_000
@@ -24,52 +24,54 @@ MOST_MEMORY = 80_000_000
 class Contest:
     """One comparison. ``target`` is the highest ratio of wall time that counts as met (None: for information).
 
-    ``least_lines`` is what either must print to have done the work; ``bound`` in seconds is for either, each time.
+    ``beside`` is how the rival is shown; ``bound`` in seconds is for either, each time.
     """
 
     group: str
     question: str
-    ours: Sequence[str]
-    theirs: Sequence[str]
-    shown: str
+    ours: Command
+    theirs: Command
+    beside: str
     target: float | None
     loaded: bool = True
-    least_lines: int = 1
     rounds: int = 7
     bound: float = 60.0
 
 
-def snapshot(shown: str, theirs: Sequence[str], target: float | None, least_lines: int) -> Contest:
-    """The whole host: every socket with its holders, in words."""
-    ours = (*AGENT, "snapshot", "--connections")
-    return Contest("snapshot", "every socket with its holders", ours, theirs, shown, target, least_lines=least_lines)
+def agent(*arguments: str, least_lines: int = 1) -> Command:
+    """The agent from the checkout. Status 3 is an answer too: some process refused to be looked into."""
+    return Command((PYTHON, "-I", "-S", "agent", *arguments), done=(0, 3), least_lines=least_lines)
 
 
-def port(shown: str, theirs: Sequence[str], target: float | None) -> Contest:
-    """One port with all its holders."""
-    ours = (*AGENT, "owner", f"{PORT}/tcp")
-    return Contest("port", "one port with all its holders", ours, theirs, shown, target)
+def ansible(*arguments: str) -> Command:
+    """An ad-hoc call on the local machine."""
+    return Command((ANSIBLE, "localhost", *arguments))
 
 
-def module(shown: str, theirs: Sequence[str], target: float, loaded: bool, bound: float = 60.0) -> Contest:
-    """The module, through Ansible on the local machine."""
-    ours = (ANSIBLE, "localhost", "-m", "port_owner", "-a", f"port={PORT}")
-    question = "port_owner through Ansible" + (", loaded host" if loaded else ", unloaded host")
-    return Contest("module", question, ours, (ANSIBLE, "localhost", *theirs), shown, target, loaded, bound=bound)
-
-
-def contests(sockets: int) -> tuple[Contest, ...]:
-    """All contests, for a load of ``sockets`` TCP and UDP sockets."""
-    psutil = (PYTHON, "-I", str(Path(__file__).with_name("psutil_listing.py")))
-    facts = ("-m", "community.general.listen_ports_facts")
+def contests(size: Size) -> tuple[Contest, ...]:
+    """All contests, for a load of this size."""
+    sockets, listeners = size.sockets, size.processes
+    whole = partial(
+        Contest,
+        "snapshot",
+        "every socket with its holders",
+        agent("snapshot", "--connections", least_lines=sockets),
+    )
+    psutil = Command((PYTHON, "-I", str(Path(__file__).with_name("psutil_listing.py"))), least_lines=sockets)
+    port = partial(
+        Contest, "port", "one port with all its holders", agent("owner", f"{PORT}/tcp", least_lines=SHARED_BY)
+    )
+    module = partial(Contest, "module")
+    port_owner = ansible("-m", "port_owner", "-a", f"port={PORT}")
+    facts = ansible("-m", "community.general.listen_ports_facts")
     return (
-        snapshot("ss -tuanp", ("ss", "-tuanp"), 0.7, sockets),
-        snapshot("ss -ltnp (listeners only)", ("ss", "-ltnp"), None, 1),
-        snapshot("lsof -nP -i", ("lsof", "-nP", "-i"), None, sockets),
-        snapshot("psutil net_connections", psutil, 0.6, sockets),
-        port("ss -ltnp", ("ss", "-ltnp"), 1.0),
-        port("ss -ltnp 'sport = :N'", ("ss", "-ltnp", f"sport = :{PORT}"), 1.0),
-        port("lsof -nP -i :N", ("lsof", "-nP", "-i", f":{PORT}"), None),
-        module("ping", ("-m", "ping"), 1.25, loaded=False),
-        module("listen_ports_facts", facts, 0.1, loaded=True, bound=120.0),
+        whole(Command(("ss", "-tuanp"), least_lines=sockets), "ss -tuanp", 0.7),
+        whole(Command(("ss", "-ltnp"), least_lines=listeners), "ss -ltnp (listeners only)", None),
+        whole(Command(("lsof", "-nP", "-i"), least_lines=sockets), "lsof -nP -i", None),
+        whole(psutil, "psutil net_connections", 0.6),
+        port(Command(("ss", "-ltnp")), "ss -ltnp", 1.0),
+        port(Command(("ss", "-ltnp", f"sport = :{PORT}")), "ss -ltnp 'sport = :N'", 1.0),
+        port(Command(("lsof", "-nP", "-i", f":{PORT}"), least_lines=SHARED_BY), "lsof -nP -i :N", None),
+        module("port_owner, host without load", port_owner, ansible("-m", "ping"), "ping", 1.25, loaded=False),
+        module("port_owner, loaded host", port_owner, facts, "listen_ports_facts", 0.1, bound=120.0),
     )

@@ -17,6 +17,8 @@ from .timing import Pairs, Run
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 HEADINGS = ("question", "beside", "agent", "rival", "ratio (lowest to highest)", "CPU", "target", "met")
 
+WIDTH_OF_A_LOG = 140
+
 Row = tuple[str, ...]
 
 
@@ -38,7 +40,7 @@ def contest_row(contest: Contest, pairs: Pairs) -> Row:
     cpu = pairs.cpu_ratio()
     return (
         contest.question,
-        contest.shown,
+        contest.beside,
         seconds(pairs.ours),
         f"> {pairs.bound:.0f} s" if unfinished else seconds(pairs.theirs),
         f"< {ratio:.3f}" if unfinished else f"{ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
@@ -60,7 +62,10 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
     table = Table(*HEADINGS, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row, style="red" if row[-1] == "not met" else None)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_LOG
+    console.print(table)
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:

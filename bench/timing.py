@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -17,6 +18,18 @@ from threading import Timer
 
 class Failed(Exception):
     """A contestant did not do its work, so there is nothing to time."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A contestant: its arguments, the exit statuses that mean done, the least lines that prove the work was done."""
+
+    argv: Sequence[str]
+    done: tuple[int, ...] = (0,)
+    least_lines: int = 1
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
 
 
 @dataclass(frozen=True)
@@ -71,27 +84,29 @@ def stop(pid: int) -> None:
             continue
 
 
-def run(argv: Sequence[str], bound: float) -> Run:
-    """One run with its output discarded; stopped after ``bound`` seconds. Raises Failed when it exits with an error."""
+def run(command: Command, bound: float) -> Run:
+    """One run with its output discarded. Raises Failed when it is not done within ``bound`` seconds."""
     started = time.perf_counter()
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     timer = Timer(bound, stop, (process.pid,))
     timer.start()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise Failed(f"{' '.join(argv)}: exit status {process.returncode} after {wall:.1f} s")
+    if process.returncode not in command.done:
+        raise Failed(f"{command}: exit status {process.returncode} after {wall:.1f} s")
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def warm_up(argv: Sequence[str], least_lines: int, bound: float) -> bool:
-    """One run that is looked at instead of timed: did it do the work? False when it did not finish in time.
+def warm_up(command: Command, bound: float) -> bool:
+    """One run that is looked at instead of timed: False when it was not done within ``bound`` seconds.
 
-    Raises Failed when it exits with an error or prints fewer than ``least_lines`` lines.
+    Raises Failed when it exits with an error or does not print what proves its work.
     """
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         output, errors = process.communicate(timeout=bound)
     except subprocess.TimeoutExpired:
@@ -99,18 +114,19 @@ def warm_up(argv: Sequence[str], least_lines: int, bound: float) -> bool:
         process.communicate()
         return False
     lines = output.count(b"\n")
-    if process.returncode or lines < least_lines:
-        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+    if process.returncode not in command.done or lines < command.least_lines:
+        said = errors.decode(errors="replace").strip().rpartition("\n")[2]
         raise Failed(
-            f"{' '.join(argv)}: exit status {process.returncode}, {lines} lines where {least_lines} are due. {last}"
+            f"{command}: exit status {process.returncode}, {lines} lines of at least {command.least_lines}. {said}"
         )
     return True
 
 
-def compare(ours: Sequence[str], theirs: Sequence[str], least_lines: int, rounds: int, bound: float) -> Pairs:
+def compare(ours: Command, theirs: Command, rounds: int, bound: float) -> Pairs:
     """A warm-up of each, then ``rounds`` pairs in turn. A rival that exceeds ``bound`` seconds is run no more."""
-    warm_up(ours, least_lines, bound)
-    if not warm_up(theirs, least_lines, bound):
+    if not warm_up(ours, bound):
+        raise Failed(f"{ours}: not done within {bound:.0f} s")
+    if not warm_up(theirs, bound):
         return Pairs(tuple(run(ours, bound) for _ in range(rounds)), (), bound)
     pairs = [(run(ours, bound), run(theirs, bound)) for _ in range(rounds)]
     return Pairs(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))

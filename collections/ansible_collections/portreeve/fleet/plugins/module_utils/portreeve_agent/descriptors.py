@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Collection, Iterator, List, Tuple
+from typing import Collection, Iterator, List, NamedTuple, Tuple
 
-from .errors import Gone, NotPermitted, NotSupported
-from .host import Host, ProcessDirectory, as_text
+from .errors import Gone, NotPermitted, NotSupported, PortreeveError
+from .host import Host
+from .process_directory import ProcessDirectory
+from .reading import as_text
 from .model import Process
 from .processes import ProcessReader, read_descriptor_limit
 
 _URING = "anon_inode:[io_uring]"
+_MANY_OPEN_FILES = 30_000
 _MOST_ROUNDS = 4  # processes born during the walk are visited in another round
 
 _LOOK_INSIDE = -1  # the descriptor's own fdinfo tells which sockets it keeps alive
@@ -21,8 +24,7 @@ _LOOK_INSIDE = -1  # the descriptor's own fdinfo tells which sockets it keeps al
 Links = Tuple[List[str], List[str]]  # descriptors, and side by side what they lead to
 
 
-@dataclass(frozen=True)
-class Seat:
+class Seat(NamedTuple):
     """One place a socket is held from; see ``model.Holder`` for ``via``."""
 
     pid: int
@@ -41,6 +43,25 @@ class Walk:
     nearest_limit: list[tuple[int, str, int, int]] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
     hidden_in_flight: int = 0
+
+    def add(self, other: Walk) -> None:
+        """Take over what another walk over other processes found."""
+        for inode, seats in other.seats.items():
+            self.seats.setdefault(inode, []).extend(seats)
+        self.processes.update(other.processes)
+        self.nearest_limit.extend(other.nearest_limit)
+        self.unreadable.extend(other.unreadable)
+        self.hidden_in_flight += other.hidden_in_flight
+
+
+def _worth_a_second_process(host: Host) -> bool:
+    """A fork and the way back cost as much as reading some ten thousand links (proc_sys_fs(5): file-nr)."""
+    if host.processors() < 2:
+        return False
+    try:
+        return int(host.read("/proc/sys/fs/file-nr").split()[0]) >= _MANY_OPEN_FILES
+    except (PortreeveError, ValueError, IndexError):
+        return False
 
 
 def link_of(inode: int) -> str:
@@ -76,15 +97,24 @@ class _Walker:
             newcomers = [pid for pid in self._host.pids() if pid not in visited]
             if not newcomers:
                 break
+            if not visited and _worth_a_second_process(self._host):
+                others = self._host.in_second_process(lambda: self._visit_all(newcomers[1::2]))
+                self._visit_all(newcomers[::2])
+                self._found.add(others())
+            else:
+                self._visit_all(newcomers)
             visited.update(newcomers)
-            for pid in newcomers:
-                try:
-                    with self._host.open_process(pid) as directory:
-                        self._visit(pid, directory)
-                except Gone:
-                    continue
-                except NotPermitted:
-                    self._found.unreadable.append(pid)
+        return self._found
+
+    def _visit_all(self, pids: list[int]) -> Walk:
+        for pid in pids:
+            try:
+                with self._host.open_process(pid) as directory:
+                    self._visit(pid, directory)
+            except Gone:
+                continue
+            except NotPermitted:
+                self._found.unreadable.append(pid)
         return self._found
 
     def _visit(self, pid: int, directory: ProcessDirectory) -> None:

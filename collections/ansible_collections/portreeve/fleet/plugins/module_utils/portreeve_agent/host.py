@@ -5,127 +5,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-from functools import partial
-from typing import Callable, NoReturn, TypeVar
+import stat
+from typing import Callable, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
+from .process_directory import ProcessDirectory
+from .reading import as_text, read_all, translate
 
-_GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
-_REFUSED = (errno.EACCES, errno.EPERM)
-_READ_SIZE = 1 << 16
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
 
 _Result = TypeVar("_Result")
 
 
-def as_text(data: bytes) -> str:
-    """Decode bytes of any origin; what is not UTF-8 shows as ``\\xNN`` and stays valid JSON."""
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _translate(error: OSError, path: str) -> NoReturn:
-    if error.errno in _GONE:
-        raise Gone("%s is gone" % path) from error
-    if error.errno in _REFUSED:
-        raise NotPermitted("%s: permission denied" % path) from error
-    raise NotSupported("%s: %s" % (path, error.strerror)) from error
-
-
-def _read_all(descriptor: int) -> bytes:
-    chunks = []
-    while True:
-        chunk = os.read(descriptor, _READ_SIZE)
-        if not chunk:
-            return b"".join(chunks)
-        chunks.append(chunk)
-
-
 def _netlink_socket(protocol: int) -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-
-
-class ProcessDirectory:
-    """An opened /proc/PID: reads through it can never reach a later process that got the same pid."""
-
-    def __init__(self, descriptor: int, path: str) -> None:
-        self._descriptor = descriptor
-        self._path = path
-
-    def __enter__(self) -> ProcessDirectory:
-        return self
-
-    def __exit__(self, *_reason: object) -> None:
-        os.close(self._descriptor)
-
-    def read(self, name: str) -> bytes:
-        """Return the content of one file below the process directory."""
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
-            try:
-                return _read_all(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            _translate(error, self._path + "/" + name)
-
-    def readlink(self, name: str) -> str:
-        """Return the target of one link below the process directory."""
-        try:
-            return as_text(os.fsencode(os.readlink(name, dir_fd=self._descriptor)))
-        except OSError as error:
-            _translate(error, self._path + "/" + name)
-
-    def list(self, name: str) -> list[str]:
-        """Return the names in one directory below the process directory."""
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
-            try:
-                return os.listdir(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            _translate(error, self._path + "/" + name)
-
-    def thread_count(self) -> int:
-        """Return the number of threads from the link count of task/ (one stat instead of a listing)."""
-        try:
-            return os.stat("task", dir_fd=self._descriptor).st_nlink - 2
-        except OSError as error:
-            _translate(error, self._path + "/task")
-
-    def descriptor_links(self, table: str = "fd") -> tuple[list[str], list[str]]:
-        """Return the descriptors of one table and, side by side, what they lead to.
-
-        This is where the time of a scan goes. Links are read relative to the opened directory, a third cheaper than by
-        absolute path, and by one map() without a Python frame for each; if one is closed meanwhile, singly.
-        """
-        try:
-            directory = os.open(table, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
-            try:
-                names = os.listdir(directory)
-                try:
-                    return names, list(map(partial(os.readlink, dir_fd=directory), names))
-                except OSError:
-                    return _remaining_links(directory, names)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            _translate(error, self._path + "/" + table)
-
-
-def _remaining_links(directory: int, names: list[str]) -> tuple[list[str], list[str]]:
-    links = {}
-    for name in names:
-        try:
-            links[name] = os.readlink(name, dir_fd=directory)
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-    return list(links), list(links.values())
 
 
 class Host:
@@ -143,11 +39,11 @@ class Host:
         try:
             descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return _read_all(descriptor)
+                return read_all(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def read_at_once(self, path: str) -> bytes:
         """Return the content of a kernel setting by one read: some end after the first, however short it was."""
@@ -158,7 +54,7 @@ class Host:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def read_text(self, path: str) -> str:
         """Return the content of a file as text that is always valid Unicode."""
@@ -178,28 +74,28 @@ class Host:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def list(self, path: str) -> list[str]:
         """Return the sorted names in a directory."""
         try:
             return sorted(os.listdir(self.path(path)))
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def readlink(self, path: str) -> str:
         """Return the target of a link."""
         try:
             return as_text(os.fsencode(os.readlink(self.path(path))))
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def inode(self, path: str) -> int:
         """Return the inode number of what ``path`` leads to."""
         try:
             return os.stat(self.path(path)).st_ino
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def subdirectories(self, path: str) -> list[tuple[str, int]]:
         """Return (name, inode) of the directories in ``path`` without a stat for each."""
@@ -207,14 +103,14 @@ class Host:
             with os.scandir(self.path(path)) as entries:
                 return [(entry.name, entry.inode()) for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def pids(self) -> list[int]:
         """Return the process ids that can be seen, ascending."""
         try:
             return sorted(int(name) for name in os.listdir(self.path("/proc")) if name.isdigit())
         except OSError as error:
-            _translate(error, "/proc")
+            translate(error, "/proc")
 
     def open_process(self, pid: int) -> ProcessDirectory:
         """Return the opened directory of a process, to be used in a ``with`` statement."""
@@ -222,7 +118,7 @@ class Host:
         try:
             return ProcessDirectory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
         except OSError as error:
-            _translate(error, path)
+            translate(error, path)
 
     def is_root(self) -> bool:
         """Return whether the agent runs with effective uid 0."""
@@ -246,6 +142,40 @@ class Host:
         except KeyError:
             return None
 
+    def processors(self) -> int:
+        """Return how many processors this process may use."""
+        return len(os.sched_getaffinity(0))
+
+    def in_second_process(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Start ``work`` in a forked child and return the function that waits for what it returned.
+
+        Where the child fails, ``work`` is done here instead when its result is asked for.
+        """
+        import pickle
+
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.close(reader)
+                with open(writer, "wb") as stream:
+                    pickle.dump(work(), stream, pickle.HIGHEST_PROTOCOL)
+            finally:
+                os._exit(0)
+        os.close(writer)
+
+        def result() -> _Result:
+            try:
+                with open(reader, "rb") as stream:
+                    found: _Result = pickle.load(stream)
+                    return found
+            except (EOFError, pickle.UnpicklingError):
+                return work()
+            finally:
+                os.waitpid(child, 0)
+
+        return result
+
     def clock_ticks(self) -> int:
         """Return the kernel's ticks per second (sysconf(3), _SC_CLK_TCK)."""
         return os.sysconf("SC_CLK_TCK")
@@ -260,7 +190,7 @@ class Host:
                 return _netlink_socket(protocol)
             return self._in_namespace(namespace_path, lambda: _netlink_socket(protocol))
         except OSError as error:
-            _translate(error, namespace_path or "netlink protocol %d" % protocol)
+            translate(error, namespace_path or "netlink protocol %d" % protocol)
 
     def read_in_namespace(self, namespace_path: str, name: str) -> bytes:
         """Return /proc/net/``name`` as it is in the network namespace at ``namespace_path``."""
@@ -269,11 +199,11 @@ class Host:
                 namespace_path, lambda: os.open("/proc/thread-self/net/" + name, os.O_RDONLY | os.O_CLOEXEC)
             )
             try:
-                return _read_all(descriptor)
+                return read_all(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            _translate(error, "%s of %s" % (name, namespace_path))
+            translate(error, "%s of %s" % (name, namespace_path))
 
     def _in_namespace(self, namespace_path: str, act: Callable[[], _Result]) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -295,14 +225,14 @@ class Host:
         try:
             return syscalls.same_descriptor_table(pid, tid)
         except OSError as error:
-            _translate(error, "/proc/%d/task/%d" % (pid, tid))
+            translate(error, "/proc/%d/task/%d" % (pid, tid))
 
     def duplicate_descriptor(self, pid: int, descriptor: int) -> int:
         """Return our own descriptor for one of another process (pidfd_getfd(2)); the caller closes it."""
         try:
             return syscalls.duplicate_descriptor(pid, descriptor)
         except OSError as error:
-            _translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
+            translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
     def peek_descriptors(self, pid: int, descriptor: int) -> list[int]:
         """Return the inodes of what is in flight at the head of a UNIX socket's queue, without taking it; 0 for non-sockets.
@@ -311,7 +241,6 @@ class Host:
         Only the first message that carries any can be seen; an empty list means nothing could.
         """
         import array
-        import stat
 
         try:
             receiver = socket.socket(fileno=self.duplicate_descriptor(pid, descriptor))

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .errors import Gone, NotPermitted, NotSupported
-from .host import Host, ProcessDirectory, as_text
+from .host import Host
+from .process_directory import ProcessDirectory
+from .reading import as_text
 from .model import DescriptorUse, Process
 
 _DELETED = " (deleted)"

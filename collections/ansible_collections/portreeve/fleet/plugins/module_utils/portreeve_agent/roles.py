@@ -10,6 +10,8 @@ from .model import Holder
 
 def assign_roles(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
     """Return the holders with roles: processes of one program under one owner are workers, all else stays unknown."""
+    if len(holders) < 2:
+        return holders
     programs = {(holder.owner.kind, holder.owner.name, holder.process.exe) for holder in holders}
     if len({holder.pid for holder in holders}) < 2 or len(programs) != 1 or holders[0].process.exe is None:
         return holders

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
+from typing import Iterable, Sequence
 
 from . import descriptors
 from .errors import InvalidInput, PortreeveError
@@ -31,7 +33,20 @@ _MOST_NEAREST = 5
 
 
 def take_snapshot(host: Host, question: Question) -> Snapshot:
-    """Return what this host shows for ``question``. Raises InvalidInput for a namespace that does not exist."""
+    """Return what this host shows for ``question``. Raises InvalidInput for a namespace that does not exist.
+
+    The records of a scan hold no cycles, so the garbage collector would only go through them again and again.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _take(host, question)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _take(host: Host, question: Question) -> Snapshot:
     started = time.monotonic()
     if question.scanner == "psutil" or host.system()[0] != "Linux":
         from .elsewhere import take_snapshot_elsewhere
@@ -188,33 +203,29 @@ def _held_sockets(
     for pid, process in walk.processes.items():
         shown[pid] = process if show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
     held = []
-    for socket in sockets:
-        seats = walk.seats.get(socket.inode, []) if socket.inode else []
-        holders = {
-            (seat.pid, seat.fd, seat.via): Holder(
-                pid=seat.pid,
-                fd=seat.fd,
-                via=seat.via,
-                tid=seat.tid,
-                role="unknown",
-                serving=None,
-                process=shown[seat.pid],
-                owner=owners.owner_of(walk.processes[seat.pid], socket),
-            )
-            for seat in sorted(seats, key=lambda seat: (seat.pid, seat.fd, seat.tid or 0), reverse=True)
-        }
+    for socket in sorted(sockets, key=_order):
+        holders = []
+        for seat in _in_order(walk.seats.get(socket.inode, ())):
+            owner = owners.owner_of(walk.processes[seat.pid], socket)
+            holders.append(Holder(seat.pid, seat.fd, seat.via, seat.tid, "unknown", None, shown[seat.pid], owner))
         in_kernel = False if holders or not socket.inode else (True if decidable else None)
-        ordered = tuple(holders[key] for key in sorted(holders))
-        held.append(HeldSocket(socket, assign_roles(ordered), in_kernel, owners.creator_of(socket)))
-    return tuple(sorted(held, key=_order))
+        held.append(HeldSocket(socket, assign_roles(tuple(holders)), in_kernel, owners.creator_of(socket)))
+    return tuple(held)
 
 
-def _order(held: HeldSocket) -> tuple[object, ...]:
-    socket = held.socket
-    remote = (socket.remote.address, socket.remote.port) if socket.remote else ("", 0)
+def _in_order(seats: Sequence[descriptors.Seat]) -> Iterable[descriptors.Seat]:
+    """Return the seats by process and descriptor; threads that show the same one count once."""
+    if len(seats) < 2:
+        return seats
+    distinct = {seat[:3]: seat for seat in sorted(seats, key=lambda seat: (*seat[:3], seat.tid or 0), reverse=True)}
+    return reversed(distinct.values())
+
+
+def _order(socket: Socket) -> tuple[object, ...]:
+    local, remote = socket.local, socket.remote or ("", 0)
     return (
-        socket.namespace, socket.local.port, socket.protocol, socket.family, socket.local.address,
-        socket.state, remote, socket.inode, socket.cookie or 0,
+        socket.namespace, local.port, socket.protocol, socket.family, local.address, socket.state,
+        remote, socket.inode, socket.cookie or 0,
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Iterator, NamedTuple
 
 from ..errors import Gone, NotPermitted, NotSupported
-from ..host import Host, ProcessDirectory
+from ..host import Host
+from ..process_directory import ProcessDirectory
 from ..model import BlindSpot, Namespace
 
 _OWN_PATH = "/proc/self/ns/net"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Iterator
 
 from ..errors import PortreeveError
-from ..host import Host, as_text
+from ..host import Host
+from ..reading import as_text
 from ..model import Process, Socket
 from ..processes import ProcessReader
 from .cgroup_tree import CgroupTree

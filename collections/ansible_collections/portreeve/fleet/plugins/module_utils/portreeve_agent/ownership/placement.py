@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..host import as_text
+from ..reading import as_text
 
 _UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")  # slices group units, they are none to act on
 
@@ -68,8 +68,10 @@ def place(path: str) -> Placement:
         pod = _pod_uid(part) or pod
         found = _container(parent, part, child, pod)
         if found:
+            if part.endswith(".service"):
+                units.append(part)
             if mark is None:
-                run_by = units[-1] if units else None
+                run_by = next((unit for unit in reversed(units) if not unit.startswith("user@")), None)
             mark = found
             units = []
         elif part.endswith(_UNIT_SUFFIXES):
@@ -93,10 +95,9 @@ def unescape(name: str) -> str:
     first, *rest = name.split("\\x")
     data = first.encode()
     for piece in rest:
-        try:
-            data += bytes([int(piece[:2], 16)]) + piece[2:].encode()
-        except ValueError:
-            data += b"\\x" + piece.encode()
+        digits = piece[:2]
+        is_code = len(digits) == 2 and _HEX.issuperset(digits)
+        data += bytes.fromhex(digits) + piece[2:].encode() if is_code else b"\\x" + piece.encode()
     return as_text(data)
 
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One process's directory below /proc, opened once (proc(5))."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from .reading import GONE, as_text, read_all, translate
+
+
+class ProcessDirectory:
+    """An opened /proc/PID: reads through it can never reach a later process that got the same pid."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self._path = path
+
+    def __enter__(self) -> ProcessDirectory:
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        os.close(self._descriptor)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of one file below the process directory."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return read_all(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            translate(error, self._path + "/" + name)
+
+    def readlink(self, name: str) -> str:
+        """Return the target of one link below the process directory."""
+        try:
+            return as_text(os.fsencode(os.readlink(name, dir_fd=self._descriptor)))
+        except OSError as error:
+            translate(error, self._path + "/" + name)
+
+    def list(self, name: str) -> list[str]:
+        """Return the names in one directory below the process directory."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            translate(error, self._path + "/" + name)
+
+    def thread_count(self) -> int:
+        """Return the number of threads from the link count of task/ (one stat instead of a listing)."""
+        try:
+            return os.stat("task", dir_fd=self._descriptor).st_nlink - 2
+        except OSError as error:
+            translate(error, self._path + "/task")
+
+    def descriptor_links(self, table: str = "fd") -> tuple[list[str], list[str]]:
+        """Return the descriptors of one table and, side by side, what they lead to.
+
+        This is where the time of a scan goes. Links are read relative to the opened directory, a third cheaper than by
+        absolute path, and by one map() without a Python frame for each; if one is closed meanwhile, singly.
+        """
+        try:
+            directory = os.open(table, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                names = os.listdir(directory)
+                try:
+                    return names, list(map(partial(os.readlink, dir_fd=directory), names))
+                except OSError:
+                    return _remaining_links(directory, names)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            translate(error, self._path + "/" + table)
+
+
+def _remaining_links(directory: int, names: list[str]) -> tuple[list[str], list[str]]:
+    links = {}
+    for name in names:
+        try:
+            links[name] = os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+    return list(links), list(links.values())

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every read of the host has in common: whole contents, valid text, errors a caller can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import NoReturn
+
+from .errors import Gone, NotPermitted, NotSupported
+
+GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
+_REFUSED = (errno.EACCES, errno.EPERM)
+_READ_SIZE = 1 << 16
+
+
+def as_text(data: bytes) -> str:
+    """Decode bytes of any origin; what is not UTF-8 shows as ``\\xNN`` and stays valid JSON."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def translate(error: OSError, path: str) -> NoReturn:
+    """Raise the error of ours that an OSError means, with the path it concerns."""
+    if error.errno in GONE:
+        raise Gone("%s is gone" % path) from error
+    if error.errno in _REFUSED:
+        raise NotPermitted("%s: permission denied" % path) from error
+    raise NotSupported("%s: %s" % (path, error.strerror)) from error
+
+
+def read_all(descriptor: int) -> bytes:
+    """Return everything that can still be read from a descriptor."""
+    chunks = []
+    while True:
+        chunk = os.read(descriptor, _READ_SIZE)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)

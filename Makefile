@@ -78,7 +78,7 @@ test-full: test ## run every test, then the collection on each ansible-core the 
 
 # Only root on Debian can install them; elsewhere the tests that need them are skipped and say so.
 .PHONY: debian-packages
-debian-packages: ## install the Debian packages the tests use (root on Debian; others are told)
+debian-packages: | $(BIN)/python ## install the Debian packages the tests use (root on Debian; others are told)
 	@[ -e /etc/debian_version ] && [ "$$(id -u)" = 0 ] || exit 0; \
 	missing=; \
 	for package in $$(sed 's/#.*//' tests/debian-packages.txt); do \

@@ -1,70 +1,90 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Answers as text for a terminal: plain columns, one line per fact, control characters as escapes."""
+"""Answers as text for a terminal of 80 columns: what was asked comes first, control characters show as escapes."""
 
 from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Snapshot
+from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Process, Snapshot
+from .ports import describe, parse_ports
 from .verdicts.case import distinct_owners, distinct_processes
-from .verdicts.wording import listed, name_duration, name_owner, name_processes, one_line
+from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line
+
+_WIDTH = 80
+_INDENT = "  "
+_MOST_SOCKETS = 8  # of the same holders, before the rest is counted; JSON has them all
+_MOST_IN_CELL = 2
+_WIDEST_CELL = 28  # a longer one pushes only its own row to the right
 
 
 def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]:
-    """Yield the lines that answer ``owner``: verdict, sentence, advice and every holder of every socket."""
+    """Yield the lines that answer ``owner``: verdict, sentence, advice, all holders of all sockets; free ports last."""
+    free: dict[str, list[str]] = {}
     for answer in answers:
-        namespace = "" if answer.namespace.kind == "host" else "  (namespace %s)" % one_line(answer.namespace.name)
-        yield "%d/%s  %s%s" % (answer.port, answer.protocol, answer.verdict, namespace)
-        yield "  " + answer.summary
-        yield "  " + answer.advice
+        where = "" if answer.namespace.kind == "host" else " in namespace " + one_line(answer.namespace.name)
+        if answer.verdict == "free":
+            free.setdefault(where, []).append("%d/%s" % (answer.port, answer.protocol))
+            continue
+        yield "%d/%s%s: %s" % (answer.port, answer.protocol, where, answer.verdict)
+        yield from _paragraph(answer.summary)
+        yield from _paragraph(answer.advice)
         for risk in answer.risks:
-            yield "  Risk: %s: %s" % (risk.id, risk.summary)
+            yield from _paragraph("Risk: %s: %s" % (risk.id, risk.summary))
         if answer.connections:
-            yield "  Connections: " + listed(["%s %d" % item for item in answer.connections.items()], most=12)
-        rows = [row for held in answer.sockets for row in _socket_rows(held)]
-        if rows:
-            yield ""
-            header = ("STATE", "LOCAL", "PEER", "PID", "FD", "PROCESS", "USER", "ROLE", "OWNER", "SINCE")
-            for line in columns([header] + rows):
-                yield "  " + line
+            yield from _paragraph("Connections: " + _count(answer.connections))
+        yield from _say_sockets(answer.sockets)
         yield ""
+    for where, ports in free.items():
+        yield from _paragraph("%s%s: free" % (describe(parse_ports(ports)), where), indent="")
     yield from say_blind_spots(snapshot.blind_spots)
 
 
 def say_list(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]:
-    """Yield one line per held port."""
-    rows = [("PORT", "ADDRESS", "VERDICT", "OWNER", "PROCESSES", "NAMESPACE")]
+    """Yield one line per held port, with its namespace where there are ports in others than the host's own."""
+    answers = tuple(answers)
+    elsewhere = any(answer.namespace.kind != "host" for answer in answers)
+    rows = [("PORT", "ADDRESS", "OWNER", "PROCESSES", "VERDICT") + (("NAMESPACE",) if elsewhere else ())]
     for answer in answers:
         holders = distinct_processes(answer.sockets)
-        rows.append(
-            (
-                "%d/%s" % (answer.port, answer.protocol),
-                listed(sorted({held.socket.local.address for held in answer.sockets})) or "-",
-                answer.verdict,
-                listed([name_owner(owner) for owner in distinct_owners(holders)]) or "-",
-                name_processes(holders) or "-",
-                one_line(answer.namespace.name),
-            )
+        row = (
+            "%d/%s" % (answer.port, answer.protocol),
+            _first(list(dict.fromkeys(name_address(held) for held in answer.sockets))),
+            _first([name_owner(owner) for owner in distinct_owners(holders)]),
+            _first([name_process(holder) for holder in holders]),
+            ", ".join([answer.verdict] + sorted({risk.id for risk in answer.risks})),
         )
-    yield from columns(rows)
+        rows.append(row + ((one_line(answer.namespace.name),) if elsewhere else ()))
+    yield from columns(rows) if answers else ["No port is held."]
     yield from say_blind_spots(snapshot.blind_spots)
 
 
 def say_snapshot(snapshot: Snapshot) -> Iterator[str]:
     """Yield one line per socket with all its holders, then the connections that were only counted."""
+    names = {namespace.id: one_line(namespace.name) for namespace in snapshot.namespaces}
+    here = None
+    shape = "%-5s %-11s %5s %5s %-24s %-24s %s"
     for held in snapshot.sockets:
         socket = held.socket
-        yield "%-4s %-12s %6d %6d %-28s %-28s %s" % (
-            socket.protocol, socket.state, socket.queue, socket.queue_limit or 0, name_endpoint(socket.local, socket.family),
+        if socket.namespace != here:
+            here = socket.namespace
+            yield "namespace %s" % names[here]
+            yield shape % ("PROTO", "STATE", "QUEUE", "LIMIT", "LOCAL", "PEER", "HOLDERS: PROCESS[PID]/FD")
+        yield shape % (
+            socket.protocol,
+            socket.state,
+            socket.queue,
+            "-" if socket.queue_limit is None else socket.queue_limit,
+            name_endpoint(socket.local, socket.family),
             name_endpoint(socket.remote, socket.family) if socket.remote else "*",
-            " ".join("%s[%d]/%d" % (one_line(holder.process.name), holder.pid, holder.fd) for holder in held.holders),
-        )  # fmt: skip
+            " ".join("%s/%d" % (name_process(holder), holder.fd) for holder in held.holders) or _name_nobody(held),
+        )
     for count in snapshot.connections:
-        port = "other ports" if count.port is None else "port %d" % count.port
-        states = listed(["%s %d" % item for item in count.states.items()], most=12)
-        yield "%-4s connections of %s: %s" % (count.protocol, port, states)
+        port = "with other ports" if count.port is None else "of port %d" % count.port
+        yield "%s connections %s in namespace %s: %s" % (
+            count.protocol, port, names[count.namespace], _count(count.states)
+        )  # fmt: skip
     if snapshot.descriptors:
         yield "descriptors of the host: %d of %d" % (snapshot.descriptors.used, snapshot.descriptors.maximum)
     yield from say_blind_spots(snapshot.blind_spots)
@@ -73,7 +93,7 @@ def say_snapshot(snapshot: Snapshot) -> Iterator[str]:
 def say_blind_spots(blind_spots: Iterable[BlindSpot]) -> Iterator[str]:
     """Yield what could not be seen, or nothing."""
     for spot in blind_spots:
-        yield "Incomplete: %s not seen: %s (%d)" % (spot.what, spot.why, spot.count)
+        yield from _paragraph("Incomplete: %s not seen: %s (%d)" % (spot.what, spot.why, spot.count), indent="")
 
 
 def name_endpoint(endpoint: Endpoint, family: int) -> str:
@@ -82,31 +102,114 @@ def name_endpoint(endpoint: Endpoint, family: int) -> str:
 
 
 def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the rows with every column but the last padded to its widest cell."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    """Yield the rows with every column but the last padded to its widest cell, of those that are not too wide."""
+    widths = [max(len(cell) for cell in column if len(cell) <= _WIDEST_CELL) for column in zip(*rows)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
 
 
-def _socket_rows(held: HeldSocket) -> Iterator[tuple[str, ...]]:
-    socket = held.socket
-    peer = name_endpoint(socket.remote, socket.family) if socket.remote else "*"
-    common = (socket.state, name_endpoint(socket.local, socket.family), peer)
-    if not held.holders:
-        left = "%s left" % name_duration(socket.timer_ms) if socket.timer_ms is not None else ""
-        nobody = "kernel" if held.in_kernel else "no process" if held.in_kernel is False else "not seen"
-        yield common + ("-", "-", nobody, "", "", left, "")
-    for holder in held.holders:
-        yield common + _holder_cells(holder)
+def _paragraph(text: str, indent: str = _INDENT) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
-def _holder_cells(holder: Holder) -> tuple[str, ...]:
+def _count(states: dict[str, int]) -> str:
+    return listed(["%d %s" % (number, state) for state, number in states.items()], most=len(states))
+
+
+def _first(items: list[str]) -> str:
+    """Return the first items and how many more: ``_first(["a", "b", "c"]) == "a, b +1"``."""
+    more = len(items) - _MOST_IN_CELL
+    return ", ".join(items[:_MOST_IN_CELL]) + (" +%d" % more if more > 0 else "") or "-"
+
+
+def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
+    """Yield the sockets, those with the same holders together, each time followed by a row for every holder."""
+    together: dict[tuple[object, ...], list[HeldSocket]] = {}
+    for held in sockets:
+        seats = tuple(sorted({(holder.pid, holder.tid or 0) for holder in held.holders}))
+        together.setdefault((seats, held.in_kernel), []).append(held)
+    roles = any(holder.role != "unknown" for held in sockets for holder in held.holders)
+    titles = ("PID", "FD", "PROCESS", "USER", "SINCE", *(("ROLE",) if roles else ()), "OWNER")
+    rows = [[_holder_cells(seat, roles) for seat in _seats(group)] for group in together.values()]
+    lines = columns([titles, *(row for group_rows in rows for row in group_rows)])
+    title = next(lines)
+    if sockets:
+        yield ""
+    if any(rows):
+        yield _INDENT * 2 + title
+    for group, group_rows in zip(together.values(), rows):
+        yield from _name_sockets(group)
+        command = ""
+        for seat, _row in zip(_seats(group), group_rows):
+            yield _INDENT * 2 + next(lines)
+            if _command(seat[0].process) not in ("", command):
+                command = _command(seat[0].process)
+                yield _INDENT * 4 + command
+        if not group_rows:
+            yield _INDENT * 2 + _name_nobody(group[0])
+
+
+def _seats(group: list[HeldSocket]) -> list[list[Holder]]:
+    """Return the holders of sockets, those of the same process or thread together."""
+    seats: dict[tuple[int, int], list[Holder]] = {}
+    for held in group:
+        for holder in held.holders:
+            seats.setdefault((holder.pid, holder.tid or 0), []).append(holder)
+    return [seats[key] for key in sorted(seats)]
+
+
+def _holder_cells(seat: list[Holder], roles: bool) -> tuple[str, ...]:
     import time
 
+    holder = seat[0]
     process = holder.process
-    descriptor = str(holder.fd) if holder.via == "descriptor" else "%d %s" % (holder.fd, holder.via)
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.started_at))
-    user = process.user or str(process.uid)
     return (
-        str(holder.pid), descriptor, one_line(process.name), user, holder.role, name_owner(holder.owner), since,
-    )  # fmt: skip
+        str(holder.pid),
+        ", ".join(_name_descriptor(one) for one in seat),
+        one_line(process.name),
+        one_line(process.user or str(process.uid)),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(process.started_at)),
+        *((holder.role,) if roles else ()),
+        name_owner(holder.owner),
+    )
+
+
+def _name_descriptor(holder: Holder) -> str:
+    if holder.via == "descriptor":
+        return str(holder.fd)
+    return "%d (%s)" % (holder.fd, "thread %d" % holder.tid if holder.via == "thread" and holder.tid else holder.via)
+
+
+def _command(process: Process) -> str:
+    """Return the command line, cut to the terminal's width; empty when it says no more than the process's name."""
+    text = one_line(" ".join(process.cmdline))
+    most = _WIDTH - 4 * len(_INDENT)
+    if text in ("", process.name, process.exe):
+        return ""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _name_sockets(group: list[HeldSocket]) -> Iterator[str]:
+    for held in group[:_MOST_SOCKETS]:
+        socket = held.socket
+        words = [socket.state, name_endpoint(socket.local, socket.family)]
+        if socket.remote:
+            words += ["to", name_endpoint(socket.remote, socket.family)]
+        if socket.device:
+            words += ["on", one_line(socket.device)]
+        if socket.state == "LISTEN" and socket.queue_limit is not None:
+            words.append("(%d of %d waiting)" % (socket.queue, socket.queue_limit))
+        if socket.timer_ms is not None:
+            words.append("(%s left)" % name_duration(socket.timer_ms))
+        yield _INDENT + " ".join(words)
+    if len(group) > _MOST_SOCKETS:
+        yield _INDENT + "and %d more like these" % (len(group) - _MOST_SOCKETS)
+
+
+def _name_nobody(held: HeldSocket) -> str:
+    return "held by the kernel" if held.in_kernel else "no process" if held.in_kernel is False else "holder not seen"

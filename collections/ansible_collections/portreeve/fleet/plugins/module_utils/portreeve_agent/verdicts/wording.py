@@ -17,6 +17,8 @@ _KINDS = {
 
 def one_line(text: str) -> str:
     """Return ``text`` with control characters shown as escapes, so that a sentence stays one line."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 

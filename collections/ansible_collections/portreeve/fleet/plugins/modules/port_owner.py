@@ -207,9 +207,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     options = module.params
     try:
-        ports = () if options["port"] is None else parse_ports(options["port"])
-        address = parse_address(options["address"]) if options["address"] else None
         protocols = tuple(options["protocol"])
+        ports = () if options["port"] is None else parse_ports(options["port"], protocols)
+        address = None if options["address"] is None else parse_address(options["address"])
+        expectation = Expectation(**(options["expect"] or {}))
         question = Question(
             ports=ports,
             protocols=protocols,
@@ -222,7 +223,6 @@ def main() -> None:
         module.fail_json(msg=str(error))
     answers = answer_ports(snapshot, ports, protocols, address)
     result = owner_result(snapshot, answers)
-    expectation = Expectation(**(options["expect"] or {}))
     sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)
     if sentence:
         module.fail_json(msg=sentence, **result)

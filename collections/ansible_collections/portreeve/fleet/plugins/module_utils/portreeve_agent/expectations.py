@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import InvalidInput
 from .model import Holder, PortAnswer
-from .ports import PortRange
+from .ports import PortRange, describe
+
+_SHORT_ID = 12  # as engines shorten the id of a container
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,19 @@ class Expectation:
     container: str | None = None
     free: bool = False
 
+    def __post_init__(self) -> None:
+        for what, name in self._holder:
+            if name == "":
+                raise InvalidInput("the expected %s is empty: accepted is the name of one, or nothing at all" % what)
+
     @property
     def holder(self) -> str:
         """The holder in words, empty when none is expected: ``unit nginx.service and user www-data``."""
-        parts = (("unit", self.unit), ("executable", self.exe), ("user", self.user), ("container", self.container))
-        return " and ".join("%s %s" % part for part in parts if part[1])
+        return " and ".join("%s %s" % part for part in self._holder if part[1])
+
+    @property
+    def _holder(self) -> tuple[tuple[str, str | None], ...]:
+        return ("unit", self.unit), ("executable", self.exe), ("user", self.user), ("container", self.container)
 
     def __str__(self) -> str:
         holder = "held by " + self.holder if self.holder else ""
@@ -51,6 +62,9 @@ def disappointment(
         if wrong or (not held and not expectation.free):
             answer = (wrong or together)[0]
             return "%d/%s should be %s, but: %s" % (answer.port, answer.protocol, expectation, answer.summary)
+    unlisted = {port for one in asked for port in range(one.low, one.high + 1)} - {answer.port for answer in answers}
+    if unlisted and not expectation.free:  # of very many ports the free ones are not answered one by one
+        return "%s should be %s, but %d of them are free." % (describe(asked), expectation, len(unlisted))
     return None
 
 
@@ -78,8 +92,9 @@ def _is_expected(expectation: Expectation, holder: Holder) -> bool:
     if expectation.user and expectation.user not in (process.user, str(process.uid)):
         return False
     if expectation.container:
-        named = owner.kind == "container" and owner.name == expectation.container
-        return named or bool(owner.id and len(expectation.container) >= 12 and owner.id.startswith(expectation.container))
+        wanted = expectation.container
+        named = owner.kind == "container" and owner.name == wanted
+        return named or bool(owner.id and len(wanted) >= _SHORT_ID and owner.id.startswith(wanted))
     return True
 
 

@@ -33,16 +33,20 @@ class PortRange:
         return ports if self.protocol is None else f"{ports}/{self.protocol}"
 
 
-def parse_ports(values: Any) -> tuple[PortRange, ...]:
+def parse_ports(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[PortRange, ...]:
     """Return the ranges that a port, a text or a list of both asks for, merged and sorted.
 
     ``parse_ports(["8001,8000", "53/udp"])`` → ``(PortRange(53, 53, "udp"), PortRange(8000, 8001, None))``.
-    Raises InvalidInput, with one sentence that says what is accepted, for anything else and for an empty list.
+    Raises InvalidInput, with one sentence that says what is accepted, for anything else, for an empty list and for a
+    protocol that is not looked at: nothing would be asked then, and whatever is expected would seem to hold.
     """
     given = values if isinstance(values, (list, tuple)) else [values]
     ranges = [found for value in given for found in _parse_value(value)]
     if not ranges:
         raise InvalidInput("no port was given: " + _ACCEPTED_PORTS)
+    for one in ranges:
+        if one.protocol not in (None, *protocols):
+            raise InvalidInput(f"{one} is asked for, but the only protocol to look at is {' and '.join(protocols)}")
     return _merge(ranges)
 
 

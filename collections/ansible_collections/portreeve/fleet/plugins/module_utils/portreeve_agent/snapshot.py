@@ -88,10 +88,13 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
     """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
     if wanted == "all":
         return namespaces
-    chosen = tuple(one for one in namespaces if wanted in (one.name, str(one.id), one.kind))
+    chosen = tuple(one for one in namespaces if wanted in ("host" if one.kind == "host" else one.name, str(one.id)))
     if not chosen:
         known = ", ".join(sorted({one.name for one in namespaces})[:8])
         raise InvalidInput("namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known))
+    if len(chosen) > 1:
+        numbers = ", ".join(str(one.id) for one in chosen)
+        raise InvalidInput("namespace %r is the name of several; accepted are their numbers: %s" % (wanted, numbers))
     return chosen
 
 
@@ -108,7 +111,9 @@ def _settle(
         unexplained = _unexplained(tables, walk)
         if not unexplained and not question.ports:
             return tables, walk, ()
-        again = read_tables(host, _closer(question, tables, unexplained), namespaces, ranges)
+        doubtful = {socket.namespace for socket in tables.sockets if question.ports or socket.inode in unexplained}
+        nearby = [one for one in namespaces if one.id in doubtful or (question.ports and one.kind == "host")]
+        again = read_tables(host, _closer(question, tables, unexplained), nearby, ranges)
         present = {socket.inode for socket in again.sockets}
         gone = unexplained - present
         settled = replace(tables, sockets=tuple(one for one in tables.sockets if one.inode not in gone))

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Collection, Iterator
 
-from .errors import Gone, NotPermitted, NotSupported
+from .errors import Gone, InvalidInput, NotPermitted, NotSupported
 from .host import Host
 from .kernel import procnet, sock_diag
 from .model import SERVING_STATES, BlindSpot, ConnectionCount, Namespace, PortRanges, Socket
@@ -37,6 +37,10 @@ class Question:
     host_picture: bool = False
     show_secrets: bool = False
     scanner: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.protocols:
+            raise InvalidInput("no protocol was given: accepted are tcp and udp")
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,11 @@ class _Sieve:
                 self.listening.add(port)
             return True
         listened = port in self.listening
-        self.counts[port if listened or question.ports else None, state] += 1
+        picked = question.every_connection or question.ports or not self._low <= port <= self._high
+        self.counts[port if listened or picked else None, state] += 1
         if question.every_connection:
             return True
-        if listened or (not question.ports and self._low <= port <= self._high):
+        if listened or not picked:
             return False
         self._kept[port] += 1
         return self._kept[port] <= _MOST_CONNECTIONS_PER_PORT

@@ -8,10 +8,14 @@ import os
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_INTERRUPTED = 130  # as shells report a program that SIGINT ended
 
 if os.path.isdir(_HERE):  # a checkout; inside the archive the package lies beside this file
     sys.path.insert(0, os.path.join(_HERE, "module_utils"))
 
-from portreeve_agent.cli import main  # noqa: E402
+try:
+    from portreeve_agent.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit(_INTERRUPTED)

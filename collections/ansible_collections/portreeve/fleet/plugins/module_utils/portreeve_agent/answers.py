@@ -84,7 +84,7 @@ def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
     ``::`` covers IPv4 as well unless v6only (ipv6(7)); ``::ffff:127.0.0.1`` acts as ``127.0.0.1``.
     """
     wanted, bound = _unmapped(wanted), _unmapped(bound)
-    if wanted == bound or "::" in (wanted, bound) and not v6only:
+    if wanted == bound or ("::" in (wanted, bound) and not v6only):
         return True
     same_family = (":" in wanted) == (":" in bound)
     return same_family and (wanted in _WILDCARDS or bound in _WILDCARDS)

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from enum import IntEnum
-from typing import Iterable, NoReturn, Sequence
+from typing import Any, Iterable, NoReturn, Sequence
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result
 from .errors import ExpectationFailed, InvalidInput, PortreeveError
@@ -18,6 +19,7 @@ from .model import PROTOCOLS
 from .ports import parse_address, parse_ports
 from .snapshot import take_snapshot
 from .tables import SCANNERS, Question
+from .verdicts.wording import one_line
 from .version import VERSION
 from .words import say_list, say_owner, say_snapshot
 
@@ -25,10 +27,10 @@ _DESCRIPTION = "Who holds a port on this host, since when, and what it means."
 _EXIT_CODES = """\
 exit codes:
   0  answered, and everything relevant was seen
-  1  a port is not held as --expect-… asks
+  1  a port is not held as the --expect options ask
   2  the question cannot be asked (the message says what is accepted)
   3  answered, but something relevant could not be seen
-  4  no answer
+  4  no answer, or nowhere to write it
 """
 
 
@@ -42,7 +44,14 @@ class Exit(IntEnum):
     FAILED = 4
 
 
+class _NotWritten(PortreeveError):
+    """The answer is there, but standard output does not take it."""
+
+
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
     def error(self, message: str) -> NoReturn:
         raise InvalidInput("%s (see --help)" % message)
 
@@ -51,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no error leaves as a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace")  # whatever the locale can show
     try:
         return _run(_parser().parse_args(arguments))
     except InvalidInput as error:
@@ -59,14 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PortreeveError as error:
         return _fail(error, Exit.FAILED)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has seen enough, as with `| head`
-        return Exit.FAILED
-    except KeyboardInterrupt:
-        return 130
+        return Exit.FAILED  # the reader has seen enough, as with `| head`
 
 
 def _fail(error: Exception, code: Exit) -> Exit:
-    print("portreeve: %s" % error, file=sys.stderr)
+    if sys.stderr is not None:  # closed by the caller
+        sys.stderr.write("portreeve: %s\n" % one_line(str(error)))
     return code
 
 
@@ -75,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="portreeve", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--version", action="version", version="portreeve " + VERSION)
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     owner = verbs.add_parser("owner", help="the whole truth about some ports")
     owner.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
     owner.add_argument("--address", help="only sockets that a bind to this address would meet")
@@ -86,10 +93,10 @@ def _parser() -> argparse.ArgumentParser:
         ("container", "container (name or id) that should hold the port"),
     ):
         owner.add_argument("--expect-" + name, metavar=name.upper(), help=meaning)
-    owner.add_argument("--expect-free", action="store_true", help="the port should be free; with others: free or theirs")
+    owner.add_argument("--expect-free", action="store_true", help="it should be free; with others: free or theirs")
     listing = verbs.add_parser("list", help="every port that is held, one line each")
     snapshot = verbs.add_parser("snapshot", help="every socket with its holders, and the host's figures")
-    snapshot.add_argument("--connections", action="store_true", help="list ordinary connections instead of counting them")
+    snapshot.add_argument("--connections", action="store_true", help="list ordinary connections, do not count them")
     for verb in (owner, listing, snapshot):
         verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
         verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
@@ -100,12 +107,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.verb is None:
-        _parser().print_help()
-        return Exit.USAGE
-    ports = parse_ports(options.ports) if options.verb == "owner" else ()
-    address = parse_address(options.address) if options.verb == "owner" and options.address else None
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
+    ports = parse_ports(options.ports, protocols) if options.verb == "owner" else ()
+    address = None if options.verb != "owner" or options.address is None else parse_address(options.address)
+    expectation = _expectation(options) if options.verb == "owner" else Expectation()
     snapshot = take_snapshot(
         Host(),
         Question(
@@ -118,25 +123,23 @@ def _run(options: argparse.Namespace) -> int:
             scanner=options.scanner,
         ),
     )
-    answers = () if options.verb == "snapshot" and not options.json else answer_ports(snapshot, ports, protocols, address)
+    told_by_socket = options.verb == "snapshot" and not options.json
+    answers = () if told_by_socket else answer_ports(snapshot, ports, protocols, address)
     if options.json:
         import json
 
         result = audit_result(snapshot, answers) if options.verb == "snapshot" else owner_result(snapshot, answers)
-        json.dump(result, sys.stdout, indent=2)
-        print()
+        _write(json.JSONEncoder(indent=2).iterencode(result))
+        _write("\n")
     elif options.verb == "owner":
         _print(say_owner(answers, snapshot))
     elif options.verb == "list":
         _print(say_list(answers, snapshot))
     else:
         _print(say_snapshot(snapshot))
-    sys.stdout.flush()
-    if options.verb == "owner":
-        expected_here = in_own_namespace(answers, snapshot.namespaces)
-        sentence = disappointment(_expectation(options), expected_here, ports)
-        if sentence:
-            return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
+    sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)
+    if sentence:
+        return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
     return Exit.ANSWERED if snapshot.complete else Exit.INCOMPLETE
 
 
@@ -151,6 +154,20 @@ def _expectation(options: argparse.Namespace) -> Expectation:
 
 
 def _print(lines: Iterable[str]) -> None:
-    write = sys.stdout.write
-    for line in lines:
-        write(line + "\n")
+    _write(line + "\n" for line in lines)
+
+
+def _write(texts: Iterable[str]) -> None:
+    """Write to standard output; once it fails nothing is written any more, or Python would try again at its end."""
+    if sys.stdout is None:
+        raise _NotWritten("the answer could not be written: standard output is closed")
+    try:
+        sys.stdout.writelines(texts)
+        sys.stdout.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise _NotWritten("the answer could not be written: %s" % error.strerror) from error

@@ -12,7 +12,7 @@ from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner
 
 @dataclass(frozen=True)
 class Case:
-    """One port of one namespace. ``unseen_sockets`` and ``unseen_holders`` say why some may be missing; empty if none can."""
+    """One port of one namespace. ``unseen_sockets`` and ``unseen_holders`` say why some may be missing, if any."""
 
     port: int
     protocol: str

@@ -25,6 +25,7 @@ _REQUEST_DUMP = 0x1 | 0x300
 _ERROR, _DONE = 2, 3
 _BYTECODE, _V6ONLY, _CGROUP_ID = 1, 11, 21
 _TIMEWAIT_TIMER = 3
+_IPV4 = int(socket.AF_INET)
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _REQUEST = struct.Struct("=BBBBI48s")  # inet_diag_req_v2; the socket id stays zero
@@ -112,50 +113,47 @@ class _Parser:
         self._states = STATES[protocol]
         self._namespace = namespace
         self._keep = keep
-        self._addresses: dict[tuple[bytes, int], str] = {}
+        self._addresses: dict[tuple[int, bytes], str] = {}
         self._attributes: dict[bytes, tuple[bool | None, int | None]] = {}
 
     def row(self, buffer: memoryview, start: int, end: int) -> Socket | None:
         (
-            number, state_number, timer, _retransmits, port, peer, local, remote, device, cookie,
+            family, number, timer, _retransmits, packed_port, packed_peer, local, remote, device, cookie,
             expires, queue, limit, uid, inode,
         ) = _ROW.unpack_from(buffer, start)  # fmt: skip
-        state = self._states[state_number]
-        port = int.from_bytes(port, "big")
+        state = self._states[number]
+        port = (packed_port[0] << 8) + packed_port[1]
         if self._keep is not None and not self._keep(state, port, inode):
             return None
-        family = 6 if number == socket.AF_INET6 else 4
         raw = bytes(buffer[start + _ROW.size : end])
-        attributes = self._attributes.get(raw)
-        if attributes is None:
-            attributes = self._attributes[raw] = parse_attributes(raw)
+        v6only, cgroup_id = self._attributes.get(raw) or self._new_attributes(raw)
+        peer = (packed_peer[0] << 8) + packed_peer[1]
         return Socket(
             self._protocol,
-            family,
+            4 if family == _IPV4 else 6,
             state,
-            Endpoint(self._address(local, family), port),
-            Endpoint(self._address(remote, family), int.from_bytes(peer, "big")) if peer != b"\0\0" else None,
+            Endpoint(self._addresses.get((family, local)) or self._new_address(family, local), port),
+            Endpoint(self._addresses.get((family, remote)) or self._new_address(family, remote), peer) if peer else None,
             inode,
             cookie,
             self._namespace,
             uid if inode else None,
             "#%d" % device if device else None,
-            attributes[0],
+            v6only,
             queue,
             limit,
             expires if timer == _TIMEWAIT_TIMER else None,
-            attributes[1],
+            cgroup_id,
         )
 
-    def _address(self, packed: bytes, family: int) -> str:
-        text = self._addresses.get((packed, family))
-        if text is None:
-            if family == 4:
-                text = socket.inet_ntop(socket.AF_INET, packed[:4])
-            else:
-                text = socket.inet_ntop(socket.AF_INET6, packed)
-            self._addresses[packed, family] = text
+    def _new_address(self, family: int, packed: bytes) -> str:
+        text = socket.inet_ntop(family, packed[:4] if family == _IPV4 else packed)
+        self._addresses[family, packed] = text
         return text
+
+    def _new_attributes(self, raw: bytes) -> tuple[bool | None, int | None]:
+        found = self._attributes[raw] = parse_attributes(raw)
+        return found
 
 
 def parse_attributes(raw: bytes) -> tuple[bool | None, int | None]:

@@ -12,7 +12,9 @@ from ..host import Host
 from ..model import Creator, Namespace, Owner, Process, Socket
 from .case import Case, Scene
 from .placement import unescape
+from .published import forwarder
 from .registry import PROCESS_RESOLVERS, SOCKET_RESOLVERS
+from .socket_units import MANAGER
 
 ROOT_CGROUP = 1  # its inode: every process is in it unless something put it elsewhere
 
@@ -27,13 +29,15 @@ class Owners:
 
     def owner_of(self, process: Process, socket: Socket) -> Owner:
         """Return who owns a socket as held by a process. Never raises: what failed shows in ``evidence``."""
+        key = (process.pid, process.start_ticks)
+        if key in self._by_process and process.name != MANAGER and not forwarder(process):
+            return self._by_process[key]
         self._scene.remember(process)
         case = Case(process, socket, self._scene.place(process.cgroup), self._scene)
         owner = _first(SOCKET_RESOLVERS, case)
         if owner is None:
             socket_notes = list(case.notes)
             case.notes.clear()
-            key = (process.pid, process.start_ticks)
             if key not in self._by_process:
                 found = _first(PROCESS_RESOLVERS, case) or Owner("process", process.name)
                 self._by_process[key] = _noted(found, case.notes)

@@ -59,7 +59,7 @@ def parse_title(process: Process) -> tuple[str, str | None] | None:
     if not process.name.startswith("sshd") or not program.startswith("sshd") or len(process.cmdline) != 1:
         return None
     kind, _, title = process.cmdline[0].partition(": ")
-    if kind not in ("sshd", "sshd-session") or not title or " " in title or title.startswith("/"):
+    if kind not in ("sshd", "sshd-session") or not title or " " in title or title.startswith(("/", "[")):
         return None
     user, _, terminal = title.rpartition("@")
     if user and terminal.startswith(("pts/", "tty")):

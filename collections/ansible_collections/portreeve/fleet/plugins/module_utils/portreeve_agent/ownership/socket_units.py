@@ -14,11 +14,13 @@ from .placement import unescape
 if TYPE_CHECKING:
     from .case import Case
 
+MANAGER = "systemd"
+
 
 def resolve(case: Case) -> Owner | None:
     """Return the .socket unit of a socket held by PID 1 or by a user's manager."""
     process, placement = case.process, case.placement
-    if process.name != "systemd" or case.socket.state not in SERVING_STATES or placement.container:
+    if process.name != MANAGER or case.socket.state not in SERVING_STATES or placement.container:
         return None
     of_user = placement.by_user_manager and placement.unit == "init.scope"
     if process.pid != 1 and not of_user:

@@ -77,7 +77,7 @@ class _Sieve:
                 self.listening.add(port)
             return True
         listened = port in self.listening
-        picked = question.every_connection or question.ports or not self._low <= port <= self._high
+        picked = question.ports or not self._low <= port <= self._high
         self.counts[port if listened or picked else None, state] += 1
         if question.every_connection:
             return True

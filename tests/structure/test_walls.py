@@ -36,12 +36,15 @@ JUDGING = {
     "answers": WORDS | {"bind_rules", "risks"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
 }
-READERS = BASE | {"ports", "host", "kernel"}
+DOOR = BASE | {"reading", "process_directory", "host"}
+READERS = DOOR | {"ports", "kernel"}
 SEEING = {
     "syscalls": BASE,
-    "host": BASE | {"syscalls"},
-    "kernel": BASE | {"ports", "host"},
-    "processes": BASE | {"host"},
+    "reading": BASE,
+    "process_directory": BASE | {"reading"},
+    "host": DOOR | {"syscalls"},
+    "kernel": DOOR | {"ports"},
+    "processes": DOOR,
     "descriptors": READERS | {"processes"},
     "tables": READERS,
     "ownership": READERS | {"processes"},

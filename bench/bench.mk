@@ -10,7 +10,7 @@ IN_OWN_NETWORK := unshare --net sh -c 'ip link set lo up && exec "$$@"' sh
 $(INCUMBENT): | $(AUDIT_ENV)
 	@echo "fetching community.general for the comparison (once, 54 MB)"
 	@rm -rf $(BENCH_CACHE) && mkdir -p $(BENCH_CACHE)
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(BENCH_CACHE) 'ansible>=12'
+	@$(BIN)/python -m pip download --quiet --quiet --disable-pip-version-check --no-deps --dest $(BENCH_CACHE) 'ansible>=12'
 	@$(BIN)/python -m bench.incumbent $(BENCH_CACHE)
 
 .PHONY: bench

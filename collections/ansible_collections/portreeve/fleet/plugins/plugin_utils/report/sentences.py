@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a report comes to, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from .view import Report
+
+_MOST_NAMED = 10
+
+
+def closing(report: Report, place: PurePath, written: bool) -> str:
+    """Return what was reported where, naming the hosts that were not seen in full."""
+    did = "was written to" if written else "would be written to"
+    sentence = f"The report on {counted(len(report.hosts), 'host')} {did} {place}."
+    if not report.unseen:
+        return sentence
+    named = [f"{host.name} ({host.status})" for host in report.unseen[:_MOST_NAMED]]
+    more = len(report.unseen) - len(named)
+    return f"{sentence} Not seen in full: {', '.join(named)}{f' and {more} more' if more else ''}."
+
+
+def figures(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the counts of a report as (label, words) pairs."""
+    hosts = dict(summary["hosts"])
+    total, fine = hosts.pop("total"), hosts.pop("ok")
+    ports = [f"{number} {verdict}" for verdict, number in summary["verdicts"].items()]
+    risks = [f"{number} {risk}" for risk, number in summary["risks"].items()]
+    not_fine = [f"{number} {status}" for status, number in hosts.items() if number]
+    return [
+        ("Hosts", _listed(counted(total, "host"), [f"{fine} seen in full", *not_fine])),
+        ("Ports", _listed(counted(summary["ports"], "port"), ports)),
+        ("Risks", _listed(counted(sum(summary["risks"].values()), "risk"), risks)),
+    ]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 port``, ``2 ports``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(total: str, parts: list[str]) -> str:
+    words = ", ".join(parts).replace("_", " ")
+    return f"{total}: {words}" if words else total

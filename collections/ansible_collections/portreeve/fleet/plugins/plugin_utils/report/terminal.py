@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run of Ansible shows of Portreeve's results, for the terminal or pipe it is shown on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..fleet.picture import HostAnswer
+from . import as_text, sheet
+from .hosts import HostRow
+from .ports import ALARM, NOTICE, QUIET
+from .sentences import counted, figures
+from .sheet import MUTED, Line, Note
+from .view import Report
+
+
+class Terminal:
+    """How lines get onto one terminal. ``width`` None is a pipe: nothing is wrapped, nothing coloured."""
+
+    def __init__(self, width: int | None, colour: bool, plain: bool, hosts: Iterable[str]) -> None:
+        self._form = sheet.layout(width, hosts)
+        self._colour = colour
+        self._rich = width is not None and not plain and importlib.util.find_spec("rich") is not None
+
+    def port_lines(self, report: Report, explain: bool, detail: bool, most: int | None = None) -> list[Line]:
+        """Return the lines of all ports of a report; of more than ``most`` those that are worth a look come first."""
+        ports, left_out = report.ports, 0
+        if most is not None and len(ports) > most:
+            ports = sorted(ports, key=lambda port: port.tone == QUIET and not port.risks)[:most]
+            left_out = len(report.ports) - most
+        lines = [line for port in ports for line in sheet.port_lines(self._form, port, explain, detail)]
+        more = f"{counted(left_out, 'port')} more, all of them in the report; those worth a look are listed first."
+        return [*lines, Note(more, MUTED)] if left_out else lines
+
+    def text(self, lines: Sequence[Line], header: bool = False) -> str:
+        """Return lines as they are to be written, with the table's header on top if asked for."""
+        if self._rich:
+            from . import as_rich  # importing rich takes longer than all the rest
+
+            return as_rich.paint(self._form, lines, header, self._colour)
+        return self.plain_text(lines, header)
+
+    def plain_text(self, lines: Sequence[Line], header: bool = False) -> str:
+        """Return lines without control sequences, as for a log file."""
+        return as_text.paint(self._form, lines, header)
+
+
+def answer_lines(report: Report, what: Sequence[Line]) -> list[Line]:
+    """Return ``what`` was found on one host and, below it, what has to be said of the host."""
+    return [*what, *(line for host in report.hosts for line in sheet.host_lines(host))]
+
+
+def progress_line(host: HostRow) -> Note:
+    """Return one line that says that a host has answered, or not."""
+    tone = QUIET if host.fine else NOTICE if host.seen else ALARM
+    return Note(counted(host.ports, "port") if host.seen else "", tone, 0, f"{host.name}: {host.status} ")
+
+
+def closing_lines(report: Report, written: Mapping[str, Any]) -> list[Line]:
+    """Return what ends an audit: who was not seen in full, the counts, and where the report is."""
+    unseen = [line for host in report.unseen for line in sheet.host_lines(host)]
+    lines: list[Line] = [Note("", ""), *unseen, Note("", "")] if unseen else [Note("", "")]
+    lines += [Note(words, "", 0, f"{label:<8}") for label, words in figures(written["summary"])]
+    lines += [Note(str(path), "", 0, f"{'Report':<8}") for _name, path in sorted(written["files"].items())]
+    return lines
+
+
+def as_json_line(answer: HostAnswer) -> str:
+    """Return one host's answer as one line of JSON (JSON Lines)."""
+    known = {"host": answer.name, "status": answer.status, "reason": answer.reason, "result": answer.result}
+    return json.dumps({key: value for key, value in known.items() if value is not None}, sort_keys=True)

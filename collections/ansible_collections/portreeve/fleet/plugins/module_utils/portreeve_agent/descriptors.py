@@ -122,6 +122,7 @@ class _Walker:
         seats = list(self._seats(pid, None, directory, own))
         for tid, table in self._private_tables(pid, directory):
             seats.extend(self._seats(pid, tid, directory, table))
+            own = own if own[0] else table  # a dead group leader has none
         if seats:
             self._found.processes[pid] = self._reader.read(pid, directory, own[1])
             for inode, seat in seats:

@@ -135,17 +135,20 @@ class ProcessReader:
         """
         stat = parse_stat(directory.read("stat"))
         uid = parse_uid(directory.read("status"))
-        exe = _optional_link(directory, "exe")
+        exe, alive = _optional_link(directory, "exe"), ""
         if exe is None and stat.threads > 1:
             for tid in directory.list("task"):
-                exe = exe or _optional_link(directory, "task/%s/exe" % tid)
+                alive = "task/%s/" % tid
+                exe = _optional_link(directory, alive + "exe")
+                if exe is not None:
+                    break
         deleted = exe is not None and exe.endswith(_DELETED)
         return Process(
             pid=pid,
             name=stat.name,
             exe=exe[: -len(_DELETED)] if exe and deleted else exe,
             exe_deleted=deleted,
-            cmdline=parse_cmdline(_optional_read(directory, "cmdline") or b""),
+            cmdline=parse_cmdline(_optional_read(directory, alive + "cmdline") or b""),
             uid=uid,
             user=self._user(uid),
             ppid=stat.ppid,

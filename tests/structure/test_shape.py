@@ -15,6 +15,7 @@ import pytest
 AGENT = pathlib.Path("plugins/module_utils/portreeve_agent")
 AGENT_FILE_LINES = 300
 MODULE_CODE_LINES = 60
+OLDEST_PYTHON = (3, 8)
 NO_NOUN = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 DOCUMENTATION = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
 CACHES = {"__pycache__", ".ruff_cache", ".mypy_cache", ".ansible"}
@@ -55,6 +56,17 @@ def agent_files_fit_the_head(tree: pathlib.Path) -> list[str]:
         for path, length in lengths.items()
         if length > AGENT_FILE_LINES
     ]
+
+
+def hosts_can_read_it(tree: pathlib.Path) -> list[str]:
+    """What travels to a host is written in the grammar of its oldest Python."""
+    broken = []
+    for path in [*python_files(tree / "plugins/module_utils"), *python_files(tree / "plugins/modules")]:
+        try:
+            ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST_PYTHON)
+        except SyntaxError as error:
+            broken.append(f"{path.relative_to(tree)}:{error.lineno}: {error.msg}")
+    return broken
 
 
 def modules_are_thin(tree: pathlib.Path) -> list[str]:
@@ -116,6 +128,7 @@ SHAPES_OF_THE_COLLECTION = (
     agent_packages_hold_a_docstring,
     agent_is_python_only,
     agent_files_fit_the_head,
+    hosts_can_read_it,
     modules_are_thin,
 )
 SHAPES_OF_EVERY_TREE = (names_are_nouns_of_the_domain, python_files_name_their_licence)
@@ -125,6 +138,8 @@ PLANTED = [
     (agent_packages_hold_a_docstring, AGENT / "kernel/sock_diag.py", "x = 1"),
     (agent_is_python_only, AGENT / "offsets.json", "{}"),
     (agent_files_fit_the_head, AGENT / "host.py", "x = 1\n" * (AGENT_FILE_LINES + 1)),
+    (hosts_can_read_it, AGENT / "host.py", "match kind:\n    case 1:\n        pass"),
+    (hosts_can_read_it, "plugins/modules/port_owner.py", "try:\n    pass\nexcept* OSError:\n    pass"),
     (modules_are_thin, "plugins/modules/port_owner.py", 'RETURN = r"""\n"""\n' + "x = 1\n" * (MODULE_CODE_LINES + 1)),
     (names_are_nouns_of_the_domain, "plugins/plugin_utils/report_helpers.py", LICENCE),
     (names_are_nouns_of_the_domain, "plugins/plugin_utils/common/x.py", LICENCE),

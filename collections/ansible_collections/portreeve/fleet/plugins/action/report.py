@@ -26,7 +26,7 @@ _ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Merges what the hosts answered and writes every format."""
 
     TRANSFERS_FILES = False

@@ -14,10 +14,10 @@ description:
   - Prints the results of M(portreeve.fleet.port_owner) and M(portreeve.fleet.port_audit) as a table that a person reads
     at a glance, and flags in words what could not be seen.
   - Everything else is printed as ever, as by P(ansible.builtin.minimal#callback) for C(ansible) and by
-    P(ansible.builtin.default#callback) for C(ansible-playbook). A play that consists of Portreeve's own tasks only
-    is printed without headings and recap.
-  - On a terminal the table fits its width, with colours when the Python package rich is installed. Into a pipe each port
-    is one line without colours, unless E(COLUMNS) gives a width.
+    P(ansible.builtin.default#callback) for C(ansible-playbook). A play of Portreeve's own tasks only is printed
+    without headings and recap.
+  - On a terminal the table fits its width, with colours when the Python package rich is installed. Into a pipe each
+    port is one line without colours, unless E(COLUMNS) gives a width.
   - Control characters in names are shown as escapes and never reach the terminal.
   - With C(-v) all holders are shown with their pids, users and commands.
 extends_documentation_fragment:

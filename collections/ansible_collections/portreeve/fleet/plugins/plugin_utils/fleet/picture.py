@@ -74,7 +74,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (int, float)):
         return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {plain(key) if isinstance(key, str) else str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return str.__str__(value) if isinstance(value, str) else str(value)
@@ -91,7 +91,7 @@ def _is_added(key: str) -> bool:
 
 def _reason(registered: Mapping[str, Any]) -> str:
     """Ansible's message; where it only says that the module failed, the last line the host wrote says why."""
-    message = " ".join(str(registered.get("msg") or "no reason given").split())
+    message = " ".join(str(registered.get("msg") or "no reason given").split()).removeprefix("Task failed: ")
     written = [line.strip() for line in str(registered.get("module_stderr") or "").splitlines() if line.strip()]
     if written and written[-1] not in message:
         message += " - " + written[-1]

@@ -36,7 +36,6 @@ def render(report: Report) -> str:
         loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    style, script = (_PAGE / "report.css").read_text("utf-8"), (_PAGE / "report.js").read_text("utf-8")
     return environment.get_template("report.html.j2").render(
         report=report,
         columns=_COLUMNS,
@@ -44,16 +43,26 @@ def render(report: Report) -> str:
         shown_pids=_SHOWN_PIDS,
         shown_groups=_SHOWN_GROUPS,
         shown_troubles=_SHOWN_TROUBLES,
-        policy=content_security_policy(style, script),
-        style=markupsafe.Markup(style),  # noqa: S704 - our own files
-        script=markupsafe.Markup(script),  # noqa: S704
+        policy=content_security_policy(style(), script()),
+        style=markupsafe.Markup(style()),  # noqa: S704 - our own files
+        script=markupsafe.Markup(script()),  # noqa: S704
     )
 
 
-def content_security_policy(style: str, script: str) -> str:
+def style() -> str:
+    """Return the page's style sheet."""
+    return (_PAGE / "report.css").read_text("utf-8")
+
+
+def script() -> str:
+    """Return the page's script."""
+    return (_PAGE / "report.js").read_text("utf-8")
+
+
+def content_security_policy(style_sheet: str, own_script: str) -> str:
     """Return the policy that allows this style and this script by their hash and nothing else (CSP level 3)."""
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        f"default-src 'none'; style-src {_hash(style_sheet)}; script-src {_hash(own_script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..fleet.picture import HostAnswer
@@ -135,23 +135,24 @@ def _bound_to(socket: Record) -> str:
 
 def _holders(found: list[Record]) -> tuple[Holders, ...]:
     """One group per program, owner and way of holding; a process that holds several sockets of the port counts once."""
-    groups: dict[tuple[Any, ...], dict[int, Record]] = {}
+    groups: dict[Holders, dict[int, Record]] = {}
     for holder in found:
         process = record(holder.get("process"))
-        pid = number(holder.get("pid")) or 0
-        alike = (
-            words(process.get("name")) or "?",
-            owner_name(holder.get("owner")),
-            words(process.get("user")) or words(process.get("uid")),
-            command(process.get("cmdline")),
-            words(process.get("exe")),
-            process.get("exe_deleted") is True,
-            None if holder.get("role") == "unknown" else words(holder.get("role")),
-            None if holder.get("via") == "descriptor" else words(holder.get("via")),
+        alike = Holders(
+            name=words(process.get("name")) or "?",
+            owner=owner_name(holder.get("owner")),
+            user=words(process.get("user")) or words(process.get("uid")),
+            command=command(process.get("cmdline")),
+            exe=words(process.get("exe")),
+            exe_deleted=process.get("exe_deleted") is True,
+            role=None if holder.get("role") == "unknown" else words(holder.get("role")),
+            via=None if holder.get("via") == "descriptor" else words(holder.get("via")),
+            pids=(),
+            started=None,
         )
-        groups.setdefault(alike, {}).setdefault(pid, process)
-    grouped = (
-        Holders(*alike, pids=tuple(sorted(processes)), started=moment(processes[min(processes)].get("started_at")))
+        groups.setdefault(alike, {}).setdefault(number(holder.get("pid")) or 0, process)
+    grouped = [
+        replace(alike, pids=tuple(sorted(processes)), started=moment(processes[min(processes)].get("started_at")))
         for alike, processes in groups.items()
-    )
+    ]
     return tuple(sorted(grouped, key=lambda group: group.pids))

@@ -107,7 +107,8 @@ def host_lines(host: HostRow) -> list[Line]:
     lines: list[Line] = []
     if not host.fine:
         tone = NOTICE if host.seen else ALARM
-        lines += [Note(reason, tone, 0, f"{host.name}: {host.status}. ") for reason in host.reasons or ("",)]
+        labels = [f"{host.name}: {host.status}. ", *[f"{host.name}: "] * len(host.reasons)]
+        lines += [Note(reason, tone, 0, label) for label, reason in zip(labels, host.reasons or ("",), strict=False)]
     return lines + [Note(risk.summary, NOTICE, 0, f"{host.name}: {_spaced(risk.id)}: ") for risk in host.risks]
 
 

@@ -29,10 +29,10 @@ class Terminal:
 
     def port_lines(self, report: Report, explain: bool, detail: bool, most: int | None = None) -> list[Line]:
         """Return the lines of all ports of a report; of more than ``most`` those that are worth a look come first."""
-        ports, left_out = report.ports, 0
-        if most is not None and len(ports) > most:
+        ports = list(report.ports)
+        left_out = max(len(ports) - most, 0) if most is not None else 0
+        if left_out:
             ports = sorted(ports, key=lambda port: port.tone == QUIET and not port.risks)[:most]
-            left_out = len(report.ports) - most
         lines = [line for port in ports for line in sheet.port_lines(self._form, port, explain, detail)]
         more = f"{counted(left_out, 'port')} more, all of them in the report; those worth a look are listed first."
         return [*lines, Note(more, MUTED)] if left_out else lines

@@ -43,8 +43,8 @@ class Report:
     @property
     def risk_counts(self) -> dict[str, int]:
         """Return how many ports and hosts have each risk, the most frequent first."""
-        bearers = (*self.ports, *self.hosts)
-        return _most_frequent(identity for bearer in bearers for identity in {risk.id for risk in bearer.risks})
+        borne = [port.risks for port in self.ports] + [host.risks for host in self.hosts]
+        return _most_frequent(identity for risks in borne for identity in {risk.id for risk in risks})
 
     @property
     def attention(self) -> tuple[PortRow, ...]:

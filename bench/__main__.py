@@ -51,7 +51,7 @@ def hold_all(chosen: list[Contest]) -> tuple[list[Row], list[Run]]:
     rows, agent_runs = [], []
     for contest in chosen:
         print(f"{contest.question}: beside {contest.beside} …", flush=True)
-        pairs = compare(contest.ours, contest.theirs, contest.rounds, contest.bound)
+        pairs = compare(contest.ours, contest.theirs, contest.bound)
         rows.append(contest_row(contest, pairs))
         if contest.group == "snapshot":
             agent_runs.extend(pairs.ours)

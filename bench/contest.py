@@ -34,7 +34,6 @@ class Contest:
     beside: str
     target: float | None
     loaded: bool = True
-    rounds: int = 7
     bound: float = 60.0
 
 

@@ -16,6 +16,11 @@ from statistics import median
 from threading import Timer
 
 
+ROUNDS = 7
+LEAST_ROUNDS = 3
+BUDGET = 60.0  # seconds for the rounds of one comparison
+
+
 class Failed(Exception):
     """A contestant did not do its work, so there is nothing to time."""
 
@@ -122,11 +127,17 @@ def warm_up(command: Command, bound: float) -> bool:
     return True
 
 
-def compare(ours: Command, theirs: Command, rounds: int, bound: float) -> Pairs:
-    """A warm-up of each, then ``rounds`` pairs in turn. A rival that exceeds ``bound`` seconds is run no more."""
+def compare(ours: Command, theirs: Command, bound: float) -> Pairs:
+    """A warm-up of each, then pairs in turn until ROUNDS or BUDGET is used up, but LEAST_ROUNDS of them.
+
+    A rival that exceeds ``bound`` seconds is run no more.
+    """
     if not warm_up(ours, bound):
         raise Failed(f"{ours}: not done within {bound:.0f} s")
     if not warm_up(theirs, bound):
-        return Pairs(tuple(run(ours, bound) for _ in range(rounds)), (), bound)
-    pairs = [(run(ours, bound), run(theirs, bound)) for _ in range(rounds)]
+        return Pairs(tuple(run(ours, bound) for _ in range(LEAST_ROUNDS)), (), bound)
+    pairs: list[tuple[Run, Run]] = []
+    started = time.perf_counter()
+    while len(pairs) < LEAST_ROUNDS or len(pairs) < ROUNDS and time.perf_counter() - started < BUDGET:
+        pairs.append((run(ours, bound), run(theirs, bound)))
     return Pairs(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))

@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from threading import Timer
 
-
 ROUNDS = 7
 LEAST_ROUNDS = 3
 BUDGET = 60.0  # seconds for the rounds of one comparison
@@ -138,6 +137,6 @@ def compare(ours: Command, theirs: Command, bound: float) -> Pairs:
         return Pairs(tuple(run(ours, bound) for _ in range(LEAST_ROUNDS)), (), bound)
     pairs: list[tuple[Run, Run]] = []
     started = time.perf_counter()
-    while len(pairs) < LEAST_ROUNDS or len(pairs) < ROUNDS and time.perf_counter() - started < BUDGET:
+    while len(pairs) < LEAST_ROUNDS or (len(pairs) < ROUNDS and time.perf_counter() - started < BUDGET):
         pairs.append((run(ours, bound), run(theirs, bound)))
     return Pairs(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))

@@ -176,15 +176,17 @@ class _Walker:
             if target == _URING:
                 via, inodes = "io_uring", registered_sockets(fdinfo)
             else:
-                via, inodes = "in_flight", self._peek(pid, int(descriptor), descriptors_in_flight(fdinfo))
+                via, inodes = "in_flight", self._peek(pid, int(descriptor), target, descriptors_in_flight(fdinfo))
             for inode in inodes:
                 if inode in self._wanted:
                     yield inode, Seat(pid, int(descriptor), via, tid)
+                elif link_of(inode) in telling:
+                    self._found.hidden_in_flight += 1  # a UNIX socket that may carry others, but has no descriptor
 
-    def _peek(self, pid: int, descriptor: int, carried: int) -> list[int]:
+    def _peek(self, pid: int, descriptor: int, target: str, carried: int) -> list[int]:
         if not carried:
             return []
-        inodes = self._host.peek_descriptors(pid, descriptor)
+        inodes = self._host.peek_descriptors(pid, descriptor, int(target[len("socket:[") : -1]))
         self._found.hidden_in_flight += max(0, carried - len(inodes))
         return inodes
 

@@ -17,6 +17,8 @@ from .reading import as_text, read_all, translate
 
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
 
+_SO_PEEK_OFF = 42  # asm-generic/socket.h: where MSG_PEEK goes on, -1 for always at the head
+
 _Result = TypeVar("_Result")
 
 
@@ -234,11 +236,12 @@ class Host:
         except OSError as error:
             translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
-    def peek_descriptors(self, pid: int, descriptor: int) -> list[int]:
+    def peek_descriptors(self, pid: int, descriptor: int, inode: int) -> list[int]:
         """Return the inodes of what is in flight at the head of a UNIX socket's queue, without taking it; 0 for non-sockets.
 
         MSG_PEEK on a duplicate of the receiver (recvmsg(2), unix(7)) gives us descriptors of our own, closed at once.
-        Only the first message that carries any can be seen; an empty list means nothing could.
+        Only the first message that carries any can be seen; an empty list means nothing could. So it is when the
+        descriptor is not that of the socket ``inode``, or when the receiver peeks in steps, which we would disturb.
         """
         import array
 
@@ -250,6 +253,8 @@ class Host:
         received = array.array("i")
         with receiver:
             try:
+                if os.fstat(receiver.fileno()).st_ino != inode or receiver.getsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF) >= 0:
+                    return []
                 _data, ancillary, _flags, _peer = receiver.recvmsg(
                     1 << 16, socket.CMSG_SPACE(253 * received.itemsize), socket.MSG_PEEK | socket.MSG_DONTWAIT
                 )

@@ -57,7 +57,7 @@ def _take(host: Host, question: Question) -> Snapshot:
     found, unseen_namespaces = read_namespaces(host)
     named = tuple(replace(namespace, name=owners.namespace_name(namespace)) for namespace in found)
     namespaces = choose_namespaces(named, question.namespaces)
-    tables, walk, changed = _settle(host, question, namespaces, ranges)
+    tables, walk, changed = _settle(host, question, namespaces, found, ranges)
     blind = _Blindness(host, walk, tables.sockets)
     sockets = _held_sockets(tables.sockets, walk, owners, blind.decidable, question.show_secrets)
     hiding_sockets = tables.blind_spots + changed
@@ -99,7 +99,11 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
 
 
 def _settle(
-    host: Host, question: Question, namespaces: tuple[Namespace, ...], ranges: PortRanges
+    host: Host,
+    question: Question,
+    namespaces: tuple[Namespace, ...],
+    all_namespaces: tuple[Namespace, ...],
+    ranges: PortRanges,
 ) -> tuple[Tables, descriptors.Walk, tuple[BlindSpot, ...]]:
     """Read the tables, walk, and read again what has no holder: what is gone by then is dropped.
 
@@ -107,7 +111,7 @@ def _settle(
     """
     for _attempt in range(_MOST_ATTEMPTS):
         tables = read_tables(host, question, namespaces, ranges)
-        walk = _walk(host, question, tables, namespaces)
+        walk = _walk(host, question, tables, all_namespaces)
         unexplained = _unexplained(tables, walk)
         if not unexplained and not question.ports:
             return tables, walk, ()
@@ -133,6 +137,7 @@ def _closer(question: Question, tables: Tables, inodes: set[int]) -> Question:
 
 
 def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
+    """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight."""
     wanted = {socket.inode for socket in tables.sockets if socket.inode}
     if not wanted and not question.host_picture:
         return descriptors.Walk()

@@ -4,6 +4,7 @@
 BENCH ?= snapshot port module
 BENCH_CACHE := .cache/bench
 INCUMBENT := $(BENCH_CACHE)/ansible_collections/community/general/plugins/modules/listen_ports_facts.py
+AS_ROOT := [ "$$(id -u)" = 0 ] || { echo "this needs root: to see the descriptors of every process, and for a network namespace" >&2; exit 1; }
 IN_OWN_NETWORK := unshare --net sh -c 'ip link set lo up && exec "$$@"' sh
 
 # community.general is no dependency: it is fetched for the comparison only, inside the package that carries it.
@@ -15,8 +16,10 @@ $(INCUMBENT): | $(AUDIT_ENV)
 
 .PHONY: bench
 bench: $(AUDIT_ENV) $(if $(filter module,$(BENCH)),$(INCUMBENT)) ## compare with ss, lsof, psutil and listen_ports_facts [BENCH='snapshot port module'], as root
+	@$(AS_ROOT)
 	@ANSIBLE_COLLECTIONS_PATH=collections:$(BENCH_CACHE) $(IN_OWN_NETWORK) $(BIN)/python -m bench $(BENCH)
 
 .PHONY: bench-load
 bench-load: $(AUDIT_ENV) ## hold the benchmark's load until Ctrl-D, to experiment beside it from another shell, as root
+	@$(AS_ROOT)
 	@$(IN_OWN_NETWORK) $(BIN)/python -m bench.load

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -131,6 +132,9 @@ def compare(ours: Command, theirs: Command, bound: float) -> Pairs:
 
     A rival that exceeds ``bound`` seconds is run no more.
     """
+    for command in (ours, theirs):
+        if shutil.which(command.argv[0]) is None:
+            raise Failed(f"{command.argv[0]} is not installed")
     if not warm_up(ours, bound):
         raise Failed(f"{ours}: not done within {bound:.0f} s")
     if not warm_up(theirs, bound):

@@ -91,6 +91,11 @@ def test_the_documentation_renders(root, collection):
 
 
 @pytest.mark.slow
+def test_the_collection_runs_on_each_ansible_core(root):
+    content("nox", "--tags", "one-each", "--reuse-existing-virtualenvs", cwd=root)
+
+
+@pytest.mark.slow
 @pytest.mark.needs("git")
 def test_ansible_test_sanity_without_exceptions(root, collection, tmp_path):
     home = root / ".cache/ansible-test"

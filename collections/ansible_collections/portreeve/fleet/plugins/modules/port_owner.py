@@ -215,6 +215,7 @@ def main() -> None:
             ports=ports,
             protocols=protocols,
             namespaces=options["namespaces"],
+            every_connection=address is not None,
             show_secrets=options["show_secrets"],
             scanner=options["scanner"],
         )

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, Tuple
 
-from .model import BlindSpot, HeldSocket, Namespace, PortAnswer, Snapshot, to_wire
+from .model import SERVING_STATES, BlindSpot, HeldSocket, Namespace, PortAnswer, Snapshot, to_wire
 from .ports import PortRange
 from .risks import host_risks, port_risks
 from .verdicts.case import Case
@@ -16,6 +16,7 @@ from .verdicts.registry import judge
 #: When more ports than this are asked for, those that nothing holds are not listed one by one.
 MOST_FREE_PORTS = 1024
 
+_Place = Tuple[int, str, int]  # port, protocol, namespace
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -24,24 +25,27 @@ def answer_ports(
 ) -> tuple[PortAnswer, ...]:
     """Return an answer for every port held, and for every port asked for even if nothing holds it.
 
-    With ``address`` only sockets count whose address overlaps with it. Free ports are listed for the host's own
-    namespace, or for the one namespace the snapshot was limited to. Sorted by port, protocol, namespace.
+    With ``address`` only sockets count that a bind to it would meet; the snapshot must then have every connection.
+    Free ports are listed for the host's own namespace, or for the one namespace the snapshot was limited to. Sorted by
+    port, protocol, namespace.
     """
-    sockets: dict[tuple[int, str, int], list[HeldSocket]] = {}
+    sockets: dict[_Place, list[HeldSocket]] = {}
     for held in snapshot.sockets:
         socket = held.socket
         if address is None or overlaps(address, socket.local.address, socket.v6only is True):
             sockets.setdefault((socket.local.port, socket.protocol, socket.namespace), []).append(held)
-    connections = {
-        (count.port, count.protocol, count.namespace): count.states
-        for count in snapshot.connections
-        if count.port is not None
-    }
+    if address is None:
+        connections = {
+            (count.port, count.protocol, count.namespace): count.states
+            for count in snapshot.connections
+            if count.port is not None
+        }
+    else:
+        connections = {place: _count_connections(met) for place, met in sockets.items()}
+        sockets = {place: _without_ordinary(met) for place, met in sockets.items()}
     namespaces = {namespace.id: namespace for namespace in snapshot.namespaces}
     own = own_namespace(snapshot.namespaces)
-    keys = set(sockets)
-    if address is None:
-        keys |= set(connections)
+    keys = set(sockets) | set(connections)
     if own is not None:
         keys |= {(port, protocol, own.id) for port, protocol in _asked(ports, protocols)}
     order = {namespace.id: index for index, namespace in enumerate(snapshot.namespaces)}
@@ -62,6 +66,18 @@ def answer_ports(
         )
         for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]]))
     )
+
+
+def _count_connections(sockets: list[HeldSocket]) -> dict[str, int]:
+    states = sorted(held.socket.state for held in sockets if held.socket.state not in SERVING_STATES)
+    return {state: states.count(state) for state in states}
+
+
+def _without_ordinary(sockets: list[HeldSocket]) -> list[HeldSocket]:
+    """Leave out the connections of a listener, which are counted only."""
+    if all(held.socket.state != "LISTEN" for held in sockets):
+        return sockets
+    return [held for held in sockets if held.socket.state in SERVING_STATES]
 
 
 def own_namespace(namespaces: tuple[Namespace, ...]) -> Namespace | None:

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from enum import IntEnum
-from typing import Any, Iterable, NoReturn, Sequence
+from typing import Any, Iterable, NoReturn, Sequence, TextIO
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result
 from .errors import ExpectationFailed, InvalidInput, PortreeveError
@@ -72,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, code: Exit) -> Exit:
-    if sys.stderr is not None:  # closed by the caller
-        sys.stderr.write("portreeve: %s\n" % one_line(str(error)))
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write("portreeve: %s\n" % one_line(str(error)))
+        except OSError:
+            _abandon(sys.stderr)  # nowhere to say it; the exit code still tells
     return code
 
 
@@ -117,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
             ports=ports,
             protocols=protocols,
             namespaces=options.namespace,
-            every_connection=getattr(options, "connections", False),
+            every_connection=address is not None or getattr(options, "connections", False),
             host_picture=options.verb == "snapshot",
             show_secrets=options.show_secrets,
             scanner=options.scanner,
@@ -158,16 +161,21 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _write(texts: Iterable[str]) -> None:
-    """Write to standard output; once it fails nothing is written any more, or Python would try again at its end."""
+    """Write to standard output. Raises BrokenPipeError or _NotWritten when it does not take everything."""
     if sys.stdout is None:
         raise _NotWritten("the answer could not be written: standard output is closed")
     try:
         sys.stdout.writelines(texts)
         sys.stdout.flush()
     except OSError as error:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _abandon(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise
         raise _NotWritten("the answer could not be written: %s" % error.strerror) from error
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let what a stream still keeps go nowhere: Python would try to write it once more at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

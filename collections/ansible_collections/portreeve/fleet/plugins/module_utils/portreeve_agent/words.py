@@ -15,8 +15,8 @@ from .verdicts.wording import listed, name_address, name_duration, name_owner, n
 _WIDTH = 80
 _INDENT = "  "
 _MOST_SOCKETS = 8  # of the same holders, before the rest is counted; JSON has them all
-_MOST_IN_CELL = 2
-_WIDEST_CELL = 28  # a longer one pushes only its own row to the right
+_MOST_DESCRIPTORS = 4  # of one process
+_WIDEST_CELL = 20  # a longer one pushes only its own row to the right
 
 
 def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]:
@@ -50,7 +50,7 @@ def say_list(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]
         holders = distinct_processes(answer.sockets)
         row = (
             "%d/%s" % (answer.port, answer.protocol),
-            _first(list(dict.fromkeys(name_address(held) for held in answer.sockets))),
+            _first(list(dict.fromkeys(name_address(held) for held in answer.sockets)), 2),
             _first([name_owner(owner) for owner in distinct_owners(holders)]),
             _first([name_process(holder) for holder in holders]),
             ", ".join([answer.verdict] + sorted({risk.id for risk in answer.risks})),
@@ -121,10 +121,9 @@ def _count(states: dict[str, int]) -> str:
     return listed(["%d %s" % (number, state) for state, number in states.items()], most=len(states))
 
 
-def _first(items: list[str]) -> str:
-    """Return the first items and how many more: ``_first(["a", "b", "c"]) == "a, b +1"``."""
-    more = len(items) - _MOST_IN_CELL
-    return ", ".join(items[:_MOST_IN_CELL]) + (" +%d" % more if more > 0 else "") or "-"
+def _first(items: list[str], most: int = 1) -> str:
+    """Return the first items and how many more: ``_first(["a", "b", "c"], 2) == "a, b +1"``."""
+    return ", ".join(items[:most]) + (" +%d" % (len(items) - most) if len(items) > most else "") or "-"
 
 
 def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
@@ -170,7 +169,7 @@ def _holder_cells(seat: list[Holder], roles: bool) -> tuple[str, ...]:
     process = holder.process
     return (
         str(holder.pid),
-        ", ".join(_name_descriptor(one) for one in seat),
+        _first([_name_descriptor(one) for one in seat], _MOST_DESCRIPTORS),
         one_line(process.name),
         one_line(process.user or str(process.uid)),
         time.strftime("%Y-%m-%d %H:%M", time.localtime(process.started_at)),

@@ -48,7 +48,7 @@ def refuses_a_look(pid: int) -> bool:
 
 
 class SightedHost(Host):
-    """The machine without the processes at which not even root may look, so that tests on any machine see all there is."""
+    """The machine without processes at which not even root may look: so tests see everything on any machine."""
 
     def pids(self) -> list[int]:
         return [pid for pid in super().pids() if not refuses_a_look(pid)]
@@ -230,6 +230,12 @@ def eventually() -> Callable[..., Any]:
         return answer
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def sighted_host() -> type[Host]:
+    """Return the class of hosts that tests take for looking."""
+    return SightedHost
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from .model import Process
 from .processes import ProcessReader, read_descriptor_limit
 
 _URING = "anon_inode:[io_uring]"
+_RING_FILES = b"UserFiles:"  # left out while the ring is locked (io_uring/fdinfo.c)
 _MANY_OPEN_FILES = 30_000
 _MOST_ROUNDS = 4  # processes born during the walk are visited in another round
 
@@ -35,14 +36,15 @@ class Seat(NamedTuple):
 
 @dataclass
 class Walk:
-    """What one walk found. ``unreadable`` are processes whose descriptors were refused,
-    ``hidden_in_flight`` counts descriptors in flight that could not be identified."""
+    """What one walk found. ``unreadable`` are processes whose descriptors were refused, ``hidden_in_flight`` counts
+    descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
     nearest_limit: list[tuple[int, str, int, int]] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
     hidden_in_flight: int = 0
+    busy_rings: int = 0
 
     def add(self, other: Walk) -> None:
         """Take over what another walk over other processes found."""
@@ -52,6 +54,7 @@ class Walk:
         self.nearest_limit.extend(other.nearest_limit)
         self.unreadable.extend(other.unreadable)
         self.hidden_in_flight += other.hidden_in_flight
+        self.busy_rings += other.busy_rings
 
 
 def _worth_a_second_process(host: Host) -> bool:
@@ -175,6 +178,7 @@ class _Walker:
             fdinfo = _fdinfo(directory, "task/%d/" % tid if tid else "", descriptor)
             if target == _URING:
                 via, inodes = "io_uring", registered_sockets(fdinfo)
+                self._found.busy_rings += _RING_FILES not in fdinfo
             else:
                 via, inodes = "in_flight", self._peek(pid, int(descriptor), target, descriptors_in_flight(fdinfo))
             for inode in inodes:

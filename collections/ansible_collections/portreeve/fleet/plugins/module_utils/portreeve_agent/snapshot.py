@@ -163,7 +163,8 @@ class _Blindness:
         self._is_root = host.is_root()
         self._hidden_processes = not self._is_root and _proc_hides_processes(host)
         self._confined = _pid_namespace(host) != _INITIAL_PID_NAMESPACE
-        self.decidable = not (walk.unreadable or walk.hidden_in_flight or self._hidden_processes or self._confined)
+        unseen = walk.unreadable or walk.hidden_in_flight or walk.busy_rings
+        self.decidable = not (unseen or self._hidden_processes or self._confined)
 
     def spots(self, sockets: tuple[HeldSocket, ...]) -> tuple[BlindSpot, ...]:
         """Return the blind spots that matter for these sockets."""
@@ -178,6 +179,8 @@ class _Blindness:
             spots.append(
                 BlindSpot("descriptors in flight", "queued behind others in a UNIX socket", self._walk.hidden_in_flight)
             )
+        if self._walk.busy_rings:
+            spots.append(BlindSpot("files registered with io_uring", "the ring was at work", self._walk.busy_rings))
         undecided = sum(1 for held in sockets if held.in_kernel is None)
         if undecided and self._confined:
             spots.append(BlindSpot("processes outside this PID namespace", "the agent runs inside of it", undecided))

@@ -207,7 +207,7 @@ def test_text_is_folded_by_cells(text, width, lines):
 
 @pytest.mark.needs("module:rich")
 def test_colours_change_nothing_in_the_words(report):
-    from ansible_collections.portreeve.fleet.plugins.plugin_utils.report import as_rich  # noqa: PLC0415
+    from ansible_collections.portreeve.fleet.plugins.plugin_utils.report import as_rich
 
     form = sheet.layout(100, [host.name for host in report.hosts])
     lines = [line for port in report.ports for line in sheet.port_lines(form, port, True, True)]

@@ -66,7 +66,6 @@ class ActionModule(ActionBase):
 
 
 def _registered(hostvars: Any, host: str, variable: str) -> Any:
-    try:
-        return hostvars[host].get(variable)
-    except KeyError as error:
-        raise AnsibleActionFail(f"The inventory has no host {host}: nothing can be reported on it.") from error
+    if host not in hostvars:
+        raise AnsibleActionFail(f"The inventory has no host {host}: nothing can be reported on it.")
+    return hostvars[host].get(variable)

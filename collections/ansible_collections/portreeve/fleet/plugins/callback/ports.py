@@ -161,7 +161,7 @@ class CallbackModule(Default, Minimal):
         if self.get_option("output") == "json":
             self._display.display(terminal.as_json_line(answer))
         elif kind == "report":
-            self._show_report(outcome, answer)
+            self._show_report(outcome, answer, result._task.check_mode)
         else:
             self._show_answer(kind, answer, result._task)
 
@@ -181,7 +181,7 @@ class CallbackModule(Default, Minimal):
             self._headed = task._uuid
         self._print(terminal.answer_lines(report, ports), header)
 
-    def _show_report(self, outcome, answer):
+    def _show_report(self, outcome, answer, only_checked):
         from ..plugin_utils.report import sheet, terminal
         from ..plugin_utils.report.view import join
 
@@ -193,7 +193,7 @@ class CallbackModule(Default, Minimal):
         if ports:
             self._print([sheet.Note("", "")], False)
             self._print(ports, True)
-        self._print(terminal.closing_lines(report, outcome), False)
+        self._print(terminal.closing_lines(report, outcome, only_checked), False)
 
     def _screen(self):
         from ..plugin_utils.report.terminal import Terminal

@@ -61,12 +61,13 @@ def progress_line(host: HostRow) -> Note:
     return Note(counted(host.ports, "port") if host.seen else "", tone, 0, f"{host.name}: {host.status} ")
 
 
-def closing_lines(report: Report, written: Mapping[str, Any]) -> list[Line]:
-    """Return what ends an audit: who was not seen in full, the counts, and where the report is."""
+def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool) -> list[Line]:
+    """Return what ends an audit: who was not seen in full, the counts, and where the report is or would be."""
     unseen = [line for host in report.unseen for line in sheet.host_lines(host)]
     lines: list[Line] = [Note("", ""), *unseen, Note("", "")] if unseen else [Note("", "")]
     lines += [Note(words, "", 0, f"{label:<8}") for label, words in figures(written["summary"])]
-    lines += [Note(str(path), "", 0, f"{'Report':<8}") for _name, path in sorted(written["files"].items())]
+    not_written = " (not written in check mode)" if only_checked else ""
+    lines += [Note(path + not_written, "", 0, f"{'Report':<8}") for _name, path in sorted(written["files"].items())]
     return lines
 
 

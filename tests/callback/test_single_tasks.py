@@ -33,8 +33,8 @@ def test_one_port_in_a_pipe(ansible):
     assert words(row)[:6] == ["web1", "7766/tcp", "0.0.0.0", "orphaned", "listener", "legacyd.service"]
     assert "ntpd[2144], httpd[2151]" in row
     assert rest == [
-        "  The creator of 7766/tcp (legacyd.service) is gone; ntpd (pid 2144) and httpd (pid 2151) inherited it and keep it"
-        " alive without serving it.",
+        "  The creator of 7766/tcp (legacyd.service) is gone; ntpd (pid 2144) and httpd (pid 2151) inherited it and"
+        " keep it alive without serving it.",
         "  → Detach it from ntpd and httpd; both keep running.",
         "  exposed wildcard: Reachable on every address of the host.",
         "  inheritable listener: The listener is not close-on-exec: every child inherits it.",

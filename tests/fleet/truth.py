@@ -49,6 +49,7 @@ def processes(host: Host, kind: str, name: str, user: str | None) -> frozenset[i
         group = host.run("systemctl", "--user", "show", "--property=ControlGroup", "--value", name, user=user)
     else:
         group = host.run("systemctl", "show", "--property=ControlGroup", "--value", name)
+    assert group.strip(), f"{name} does not run on {host.name}"
     members = host.run("find", f"/sys/fs/cgroup{group.strip()}", "-name", "cgroup.procs", "-exec", "cat", "{}", "+")
     return frozenset(map(int, members.split()))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""Docker on a host: a small image made there, and two containers with published ports on a user-defined network."""
+"""Docker on a host: a small image made there, containers that publish ports of a user-defined network, and one on the
+host's own network."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ IMAGE = "portreeve/busybox"
 NETWORK = "backend"
 #: Container name to its published ports. busybox answers on 80 only; 53/udp is published and not served.
 PUBLISHED = {"web": ("8088:80",), "api": ("127.0.0.1:8090:80", "5353:53/udp")}
+#: A container without a network of its own, and the port it takes on the host itself.
+ON_HOST_NETWORK, ON_HOST_PORT = "exporter", 8092
 UNITS = ("containerd.service", "docker.socket", "docker.service")
 
 
@@ -26,11 +29,15 @@ def configure(host: Host, root: pathlib.Path) -> None:
 
 
 def start(host: Host) -> None:
-    """Make the image and start the containers; they have answered when this returns."""
+    """Make the image and start the containers."""
     # No registry is reachable: the image is one static program, packed on the host itself.
     host.run("sh", "-c", f"tar --create --directory=/ bin/busybox | docker import - {IMAGE}")
     host.run("docker", "network", "create", NETWORK)
-    serve = ("/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/bin")
     for name, ports in PUBLISHED.items():
-        publish = [f"--publish={port}" for port in ports]
-        host.run("docker", "run", "--detach", f"--name={name}", f"--network={NETWORK}", *publish, IMAGE, *serve)
+        _run(host, name, 80, f"--network={NETWORK}", *(f"--publish={port}" for port in ports))
+    _run(host, ON_HOST_NETWORK, ON_HOST_PORT, "--network=host")
+
+
+def _run(host: Host, name: str, port: int, *options: str) -> None:
+    serve = ("/bin/busybox", "httpd", "-f", "-p", str(port), "-h", "/bin")
+    host.run("docker", "run", "--detach", f"--name={name}", *options, IMAGE, *serve)

@@ -10,6 +10,7 @@ import shutil
 from . import cgroup
 from .base import USER
 from .command import run, wait_for
+from .containers import ON_HOST_PORT
 from .host import Host
 from .places import FLEET
 
@@ -32,8 +33,8 @@ ENABLED = (
 LISTENER = "/usr/local/lib/test-services/listener.py"
 WOKEN_PORT = 8202
 SESSION_PORT = 8601
-#: What the supervisor and the hand-started program take at a time that systemd does not know.
-LATE_PORTS = (8501, SESSION_PORT)
+#: What the supervisor, a container and the hand-started program take at a time that systemd does not know.
+LATE_PORTS = {8501, ON_HOST_PORT, SESSION_PORT}
 
 
 def install(root: pathlib.Path) -> None:
@@ -60,7 +61,7 @@ def start_by_hand(host: Host) -> None:
     """Do what operators do: log in and start a program, connect to a port that a socket unit holds."""
     session = [*host.ssh("-tt", user=USER), LISTENER, "--port", str(SESSION_PORT)]
     cgroup.launch("sessions", session, host.directory / "session.log")
-    wait_for(lambda: set(LATE_PORTS) <= listening(host), f"ports {LATE_PORTS} are taken on {host.name}")
+    wait_for(lambda: listening(host) >= LATE_PORTS, f"ports {sorted(LATE_PORTS)} are taken on {host.name}")
     host.run("python3", "-c", f"import socket; socket.create_connection(('127.0.0.1', {WOKEN_PORT})).recv(9)")
 
 

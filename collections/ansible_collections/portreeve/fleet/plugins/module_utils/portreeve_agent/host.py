@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from typing import Callable, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
 from .process_directory import ProcessDirectory
-from .reading import as_text, read_all, translate
+from .reading import as_text, read_all, read_regular, translate
 
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
 
@@ -63,25 +64,9 @@ class Host:
         return as_text(self.read(path))
 
     def read_ordinary(self, path: str, limit: int) -> str:
-        """Return at most ``limit`` bytes of a file whose owner is not trusted, as text.
-
-        Raises NotSupported for what is no regular file: a FIFO would hold us up, a device might never end.
-        """
+        """Return the beginning of a file of an untrusted owner as text. Raises NotSupported for what is no regular file."""
         try:
-            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-            try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise NotSupported("%s: not a regular file" % path)
-                return as_text(os.read(descriptor, limit))
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            translate(error, path)
-
-    def list(self, path: str) -> list[str]:
-        """Return the sorted names in a directory."""
-        try:
-            return sorted(os.listdir(self.path(path)))
+            return as_text(read_regular(self.path(path), limit))
         except OSError as error:
             translate(error, path)
 
@@ -285,22 +270,31 @@ class Host:
             raise NotSupported("%s: %s" % (argv[0], as_text(finished.stderr).strip() or finished.returncode))
         return as_text(finished.stdout)
 
-    def http_get(self, socket_path: str, target: str, timeout: float = 2.0) -> bytes:
-        """Return the body of a GET request to a local service that listens on a UNIX socket."""
-        import http.client
+    def converse(self, socket_path: str, request: bytes, timeout: float, limit: int) -> bytes:
+        """Return at most ``limit`` bytes that a local service answers on its UNIX socket until it hangs up.
 
-        connection = http.client.HTTPConnection("localhost", timeout=timeout)
+        Raises NotSupported when it is not there or does not end in time.
+        """
+        deadline = time.monotonic() + timeout
+        answer = bytearray()
         try:
-            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.sock.settimeout(timeout)
-            connection.sock.connect(self.path(socket_path))
-            connection.request("GET", target)
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(timeout)
+                connection.connect(self.path(socket_path))
+                connection.sendall(request)
+                while len(answer) < limit:
+                    connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                    chunk = connection.recv(min(limit - len(answer), 1 << 16))
+                    if not chunk:
+                        break
+                    answer += chunk
+        except OSError as error:
             raise NotSupported("%s: %s" % (socket_path, error)) from error
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise NotSupported("%s%s: HTTP %d" % (socket_path, target, response.status))
-        return body
+        return bytes(answer)
+
+    def list(self, path: str) -> list[str]:
+        """Return the sorted names in a directory. The last method: ``list`` is its own from here on."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError as error:
+            translate(error, path)

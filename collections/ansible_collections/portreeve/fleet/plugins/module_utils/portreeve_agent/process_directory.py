@@ -42,17 +42,6 @@ class ProcessDirectory:
         except OSError as error:
             translate(error, self._path + "/" + name)
 
-    def list(self, name: str) -> list[str]:
-        """Return the names in one directory below the process directory."""
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
-            try:
-                return os.listdir(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            translate(error, self._path + "/" + name)
-
     def thread_count(self) -> int:
         """Return the number of threads from the link count of task/ (one stat instead of a listing)."""
         try:
@@ -78,6 +67,17 @@ class ProcessDirectory:
                 os.close(directory)
         except OSError as error:
             translate(error, self._path + "/" + table)
+
+    def list(self, name: str) -> list[str]:
+        """Return the names in one directory below the process directory. The last method: ``list`` is its own from here on."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            translate(error, self._path + "/" + name)
 
 
 def _remaining_links(directory: int, names: list[str]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import NoReturn
 
 from .errors import Gone, NotPermitted, NotSupported
@@ -32,9 +33,20 @@ def translate(error: OSError, path: str) -> NoReturn:
 
 def read_all(descriptor: int) -> bytes:
     """Return everything that can still be read from a descriptor."""
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         chunk = os.read(descriptor, _READ_SIZE)
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
+
+
+def read_regular(path: str, limit: int) -> bytes:
+    """Return at most ``limit`` bytes of a regular file: a FIFO would hold us up, a device might never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotSupported("%s: not a regular file" % path)
+        return os.read(descriptor, limit)
+    finally:
+        os.close(descriptor)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Iterator
 
 from ..errors import PortreeveError
 from ..host import Host
-from ..reading import as_text
 from ..model import Process, Socket
 from ..processes import ProcessReader
+from ..reading import as_text
 from .cgroup_tree import CgroupTree
 from .placement import Mark, Placement, place
 

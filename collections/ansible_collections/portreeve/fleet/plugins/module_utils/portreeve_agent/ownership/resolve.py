@@ -50,7 +50,10 @@ class Owners:
         if cgroup_id is None or cgroup_id == ROOT_CGROUP:
             return None
         if cgroup_id not in self._creators:
-            self._creators[cgroup_id] = self._creator(cgroup_id)
+            try:
+                self._creators[cgroup_id] = self._creator(cgroup_id)
+            except Exception as error:  # as for owners
+                self._creators[cgroup_id] = Creator(None, None, "cgroup id %d; %s" % (cgroup_id, error))
         return self._creators[cgroup_id]
 
     def _creator(self, cgroup_id: int) -> Creator | None:

@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import pathlib
 import select
+import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.answers import answer_ports
@@ -39,19 +40,19 @@ NOBODY = 65534
 OWN_NETWORK = "from stage import *; ready(namespace=own_network()); hold()"
 
 
-def refuses_a_look(pid: int) -> bool:
-    try:
-        os.readlink(f"/proc/{pid}/ns/net")
-    except OSError as error:
-        return error.errno == errno.EACCES
-    return False
+class StageHost(Host):
+    """The machine as if only what the tests started ran on it: others come and go, and some let not even root look."""
 
-
-class SightedHost(Host):
-    """The machine without processes at which not even root may look: so tests see everything on any machine."""
+    sessions: ClassVar[set[int]] = set()
 
     def pids(self) -> list[int]:
-        return [pid for pid in super().pids() if not refuses_a_look(pid)]
+        return [pid for pid in super().pids() if self._session(pid) in self.sessions]
+
+    def _session(self, pid: int) -> int | None:
+        try:
+            return os.getsid(pid)
+        except ProcessLookupError:
+            return None
 
 
 class Actor:
@@ -65,6 +66,7 @@ class Actor:
             env=dict(os.environ, PYTHONPATH=str(PROGRAMS), PYTHONDONTWRITEBYTECODE="1"),
             start_new_session=True,  # its children end with it
         )
+        StageHost.sessions.add(self.pid)
         try:
             self.facts = self._answer()
         except BaseException:
@@ -78,11 +80,15 @@ class Actor:
     def __getitem__(self, fact: str) -> Any:
         return self.facts[fact]
 
-    def tell(self, word: str) -> dict[str, Any]:
-        """Say a word to the program; returns what it answers."""
+    def say(self, word: str) -> None:
+        """Say a word to the program that it does not answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(word.encode() + b"\n")
         self._process.stdin.flush()
+
+    def tell(self, word: str) -> dict[str, Any]:
+        """Say a word to the program; returns what it answers."""
+        self.say(word)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -105,6 +111,7 @@ class Actor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
+        StageHost.sessions.discard(self.pid)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -137,7 +144,7 @@ class Arena:
     def look(self, *ports: int, host: Host | None = None, **question: Any) -> Snapshot:
         """Return what the agent sees of some ports, or of all."""
         asked = tuple(PortRange(port, port) for port in ports)
-        return take_snapshot(host or SightedHost(), Question(ports=asked, namespaces=str(self.id), **question))
+        return take_snapshot(host or StageHost(), Question(ports=asked, namespaces=str(self.id), **question))
 
     def answers(self, *ports: int, host: Host | None = None, **question: Any) -> tuple[PortAnswer, ...]:
         asked = tuple(PortRange(port, port) for port in ports)
@@ -233,12 +240,49 @@ def eventually() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def sighted_host() -> type[Host]:
-    """Return the class of hosts that tests take for looking."""
-    return SightedHost
+def stage_host() -> type[Host]:
+    """Return the class of hosts that tests take for looking unless they say otherwise."""
+    return StageHost
 
 
 @pytest.fixture(scope="session")
 def nobody() -> int:
     """Return the uid of a user who may do nothing."""
     return NOBODY
+
+
+@pytest.fixture
+def run_as_nobody(root: pathlib.Path, needs: Callable[..., None]) -> Iterator[Callable[..., "subprocess.CompletedProcess[str]"]]:
+    """Return a function that runs Python with the given arguments as nobody, in the checkout.
+
+    The interpreter and the checkout may lie where nobody may not look: they are mounted where everybody may, in a mount
+    namespace that ends with the run. ``alone`` gives it a PID namespace as well, in which ``stage``, shell commands of
+    root's, may start what it is to see; all of that ends with it.
+    """
+    needs("root", "unshare", "mount", "setpriv")
+    place = pathlib.Path(tempfile.mkdtemp(prefix="portreeve-"))
+    place.chmod(0o755)
+    for name in ("python", "checkout"):
+        (place / name).mkdir()
+
+    def run(*arguments: str, alone: bool = False, stage: str = ":") -> subprocess.CompletedProcess[str]:
+        interpreter = f"{place}/python/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        steps = [
+            f"mount --bind {shlex.quote(sys.base_prefix)} {place}/python",
+            f"mount --bind {shlex.quote(str(root))} {place}/checkout",
+            f"cd {place}/checkout",
+            f"{{ {stage}; }}",
+            f"exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups "
+            + shlex.join([interpreter, "-B", *arguments]),
+        ]
+        separate = ["--pid", "--fork", "--mount-proc", "--kill-child"] if alone else []
+        command = ["unshare", "--mount", "--propagation=private", *separate, "sh", "-c", " && ".join(steps)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="backslashreplace", timeout=60, check=False
+        )
+
+    yield run
+    for name in ("python", "checkout"):
+        (place / name).rmdir()
+    place.rmdir()

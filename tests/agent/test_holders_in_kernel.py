@@ -97,8 +97,8 @@ class BusyRings(ProcessDirectory):
         return content.split(b"UserFiles:")[0] if "fdinfo/" in name else content
 
 
-def test_a_ring_too_busy_to_tell_is_a_blind_spot(arena: Any, port: int, sighted_host: type[Host]) -> None:
-    class HostWithBusyRings(sighted_host):
+def test_a_ring_too_busy_to_tell_is_a_blind_spot(arena: Any, port: int, stage_host: type[Host]) -> None:
+    class HostWithBusyRings(stage_host):
         def open_process(self, pid: int) -> ProcessDirectory:
             directory = super().open_process(pid)
             directory.__class__ = BusyRings
@@ -147,10 +147,10 @@ class Secretive(ProcessDirectory):
         raise NotPermitted("%s: permission denied" % table)
 
 
-def test_not_while_a_process_keeps_its_descriptors_to_itself(arena: Any, port: int, sighted_host: type[Host]) -> None:
+def test_not_while_a_process_keeps_its_descriptors_to_itself(arena: Any, port: int, stage_host: type[Host]) -> None:
     actor = arena.play(f"one = server({port}); ready(); hold()")
 
-    class HostWithASecret(sighted_host):
+    class HostWithASecret(stage_host):
         def open_process(self, pid: int) -> ProcessDirectory:
             directory = super().open_process(pid)
             if pid == actor.pid:

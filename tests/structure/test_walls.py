@@ -49,7 +49,10 @@ SEEING = {
     "tables": READERS,
     "ownership": READERS | {"processes"},
     "elsewhere": READERS | {"tables", "masking", "roles"},
-    "snapshot": READERS | {"masking", "roles", "processes", "descriptors", "tables", "ownership", "elsewhere"},
+    "sighting": READERS | {"descriptors", "tables"},
+    "blindness": DOOR | {"sighting"},
+    "snapshot": READERS
+    | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"},
 }
 LEFT_OF = {**JUDGING, **SEEING}
 JOINING = {"", "cli", "remedies", "remedies.apply", "remedies.prove", "reservations"}  # see, judge and act

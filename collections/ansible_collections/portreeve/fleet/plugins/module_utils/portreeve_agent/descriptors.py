@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Collection, Iterator, List, NamedTuple, Tuple
 
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .host import Host
-from .process_directory import ProcessDirectory
-from .reading import as_text
 from .model import Process
-from .processes import ProcessReader, read_descriptor_limit
+from .process_directory import ProcessDirectory
+from .processes import ProcessReader, parse_stat, read_descriptor_limit
+from .reading import as_text
 
 _URING = "anon_inode:[io_uring]"
 _RING_FILES = b"UserFiles:"  # left out while the ring is locked (io_uring/fdinfo.c)
 _MANY_OPEN_FILES = 30_000
+_FEW_SEATS = 64  # so many are looked at twice, lest the process became another program in between
 _MOST_ROUNDS = 4  # processes born during the walk are visited in another round
 
 _LOOK_INSIDE = -1  # the descriptor's own fdinfo tells which sockets it keeps alive
@@ -45,6 +48,11 @@ class Walk:
     unreadable: list[int] = field(default_factory=list)
     hidden_in_flight: int = 0
     busy_rings: int = 0
+
+    @property
+    def is_blind(self) -> bool:
+        """True when a holder may have stayed out of sight."""
+        return bool(self.unreadable or self.hidden_in_flight or self.busy_rings)
 
     def add(self, other: Walk) -> None:
         """Take over what another walk over other processes found."""
@@ -81,8 +89,36 @@ def walk(host: Host, wanted: Collection[int], queued: Collection[int] = (), limi
     return _Walker(host, wanted, queued, limits).run()
 
 
+def drop_those_who_let_go(host: Host, walk: Walk) -> None:
+    """Take out the seats that processes have left since they were visited, and processes that have ended."""
+    by_process: dict[int, list[tuple[int, Seat]]] = {}
+    for inode, seats in walk.seats.items():
+        for seat in seats:
+            by_process.setdefault(seat.pid, []).append((inode, seat))
+    walk.seats = {}
+    for pid, taken in by_process.items():
+        try:
+            with host.open_process(pid) as directory:
+                if parse_stat(directory.read("stat")).start_ticks == walk.processes[pid].start_ticks:
+                    for inode, seat in taken:
+                        if _is_taken(directory, inode, seat):
+                            walk.seats.setdefault(inode, []).append(seat)
+        except (Gone, NotPermitted):
+            continue
+
+
+def _is_taken(directory: ProcessDirectory, inode: int, seat: Seat) -> bool:
+    """Return whether a descriptor still leads to a socket; of one in flight or in a ring that is taken for granted."""
+    if seat.via not in ("descriptor", "thread"):
+        return True
+    try:
+        return directory.readlink("%sfd/%d" % ("task/%d/" % seat.tid if seat.tid else "", seat.fd)) == link_of(inode)
+    except Gone:
+        return False
+
+
 class _Walker:
-    """The state of one walk. ``_telling`` maps the link targets worth a look to the wanted inode or to ``_LOOK_INSIDE``."""
+    """The state of one walk. ``_telling`` maps link targets worth a look to the wanted inode or to ``_LOOK_INSIDE``."""
 
     def __init__(self, host: Host, wanted: Collection[int], queued: Collection[int], limits: bool) -> None:
         self._host = host
@@ -101,7 +137,7 @@ class _Walker:
             if not newcomers:
                 break
             if not visited and _worth_a_second_process(self._host):
-                others = self._host.in_second_process(lambda: self._visit_all(newcomers[1::2]))
+                others = self._host.in_second_process(partial(self._visit_apart, newcomers[1::2]))
                 self._visit_all(newcomers[::2])
                 self._found.add(others())
             else:
@@ -109,7 +145,14 @@ class _Walker:
             visited.update(newcomers)
         return self._found
 
-    def _visit_all(self, pids: list[int]) -> Walk:
+    def _visit_apart(self, pids: list[int]) -> Walk:
+        """Visit processes and return what was found for them alone, as a second process does."""
+        other = copy(self)
+        other._found = Walk()
+        other._visit_all(pids)
+        return other._found
+
+    def _visit_all(self, pids: list[int]) -> None:
         for pid in pids:
             try:
                 with self._host.open_process(pid) as directory:
@@ -118,7 +161,6 @@ class _Walker:
                 continue
             except NotPermitted:
                 self._found.unreadable.append(pid)
-        return self._found
 
     def _visit(self, pid: int, directory: ProcessDirectory) -> None:
         own = directory.descriptor_links()
@@ -127,8 +169,11 @@ class _Walker:
             seats.extend(self._seats(pid, tid, directory, table))
             own = own if own[0] else table  # a dead group leader has none
         if seats:
-            self._found.processes[pid] = self._reader.read(pid, directory, own[1])
+            process = self._reader.read(pid, directory, own[1])
+            if len(seats) <= _FEW_SEATS:
+                seats = [(inode, seat) for inode, seat in seats if _is_taken(directory, inode, seat)]
             for inode, seat in seats:
+                self._found.processes[pid] = process
                 self._found.seats.setdefault(inode, []).append(seat)
         if self._limits and own[0]:
             self._note_limit(pid, directory, len(own[0]))
@@ -151,10 +196,8 @@ class _Walker:
             try:
                 if any(self._host.shares_descriptor_table(table, tid) for table in tables):
                     continue
-            except (NotSupported, NotPermitted):
+            except (Gone, NotSupported, NotPermitted):
                 pass  # cannot compare: look into it; what is found twice is merged later
-            except Gone:
-                continue
             try:
                 links = directory.descriptor_links("task/%d/fd" % tid)
             except Gone:

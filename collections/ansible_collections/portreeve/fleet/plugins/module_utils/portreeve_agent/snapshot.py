@@ -11,24 +11,30 @@ from dataclasses import replace
 from typing import Iterable, Sequence
 
 from . import descriptors
+from .blindness import Blindness
 from .errors import InvalidInput, PortreeveError
 from .host import Host
 from .kernel.namespaces import read_namespaces
 from .kernel.port_ranges import read_port_ranges
-from .kernel.unix_diag import read_queued_unix_sockets
 from .masking import mask_secrets
 from .model import (
-    Agent, BlindSpot, DescriptorPressure, HeldSocket, Holder, HostFacts, Namespace, PortRanges, Process,
-    Snapshot, Socket,
+    Agent,
+    BlindSpot,
+    DescriptorPressure,
+    HeldSocket,
+    Holder,
+    HostFacts,
+    Namespace,
+    Process,
+    Snapshot,
+    Socket,
 )  # fmt: skip
-from .ports import PortRange
 from .ownership.resolve import Owners
 from .roles import assign_roles
-from .tables import Question, Tables, read_tables
+from .sighting import Sighting, take_sighting
+from .tables import Question
 from .version import VERSION
 
-_MOST_ATTEMPTS = 3
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, linux/proc_ns.h
 _MOST_NEAREST = 5
 
 
@@ -57,10 +63,11 @@ def _take(host: Host, question: Question) -> Snapshot:
     found, unseen_namespaces = read_namespaces(host)
     named = tuple(replace(namespace, name=owners.namespace_name(namespace)) for namespace in found)
     namespaces = choose_namespaces(named, question.namespaces)
-    tables, walk, changed = _settle(host, question, namespaces, found, ranges)
-    blind = _Blindness(host, walk, tables.sockets)
-    sockets = _held_sockets(tables.sockets, walk, owners, blind.decidable, question.show_secrets)
-    hiding_sockets = tables.blind_spots + changed
+    sighting = take_sighting(host, question, namespaces, found, ranges)
+    blindness = Blindness(host, sighting)
+    sockets = _held_sockets(sighting, owners, blindness, question.show_secrets)
+    tables = sighting.tables
+    hiding_sockets = tables.blind_spots + _missed(sighting)
     return Snapshot(
         agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),
@@ -68,8 +75,8 @@ def _take(host: Host, question: Question) -> Snapshot:
         sockets=sockets,
         connections=tables.connections,
         ranges=ranges,
-        descriptors=_read_pressure(host, walk) if question.host_picture else None,
-        blind_spots=unseen_namespaces + hiding_sockets + blind.spots(sockets),
+        descriptors=_read_pressure(host, sighting.walk) if question.host_picture else None,
+        blind_spots=unseen_namespaces + hiding_sockets + blindness.spots(sockets),
         hiding_sockets=hiding_sockets,
     )
 
@@ -91,137 +98,34 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
     chosen = tuple(one for one in namespaces if wanted in ("host" if one.kind == "host" else one.name, str(one.id)))
     if not chosen:
         known = ", ".join(sorted({one.name for one in namespaces})[:8])
-        raise InvalidInput("namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known))
+        raise InvalidInput(
+            "namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known)
+        )
     if len(chosen) > 1:
         numbers = ", ".join(str(one.id) for one in chosen)
         raise InvalidInput("namespace %r is the name of several; accepted are their numbers: %s" % (wanted, numbers))
     return chosen
 
 
-def _settle(
-    host: Host,
-    question: Question,
-    namespaces: tuple[Namespace, ...],
-    all_namespaces: tuple[Namespace, ...],
-    ranges: PortRanges,
-) -> tuple[Tables, descriptors.Walk, tuple[BlindSpot, ...]]:
-    """Read the tables, walk, and read again what has no holder: what is gone by then is dropped.
-
-    Where ports were asked for, a socket that came meanwhile starts the scan anew, a few times at most.
-    """
-    for _attempt in range(_MOST_ATTEMPTS):
-        tables = read_tables(host, question, namespaces, ranges)
-        walk = _walk(host, question, tables, all_namespaces)
-        unexplained = _unexplained(tables, walk)
-        if not unexplained and not question.ports:
-            return tables, walk, ()
-        doubtful = {socket.namespace for socket in tables.sockets if question.ports or socket.inode in unexplained}
-        nearby = [one for one in namespaces if one.id in doubtful or (question.ports and one.kind == "host")]
-        again = read_tables(host, _closer(question, tables, unexplained), nearby, ranges)
-        present = {socket.inode for socket in again.sockets}
-        gone = unexplained - present
-        settled = replace(tables, sockets=tuple(one for one in tables.sockets if one.inode not in gone))
-        newcomers = present - {socket.inode for socket in tables.sockets}
-        if not question.ports or not newcomers:
-            return settled, walk, ()
+def _missed(sighting: Sighting) -> tuple[BlindSpot, ...]:
     why = "they come and go faster than the scan"
-    return settled, walk, (BlindSpot("sockets that changed during the scan", why, len(newcomers)),)
-
-
-def _closer(question: Question, tables: Tables, inodes: set[int]) -> Question:
-    """Return the question for the ports of these sockets only, which the kernel answers without a whole table."""
-    if question.ports:
-        return question
-    ports = sorted({socket.local.port for socket in tables.sockets if socket.inode in inodes})
-    return replace(question, ports=tuple(PortRange(port, port) for port in ports), every_connection=True)
-
-
-def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
-    """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight."""
-    wanted = {socket.inode for socket in tables.sockets if socket.inode}
-    if not wanted and not question.host_picture:
-        return descriptors.Walk()
-    queued: set[int] = set()
-    for namespace in namespaces:
-        try:
-            queued |= read_queued_unix_sockets(host, None if namespace.kind == "host" else namespace.path)
-        except PortreeveError:
-            continue
-    return descriptors.walk(host, wanted, queued, limits=question.host_picture)
-
-
-def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:
-    return {socket.inode for socket in tables.sockets if socket.inode and socket.inode not in walk.seats}
-
-
-class _Blindness:
-    """What the walk could not see, and whether a socket without a visible holder may be called the kernel's own."""
-
-    def __init__(self, host: Host, walk: descriptors.Walk, sockets: tuple[Socket, ...]) -> None:
-        self._walk = walk
-        self._relevant = any(socket.inode for socket in sockets)
-        self._is_root = host.is_root()
-        self._hidden_processes = not self._is_root and _proc_hides_processes(host)
-        self._confined = _pid_namespace(host) != _INITIAL_PID_NAMESPACE
-        unseen = walk.unreadable or walk.hidden_in_flight or walk.busy_rings
-        self.decidable = not (unseen or self._hidden_processes or self._confined)
-
-    def spots(self, sockets: tuple[HeldSocket, ...]) -> tuple[BlindSpot, ...]:
-        """Return the blind spots that matter for these sockets."""
-        if not self._relevant:
-            return ()
-        spots = []
-        if self._walk.unreadable:
-            spots.append(_unreadable(self._walk.unreadable, self._is_root))
-        if self._hidden_processes:
-            spots.append(BlindSpot("processes of other users", "/proc is mounted with hidepid", 1))
-        if self._walk.hidden_in_flight:
-            spots.append(
-                BlindSpot("descriptors in flight", "queued behind others in a UNIX socket", self._walk.hidden_in_flight)
-            )
-        if self._walk.busy_rings:
-            spots.append(BlindSpot("files registered with io_uring", "the ring was at work", self._walk.busy_rings))
-        undecided = sum(1 for held in sockets if held.in_kernel is None)
-        if undecided and self._confined:
-            spots.append(BlindSpot("processes outside this PID namespace", "the agent runs inside of it", undecided))
-        return tuple(spots)
-
-
-def _unreadable(pids: list[int], is_root: bool) -> BlindSpot:
-    what = "descriptors of process %d" % pids[0] if len(pids) == 1 else "descriptors of other processes"
-    why = "it has capabilities that the agent lacks (ptrace(2))" if is_root else "permission denied (not root)"
-    return BlindSpot(what, why, len(pids))
-
-
-def _pid_namespace(host: Host) -> str | None:
-    try:
-        return host.readlink("/proc/self/ns/pid")
-    except PortreeveError:
-        return None
-
-
-def _proc_hides_processes(host: Host) -> bool:
-    for line in host.read_text("/proc/self/mountinfo").splitlines():
-        fields = line.split()
-        if fields[4] == "/proc":
-            options = fields[-1].split(",")
-            return any(option.startswith("hidepid=") and option not in ("hidepid=0", "hidepid=off") for option in options)
-    return False
+    return (BlindSpot("sockets that changed during the scan", why, sighting.missed),) if sighting.missed else ()
 
 
 def _held_sockets(
-    sockets: tuple[Socket, ...], walk: descriptors.Walk, owners: Owners, decidable: bool, show_secrets: bool
+    sighting: Sighting, owners: Owners, blindness: Blindness, show_secrets: bool
 ) -> tuple[HeldSocket, ...]:
+    walk = sighting.walk
     shown: dict[int, Process] = {}
     for pid, process in walk.processes.items():
         shown[pid] = process if show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
     held = []
-    for socket in sorted(sockets, key=_order):
+    for socket in sorted(sighting.tables.sockets, key=_order):
         holders = []
         for seat in _in_order(walk.seats.get(socket.inode, ())):
             owner = owners.owner_of(walk.processes[seat.pid], socket)
             holders.append(Holder(seat.pid, seat.fd, seat.via, seat.tid, "unknown", None, shown[seat.pid], owner))
-        in_kernel = False if holders or not socket.inode else (True if decidable else None)
+        in_kernel = False if holders or not socket.inode else blindness.is_the_kernels(socket.inode)
         held.append(HeldSocket(socket, assign_roles(tuple(holders)), in_kernel, owners.creator_of(socket)))
     return tuple(held)
 

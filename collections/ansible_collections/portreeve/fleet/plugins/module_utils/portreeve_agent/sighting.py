@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Socket tables and descriptors that agree with each other, although neither stands still while the other is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import descriptors
+from .errors import PortreeveError
+from .host import Host
+from .kernel.unix_diag import read_queued_unix_sockets
+from .model import SERVING_STATES, Namespace, PortRanges, Socket
+from .ports import PortRange
+from .tables import Question, Tables, read_tables
+
+_MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Rows and what the walk found for them. ``restless`` are inodes of which no holder was found, but may have been
+    missed as it moved; ``missed`` is how many sockets came too late and too fast to be looked at."""
+
+    tables: Tables
+    walk: descriptors.Walk
+    restless: frozenset[int] = frozenset()
+    missed: int = 0
+
+
+def take_sighting(
+    host: Host,
+    question: Question,
+    namespaces: tuple[Namespace, ...],
+    all_namespaces: tuple[Namespace, ...],
+    ranges: PortRanges,
+) -> Sighting:
+    """Read the tables, walk, and read the tables again as far as it matters: what is gone by then is dropped.
+
+    A few times at most it starts anew: when a socket has come on a port that is asked for or in place of one that went,
+    and when one is there without any holder, who may have handed it on behind the walk. Seen by two walks to have none,
+    it has none.
+    """
+    unheld: set[int] = set()
+    for _attempt in range(_MOST_ATTEMPTS):
+        tables = read_tables(host, question, namespaces, ranges)
+        walk = _walk(host, question, tables, all_namespaces)
+        if not question.ports and not _unexplained(tables, walk):
+            return Sighting(tables, walk)
+        again = _read_again(host, question, namespaces, ranges, tables, walk)
+        if question.ports:
+            descriptors.drop_those_who_let_go(host, walk)
+        present = {socket.inode for socket in again.sockets}
+        newcomers = _newcomers(question, tables, again)
+        unexplained = _unexplained(tables, walk)
+        restless = frozenset() if walk.is_blind else frozenset((unexplained & present) - unheld)
+        if not newcomers and not restless:
+            break
+        unheld |= unexplained
+    # Ports that are asked for were read again as a whole, but not every table, nor what there is to say of them.
+    rows = again.sockets if question.ports else tables.sockets
+    left_out = newcomers | (unexplained - present)
+    settled = replace(
+        tables,
+        sockets=tuple(socket for socket in rows if socket.inode not in left_out),
+        connections=again.connections if question.ports else tables.connections,
+    )
+    return Sighting(settled, walk, restless, len(newcomers))
+
+
+def _read_again(
+    host: Host,
+    question: Question,
+    namespaces: tuple[Namespace, ...],
+    ranges: PortRanges,
+    tables: Tables,
+    walk: descriptors.Walk,
+) -> Tables:
+    """Read the ports that are asked for, or else those of sockets without a holder, which is cheap as well: the kernel
+    answers for single ports without going through its whole table."""
+    unexplained = _unexplained(tables, walk)
+    doubtful = {socket.namespace for socket in tables.sockets if question.ports or socket.inode in unexplained}
+    nearby = [one for one in namespaces if one.id in doubtful or (question.ports and one.kind == "host")]
+    if not question.ports:
+        ports = sorted({socket.local.port for socket in tables.sockets if socket.inode in unexplained})
+        question = replace(question, ports=tuple(PortRange(port, port) for port in ports), every_connection=True)
+    return read_tables(host, question, nearby, ranges)
+
+
+def _newcomers(question: Question, tables: Tables, again: Tables) -> set[int]:
+    """Return the inodes of sockets that were not there before: all on the ports that are asked for, or else those that
+    serve where another went, as when a server starts anew."""
+    known = {socket.inode for socket in tables.sockets}
+    new = [socket for socket in again.sockets if socket.inode and socket.inode not in known]
+    if not question.ports:
+        present = {socket.inode for socket in again.sockets}
+        left = {_place(socket) for socket in tables.sockets if socket.inode not in present}
+        new = [socket for socket in new if socket.state in SERVING_STATES and _place(socket) in left]
+    return {socket.inode for socket in new}
+
+
+def _place(socket: Socket) -> tuple[int, str, int]:
+    return socket.namespace, socket.protocol, socket.local.port
+
+
+def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
+    """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight."""
+    wanted = {socket.inode for socket in tables.sockets if socket.inode}
+    if not wanted and not question.host_picture:
+        return descriptors.Walk()
+    queued: set[int] = set()
+    for namespace in namespaces:
+        try:
+            queued |= read_queued_unix_sockets(host, None if namespace.kind == "host" else namespace.path)
+        except PortreeveError:
+            continue
+    return descriptors.walk(host, wanted, queued, limits=question.host_picture)
+
+
+def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:
+    return {socket.inode for socket in tables.sockets if socket.inode and socket.inode not in walk.seats}

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
+from .model import DescriptorUse, Process
 from .process_directory import ProcessDirectory
 from .reading import as_text
-from .model import DescriptorUse, Process
 
 _DELETED = " (deleted)"
 
@@ -60,8 +60,8 @@ def parse_cgroup(data: bytes) -> str | None:
     """
     paths = {}
     for line in as_text(data).splitlines():
-        _number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        _number, _sep, rest = line.partition(":")
+        controllers, _sep, path = rest.partition(":")
         paths[controllers] = path
     for controllers in ("", "name=systemd"):
         if paths.get(controllers, "/") != "/":

@@ -11,8 +11,8 @@ from typing import Iterator, NamedTuple
 
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
-from ..process_directory import ProcessDirectory
 from ..model import BlindSpot, Namespace
+from ..process_directory import ProcessDirectory
 
 _OWN_PATH = "/proc/self/ns/net"
 _NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")

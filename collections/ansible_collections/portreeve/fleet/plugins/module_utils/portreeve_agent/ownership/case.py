@@ -102,7 +102,7 @@ class Scene:
             text = self.host.read_text("/proc/%d/environ" % pid)
         except PortreeveError:
             return {}
-        return {name: value for name, _, value in (item.partition("=") for item in text.split("\0"))}
+        return {name: value for name, _sep, value in (item.partition("=") for item in text.split("\0"))}
 
     def network_of(self, pid: int) -> int | None:
         """Return the inode of a process's network namespace."""

@@ -17,7 +17,7 @@ def parse_unified_mounts(mountinfo: str) -> list[tuple[str, str]]:
     """
     mounts = []
     for line in mountinfo.splitlines():
-        fields, _, filesystem = line.partition(" - ")
+        fields, _sep, filesystem = line.partition(" - ")
         if filesystem.startswith("cgroup2 "):
             root, point = fields.split()[3:5]
             mounts.append((_plain(point), _plain(root)))

@@ -69,7 +69,7 @@ class Engine:
 
 def parse_http(answer: bytes) -> bytes:
     """Return the body of a good HTTP/1.0 answer (RFC 1945): ``parse_http(b"HTTP/1.0 200\\r\\n\\r\\n[]") == b"[]"``."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _sep, body = answer.partition(b"\r\n\r\n")
     status = head[:64].split()
     if len(status) < 2 or not status[0].startswith(b"HTTP/1."):
         raise NotSupported("no HTTP answer")

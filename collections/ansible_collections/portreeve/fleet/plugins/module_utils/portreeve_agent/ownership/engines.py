@@ -68,8 +68,8 @@ def parse_kubernetes_name(name: str) -> tuple[str, str, str] | None:
 def _tell_pod(host: Host, mark: Mark) -> Told:
     """The kubelet links a container's log as POD_NAMESPACE_CONTAINER-ID.log; a pod's directory is NAMESPACE_POD_UID."""
     for link in _names(host, "/var/log/containers"):
-        pod, _, rest = link.partition("_")
-        namespace, _, container = rest.partition("_")
+        pod, _sep, rest = link.partition("_")
+        namespace, _sep, container = rest.partition("_")
         if container.endswith("-%s.log" % mark.id):
             container = container[: -len(mark.id) - 5]
             return Told(container, {"pod": pod, "namespace": namespace}, "/var/log/containers")
@@ -77,8 +77,8 @@ def _tell_pod(host: Host, mark: Mark) -> Told:
     if task.name:
         return task
     for directory in _names(host, "/var/log/pods"):
-        namespace, _, rest = directory.partition("_")
-        pod, _, uid = rest.rpartition("_")
+        namespace, _sep, rest = directory.partition("_")
+        pod, _sep, uid = rest.rpartition("_")
         if uid == mark.pod:
             return Told(None, {"pod": pod, "namespace": namespace}, "/var/log/pods")
     return Told(None, {"pod_uid": mark.pod or ""}, "no log of the kubelet names it")

@@ -147,7 +147,7 @@ def _system_container(parent: str, part: str, child: str) -> Mark | None:
         return Mark("nspawn", unescape(part[len("systemd-nspawn@") : -len(".service")]))
     if part.startswith("machine-") and part.endswith(".scope") and child != "supervisor":
         machine = unescape(part[len("machine-") : -len(".scope")])
-        kind, _, rest = machine.partition("-")
+        kind, _sep, rest = machine.partition("-")
         if kind == "lxc":  # libvirt names them lxc-NUMBER-NAME, and virtual machines qemu-NUMBER-NAME
             return Mark("lxc", rest.partition("-")[2] or rest)
         return None if kind == "qemu" else Mark("nspawn", machine)

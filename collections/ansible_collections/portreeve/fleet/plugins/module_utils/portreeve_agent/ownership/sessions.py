@@ -58,10 +58,10 @@ def parse_title(process: Process) -> tuple[str, str | None] | None:
     program = (process.exe or process.name).rpartition("/")[2]
     if not process.name.startswith("sshd") or not program.startswith("sshd") or len(process.cmdline) != 1:
         return None
-    kind, _, title = process.cmdline[0].partition(": ")
+    kind, _sep, title = process.cmdline[0].partition(": ")
     if kind not in ("sshd", "sshd-session") or not title or " " in title or title.startswith(("/", "[")):
         return None
-    user, _, terminal = title.rpartition("@")
+    user, _sep, terminal = title.rpartition("@")
     if user and terminal.startswith(("pts/", "tty")):
         return user, terminal
     return (user, None) if user and terminal == "notty" else (title, None)

@@ -58,8 +58,8 @@ def parse_socket_units(text: str) -> list[SocketUnit]:
 
 def _listen(value: str) -> tuple[str, Endpoint] | None:
     """Read one Listen= line; None for what has no port: paths, netlink, vsock."""
-    where, _, kind = value.rpartition(" ")
-    address, _, port = where.rpartition(":")
+    where, _sep, kind = value.rpartition(" ")
+    address, _sep, port = where.rpartition(":")
     if kind not in _PROTOCOLS or not port.isdigit() or address.startswith(("/", "@", "vsock")):
         return None
     return _PROTOCOLS[kind], Endpoint(address.strip("[]").partition("%")[0], int(port))

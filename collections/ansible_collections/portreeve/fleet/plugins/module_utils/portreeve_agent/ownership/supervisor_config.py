@@ -63,7 +63,7 @@ def _read(host: Host, root: str, path: str) -> dict[str, str]:
     try:
         programs, patterns = parse_programs(host.read_ordinary(root + path, _LIMIT))
         for pattern in patterns:
-            directory, _, wanted = (pattern if pattern.startswith("/") else _beside(path, pattern)).rpartition("/")
+            directory, _sep, wanted = (pattern if pattern.startswith("/") else _beside(path, pattern)).rpartition("/")
             for name in fnmatch.filter(host.list(root + directory), wanted):
                 programs.update(parse_programs(host.read_ordinary("%s%s/%s" % (root, directory, name), _LIMIT))[0])
     except (PortreeveError, configparser.Error):

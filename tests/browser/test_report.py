@@ -220,8 +220,12 @@ def test_text_stands_out_from_its_ground(look, fleet, scheme):
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1024, 1280, 1920])
-def test_no_width_makes_the_page_scroll_sideways(look, fleet, width):
-    page = look(fleet, width=width)
+def test_no_width_makes_the_page_scroll_sideways(look, write, root, width):
+    long = (root / "tests/report/fixtures/web1.json").read_text(encoding="utf-8")
+    for name in ("nginx.service", "ssh.service", "sshd", "exposed_wildcard", "shared_workers", "edge"):
+        long = long.replace(f'"{name}"', f'"{name * 30}"')
+    gone = {"unreachable": True, "msg": "gone" * 100}
+    page = look(write("web1", "hostile", **{"long" * 60: json.loads(long), "gone" * 60: gone}), width=width)
     for opener in page.locator(".open").all():
         opener.click()
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")

@@ -161,6 +161,7 @@ def test_a_mixed_playbook_keeps_its_headings_and_shows_tables(ansible, written, 
     kinds = [line.split()[0] for line in run.lines if line.split()[0] in {"PLAY", "TASK", "ok:", "HOST", "web1"}]
     assert kinds == ["PLAY", "TASK", "ok:", "TASK", "HOST", "web1", "web1", "PLAY", "web1"]
     assert '"msg": "hello"' in run.output
+    assert "web1: " not in run.output
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("--check", "--diff")], ids=" ".join)

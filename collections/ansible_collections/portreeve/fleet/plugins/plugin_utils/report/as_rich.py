@@ -24,8 +24,8 @@ def paint(form: Layout, lines: Sequence[Line], header: bool, colour: bool) -> st
     """Return the lines with the terminal's control sequences, without a newline at the end."""
     written = io.StringIO()
     console = Console(
-        file=written, width=form.width or 200, force_terminal=True, no_color=not colour, highlight=False, markup=False,
-        emoji=False, legacy_windows=False, color_system="standard",
+        file=written, width=form.width or 200, force_terminal=True, no_color=not colour, color_system="standard",
+        legacy_windows=False,
     )  # fmt: skip
     pending = [[Text(title, "bold") for title in form.titles]] if header else []
     for line in lines:

@@ -95,7 +95,9 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
     """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
     if wanted == "all":
         return namespaces
-    chosen = tuple(one for one in namespaces if wanted in ("host" if one.kind == "host" else one.name, str(one.id)))
+    if wanted == "host":  # the agent's own; seen from inside another one, the initial namespace has this name too
+        return tuple(one for one in namespaces if one.kind == "host")
+    chosen = tuple(one for one in namespaces if wanted in (one.name, str(one.id)))
     if not chosen:
         known = ", ".join(sorted({one.name for one in namespaces})[:8])
         raise InvalidInput(

@@ -22,11 +22,15 @@ _WIDEST_CELL = 20  # a longer one pushes only its own row to the right
 def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]:
     """Yield the lines that answer ``owner``: verdict, sentence, advice, all holders of all sockets; free ports last."""
     free: dict[str, list[str]] = {}
+    between = False
     for answer in answers:
         where = "" if answer.namespace.kind == "host" else " in namespace " + one_line(answer.namespace.name)
         if answer.verdict == "free":
             free.setdefault(where, []).append("%d/%s" % (answer.port, answer.protocol))
             continue
+        if between:
+            yield ""
+        between = True
         yield "%d/%s%s: %s" % (answer.port, answer.protocol, where, answer.verdict)
         yield from _paragraph(answer.summary)
         yield from _paragraph(answer.advice)
@@ -35,6 +39,7 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str
         if answer.connections:
             yield from _paragraph("Connections: " + _count(answer.connections))
         yield from _say_sockets(answer.sockets)
+    if between and (free or snapshot.blind_spots):
         yield ""
     for where, ports in free.items():
         yield from _paragraph("%s%s: free" % (describe(parse_ports(ports)), where), indent="")
@@ -74,7 +79,7 @@ def say_snapshot(snapshot: Snapshot) -> Iterator[str]:
         yield shape % (
             socket.protocol,
             socket.state,
-            socket.queue,
+            "-" if socket.queue is None else socket.queue,
             "-" if socket.queue_limit is None else socket.queue_limit,
             name_endpoint(socket.local, socket.family),
             name_endpoint(socket.remote, socket.family) if socket.remote else "*",
@@ -201,7 +206,7 @@ def _name_sockets(group: list[HeldSocket]) -> Iterator[str]:
             words += ["to", name_endpoint(socket.remote, socket.family)]
         if socket.device:
             words += ["on", one_line(socket.device)]
-        if socket.state == "LISTEN" and socket.queue_limit is not None:
+        if socket.state == "LISTEN" and socket.queue is not None and socket.queue_limit is not None:
             words.append("(%d of %d waiting)" % (socket.queue, socket.queue_limit))
         if socket.timer_ms is not None:
             words.append("(%s left)" % name_duration(socket.timer_ms))

@@ -12,4 +12,4 @@ fleet-down: | $(BIN)/python ## remove every trace of the test hosts [ARGS=--forc
 
 .PHONY: fleet-status
 fleet-status: | $(BIN)/python ## say whether the test hosts are up, and what runs there
-	@$(HARNESS) status
+	@$(HARNESS) status || [ $$? = 3 ]

@@ -44,17 +44,22 @@ def _roots() -> list[pathlib.Path]:
     return [place / CGROUP for place in (unified, *_mounts_of(mounts, "cgroup", "name=systemd"))]
 
 
-def launch(group: str, command: Sequence[str], log: pathlib.Path, environment: Mapping[str, str] | None = None) -> None:
-    """Start the command in the background, in a session and control group of its own, its output in ``log``."""
+def entering(group: str) -> list[str]:
+    """Return the words to put before a command so that it, and all it starts, runs in that group of the fleet."""
     files = []
     for root in _roots():
         (root / group).mkdir(parents=True, exist_ok=True)
         files.append(str(root / group / "cgroup.procs"))
+    enter = 'until [ "$1" = -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; exec "$@"'
+    return ["sh", "-c", enter, "sh", *files, "--"]
+
+
+def launch(group: str, command: Sequence[str], log: pathlib.Path, environment: Mapping[str, str] | None = None) -> None:
+    """Start the command in the background, in a session and control group of its own, its output in ``log``."""
     # In the group before anything is left running: whoever tears the fleet down meanwhile misses nothing.
-    enter = 'until [ "$1" = -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; exec setsid --fork "$@"'
     with log.open("ab") as output:
         subprocess.run(
-            ["sh", "-c", enter, "sh", *files, "--", *command],
+            [*entering(group), "setsid", "--fork", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -28,7 +28,8 @@ class Endpoint(NamedTuple):
 class Socket(NamedTuple):
     """One row of a kernel socket table.
 
-    ``inode`` is 0 while no descriptor exists (TIME_WAIT, orphaned, or still in an accept queue). For LISTEN
+    ``inode`` is 0 while no descriptor exists (TIME_WAIT, orphaned, or still in an accept queue), and a negative
+    stand-in on systems that do not tell it. For LISTEN
     ``queue`` and ``queue_limit`` are connections waiting for accept() and the most that may wait; for other
     states the bytes not yet read and not yet acknowledged. ``timer_ms`` is the time left, in milliseconds.
     """
@@ -44,7 +45,7 @@ class Socket(NamedTuple):
     uid: int | None
     device: str | None
     v6only: bool | None
-    queue: int
+    queue: int | None
     queue_limit: int | None
     timer_ms: int | None
     cgroup_id: int | None
@@ -87,7 +88,7 @@ class Process:
     uid: int | None
     user: str | None
     ppid: int
-    session: int
+    session: int | None
     state: str
     threads: int
     started_at: float
@@ -188,7 +189,7 @@ class DescriptorPressure:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Connections of one namespace by state; ``port`` is the local one where a listener has it, else None."""
+    """Connections of one namespace by state; ``port`` is the local one, None for ports that the kernel chose."""
 
     namespace: int
     protocol: str

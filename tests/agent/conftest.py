@@ -36,6 +36,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ta
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 PATIENCE = 10.0
 NOBODY = 65534
+RunAs = Callable[..., "subprocess.CompletedProcess[str]"]
 
 OWN_NETWORK = "from stage import *; ready(namespace=own_network()); hold()"
 
@@ -47,6 +48,9 @@ class StageHost(Host):
 
     def pids(self) -> list[int]:
         return [pid for pid in super().pids() if self._session(pid) in self.sessions]
+
+    def processors(self) -> int:
+        return 1  # a second process would live through a test's surprises once more
 
     def _session(self, pid: int) -> int | None:
         try:
@@ -121,6 +125,7 @@ class Arena:
     """A network namespace of its own, in which programs play and at which the agent looks from outside."""
 
     def __init__(self, keeper: Actor) -> None:
+        self.keeper = keeper
         self.id: int = keeper["namespace"]
         self.path = f"/proc/{keeper.pid}/ns/net"
         self.namespace = Namespace(self.id, f"pid {keeper.pid}", "process", self.path, keeper.pid)
@@ -252,7 +257,7 @@ def nobody() -> int:
 
 
 @pytest.fixture
-def run_as_nobody(root: pathlib.Path, needs: Callable[..., None]) -> Iterator[Callable[..., "subprocess.CompletedProcess[str]"]]:
+def run_as_nobody(root: pathlib.Path, needs: Callable[..., None]) -> Iterator[RunAs]:
     """Return a function that runs Python with the given arguments as nobody, in the checkout.
 
     The interpreter and the checkout may lie where nobody may not look: they are mounted where everybody may, in a mount

@@ -8,9 +8,13 @@ import os
 import pathlib
 import shutil
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_directory import ProcessDirectory
 
 pytestmark = pytest.mark.needs("root")
 
@@ -156,6 +160,54 @@ hold()
     use = holder.process.descriptors
     assert (use.open, use.limit) == (8, 64)
     assert use.kinds == {"anon_inode": 1, "file": 1, "pipe": 3, "socket": 3}
+
+
+# --- how they are looked for -----------------------------------------------------------------------------------------
+
+
+def test_among_all_processes_of_the_machine(arena: Any, port: int) -> None:
+    actor = arena.play(f"one = server({port}); ready(fd=one.fileno()); hold()")
+    [held] = arena.look(port, host=Host()).sockets
+    assert seats(held) == [(actor.pid, actor["fd"], "descriptor", None)]
+
+
+@pytest.mark.parametrize("second", ["works", "fails"])
+def test_by_two_processes(arena: Any, port: int, stage_host: type[Host], second: str) -> None:
+    """Where very many files are open the work is shared; one that fails leaves its share to the other."""
+    used = []
+
+    class BusyHost(stage_host):
+        def processors(self) -> int:
+            return 2
+
+        def read(self, path: str) -> bytes:
+            return b"1000000\t0\t2000000\n" if path == "/proc/sys/fs/file-nr" else super().read(path)
+
+        def in_second_process(self, work: Callable[[], Any]) -> Callable[[], Any]:
+            used.append(second)
+            return work if second == "fails" else super().in_second_process(work)
+
+        def open_process(self, pid: int) -> ProcessDirectory:
+            if pid in actor["secretive"]:
+                raise NotPermitted("process %d" % pid)
+            return super().open_process(pid)
+
+    actor = arena.play(f"""
+one = server({port})
+pids = []
+for _ in range(9):
+    pids.append(os.fork())
+    if not pids[-1]:
+        hold()
+        os._exit(0)
+ready(pids=pids, secretive=pids[:2])
+hold()
+""")
+    snapshot = arena.look(port, host=BusyHost())
+    expected = sorted([actor.pid, *actor["pids"][2:]])
+    assert [holder.pid for holder in snapshot.sockets[0].holders] == expected
+    assert [(spot.what, spot.count) for spot in snapshot.blind_spots] == [("descriptors of other processes", 2)]
+    assert set(used) == {second}
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ hold()
 
 
 def test_a_number_that_was_visited_goes_to_a_new_holder(arena: Any, port: int, scan: Any, look: Any) -> None:
-    program = f"""
+    program = """
 ready()
 one = server(int(told()))
 ready(inode=inode(one), fd=one.fileno())

@@ -42,6 +42,9 @@ class Blindness:
             spots.append(
                 BlindSpot("descriptors in flight", "queued behind others in a UNIX socket", self._walk.hidden_in_flight)
             )
+        if self._walk.unlisted_queues:
+            why = "the kernel does not list UNIX sockets"
+            spots.append(BlindSpot("descriptors in flight", why, self._walk.unlisted_queues))
         if self._walk.busy_rings:
             spots.append(BlindSpot("files registered with io_uring", "the ring was at work", self._walk.busy_rings))
         if self._restless:

@@ -40,7 +40,8 @@ class Seat(NamedTuple):
 @dataclass
 class Walk:
     """What one walk found. ``unreadable`` are processes whose descriptors were refused, ``hidden_in_flight`` counts
-    descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files."""
+    descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files,
+    ``unlisted_queues`` network namespaces whose UNIX sockets could not be listed."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
@@ -48,11 +49,12 @@ class Walk:
     unreadable: list[int] = field(default_factory=list)
     hidden_in_flight: int = 0
     busy_rings: int = 0
+    unlisted_queues: int = 0
 
     @property
     def is_blind(self) -> bool:
         """True when a holder may have stayed out of sight."""
-        return bool(self.unreadable or self.hidden_in_flight or self.busy_rings)
+        return bool(self.unreadable or self.hidden_in_flight or self.busy_rings or self.unlisted_queues)
 
     def add(self, other: Walk) -> None:
         """Take over what another walk over other processes found."""

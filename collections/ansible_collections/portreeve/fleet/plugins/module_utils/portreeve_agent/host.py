@@ -117,6 +117,10 @@ class Host:
 
     def system(self) -> tuple[str, str, str]:
         """Return (operating system, host name, kernel release)."""
+        if not hasattr(os, "uname"):  # Windows
+            import platform
+
+            return platform.system(), platform.node(), platform.release()
         uname = os.uname()
         return uname.sysname, uname.nodename, uname.release
 
@@ -167,15 +171,16 @@ class Host:
         """Return the kernel's ticks per second (sysconf(3), _SC_CLK_TCK)."""
         return os.sysconf("SC_CLK_TCK")
 
-    def netlink(self, protocol: int, namespace_path: str | None = None) -> socket.socket:
+    def netlink(self, protocol: int, namespace_path: str | None = None, namespace: int | None = None) -> socket.socket:
         """Return a netlink socket made in the network namespace at ``namespace_path`` (ours when None).
 
-        A netlink socket stays in the namespace it was made in: enter, open, return, then use it (netlink(7)).
+        A netlink socket stays in the namespace it was made in: enter, open, return, then use it (netlink(7)). Raises
+        Gone when the path does not lead, or no longer, to the namespace with the number ``namespace``.
         """
         try:
             if namespace_path is None:
                 return _netlink_socket(protocol)
-            return self._in_namespace(namespace_path, lambda: _netlink_socket(protocol))
+            return self._in_namespace(namespace_path, lambda: _netlink_socket(protocol), namespace)
         except OSError as error:
             translate(error, namespace_path or "netlink protocol %d" % protocol)
 
@@ -192,11 +197,13 @@ class Host:
         except OSError as error:
             translate(error, "%s of %s" % (name, namespace_path))
 
-    def _in_namespace(self, namespace_path: str, act: Callable[[], _Result]) -> _Result:
+    def _in_namespace(self, namespace_path: str, act: Callable[[], _Result], number: int | None = None) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
             try:
+                if number is not None and os.fstat(target).st_ino != number:
+                    raise Gone("%s leads to another namespace now" % namespace_path)
                 syscalls.enter_namespace(target)
             finally:
                 os.close(target)

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from . import descriptors
-from .errors import PortreeveError
+from .errors import NotPermitted, NotSupported
 from .host import Host
+from .kernel.namespaces import in_reach
+from .kernel.sock_diag import way_into
 from .kernel.unix_diag import read_queued_unix_sockets
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
@@ -110,12 +113,19 @@ def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Name
     if not wanted and not question.host_picture:
         return descriptors.Walk()
     queued: set[int] = set()
+    unlisted = 0
     for namespace in namespaces:
         try:
-            queued |= read_queued_unix_sockets(host, None if namespace.kind == "host" else namespace.path)
-        except PortreeveError:
-            continue
-    return descriptors.walk(host, wanted, queued, limits=question.host_picture)
+            queued |= in_reach(host, namespace, partial(_read_queued, host)) or frozenset()
+        except (NotPermitted, NotSupported):
+            unlisted += 1
+    walk = descriptors.walk(host, wanted, queued, limits=question.host_picture)
+    walk.unlisted_queues = unlisted
+    return walk
+
+
+def _read_queued(host: Host, namespace: Namespace) -> frozenset[int]:
+    return read_queued_unix_sockets(host, *way_into(namespace))
 
 
 def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:

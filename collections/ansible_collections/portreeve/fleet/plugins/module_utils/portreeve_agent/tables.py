@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Collection, Iterator
 
-from .errors import Gone, InvalidInput, NotPermitted, NotSupported
+from .errors import InvalidInput, NotPermitted, NotSupported
 from .host import Host
 from .kernel import procnet, sock_diag
+from .kernel.namespaces import in_reach
 from .model import SERVING_STATES, BlindSpot, ConnectionCount, Namespace, PortRanges, Socket
 from .ports import PortRange, contains
 
-_USUAL_AUTOMATIC_RANGE = (32768, 60999)
+USUAL_AUTOMATIC_RANGE = (32768, 60999)
 _MOST_CONNECTIONS_PER_PORT = 200
+_DETAILS = "details of %s sockets (bound only, queue limits, cookies)"
 
 #: Where rows are read from: the best the host offers, or a poorer source on purpose.
 SCANNERS = ("auto", "procnet", "psutil")
@@ -53,7 +56,7 @@ class Tables:
     scanner: str
 
 
-class _Sieve:
+class Sieve:
     """Decides row by row, for one namespace and protocol, and counts the connections.
 
     A connection is ordinary, and only counted, when a listener has its port, or when nobody asked for the port
@@ -69,6 +72,7 @@ class _Sieve:
         self.counts: Counter[tuple[int | None, str]] = Counter()
 
     def keep(self, state: str, port: int, _inode: int) -> bool:
+        """Return whether a row is kept, and count it if it is a connection."""
         question = self._question
         if question.ports and not contains(question.ports, port, self._protocol):
             return False
@@ -93,18 +97,23 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
     connections: list[ConnectionCount] = []
     blind_spots: dict[tuple[str, str], int] = {}
     scanners = set()
+    automatic = ranges.automatic or USUAL_AUTOMATIC_RANGE
     for namespace in namespaces:
         for protocol in question.protocols:
             if question.ports and not any(asked.protocol in (None, protocol) for asked in question.ports):
                 continue
-            sieve = _Sieve(question, protocol, ranges.automatic or _USUAL_AUTOMATIC_RANGE)
+            read = partial(_read_table, host, question, protocol, automatic, blind_spots)
             try:
-                scanner, rows = _read_table(host, question, namespace, protocol, sieve, blind_spots)
-            except Gone:
-                continue  # the namespace ended with its last process
+                found = in_reach(host, namespace, read)
+            except NotSupported as error:
+                _note(blind_spots, "%s sockets of namespace %s" % (protocol, namespace.name), str(error))
+                continue
+            if found is None:
+                continue
+            scanner, rows, counts = found
             sockets.extend(rows)
             scanners.add(scanner)
-            connections.extend(_counted(namespace, protocol, sieve.counts))
+            connections.extend(counted(namespace, protocol, counts))
     return Tables(
         sockets=tuple(sockets),
         connections=tuple(connections),
@@ -116,33 +125,35 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
 def _read_table(
     host: Host,
     question: Question,
-    namespace: Namespace,
     protocol: str,
-    sieve: _Sieve,
+    automatic: tuple[int, int],
     blind_spots: dict[tuple[str, str], int],
-) -> tuple[str, list[Socket]]:
+    namespace: Namespace,
+) -> tuple[str, list[Socket], Counter[tuple[int | None, str]]]:
+    sieve = Sieve(question, protocol, automatic)
     ranges = tuple((asked.low, asked.high) for asked in question.ports if asked.protocol in (None, protocol))
     if question.scanner == "auto":
         try:
-            return "sock_diag", list(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
+            rows = list(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
+            return "sock_diag", rows, sieve.counts
         except (NotSupported, NotPermitted) as error:
-            _note(blind_spots, "details of %s sockets (bound only, queue limits, cookies)" % protocol, str(error))
+            _note(blind_spots, _DETAILS % protocol, str(error))
+            sieve = Sieve(question, protocol, automatic)
     else:
-        _note(blind_spots, "details of %s sockets (bound only, queue limits, cookies)" % protocol, "asked for /proc/net")
+        _note(blind_spots, _DETAILS % protocol, "asked for /proc/net")
     try:
-        return "procnet", list(procnet.read_sockets(host, namespace, protocol, sieve.keep))
+        return "procnet", list(procnet.read_sockets(host, namespace, protocol, sieve.keep)), sieve.counts
     except (NotSupported, NotPermitted) as error:
         _note(blind_spots, "%s sockets of namespace %s" % (protocol, namespace.name), str(error))
-        return "none", []
+        return "none", [], Counter()
 
 
 def _note(blind_spots: dict[tuple[str, str], int], what: str, why: str) -> None:
     blind_spots[what, why] = blind_spots.get((what, why), 0) + 1
 
 
-def _counted(
-    namespace: Namespace, protocol: str, counts: Counter[tuple[int | None, str]]
-) -> Iterator[ConnectionCount]:
+def counted(namespace: Namespace, protocol: str, counts: Counter[tuple[int | None, str]]) -> Iterator[ConnectionCount]:
+    """Yield what a sieve has counted, by port."""
     by_port: dict[int | None, dict[str, int]] = {}
     for (port, state), count in counts.items():
         by_port.setdefault(port, {})[state] = count

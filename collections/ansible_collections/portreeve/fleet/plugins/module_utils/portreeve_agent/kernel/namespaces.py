@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Iterator, NamedTuple
+from typing import Callable, Iterator, NamedTuple, TypeVar
 
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
@@ -16,6 +16,8 @@ from ..process_directory import ProcessDirectory
 
 _OWN_PATH = "/proc/self/ns/net"
 _NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")
+_MOST_WAYS = 3
+_Result = TypeVar("_Result")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -51,6 +53,23 @@ def read_namespaces(host: Host) -> tuple[tuple[Namespace, ...], tuple[BlindSpot,
     unseen = _count_unseen(host, own, members, refused) if refused else 0
     why = "permission denied" if host.is_root() else "permission denied (not root)"
     return tuple(found), (BlindSpot("network namespaces of other processes", why, unseen),) if unseen else ()
+
+
+def in_reach(host: Host, namespace: Namespace, read: Callable[[Namespace], _Result]) -> _Result | None:
+    """Return what ``read`` returns for a namespace; when the process by which it is entered has ended, by another one.
+
+    None when the namespace has ended with its last process. Raises what ``read`` raises but Gone, and NotSupported when
+    one process after another ends.
+    """
+    for _attempt in range(_MOST_WAYS):
+        try:
+            return read(namespace)
+        except Gone:
+            ways = [one for one in read_namespaces(host)[0] if one.id == namespace.id]
+        if not ways:
+            return None
+        namespace = ways[0]
+    raise NotSupported("its processes come and go faster than the scan")
 
 
 def parse_link(target: str) -> int:

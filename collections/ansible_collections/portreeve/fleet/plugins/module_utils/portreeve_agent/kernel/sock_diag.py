@@ -52,10 +52,16 @@ def dump(netlink: socket.socket, payload: bytes, kind: int = _SOCK_DIAG_BY_FAMIL
     Raises NotSupported when the kernel has no such table.
     """
     netlink.settimeout(10.0)
-    netlink.send(_HEADER.pack(_HEADER.size + len(payload), kind, _REQUEST_DUMP, 1, 0) + payload)
+    request = _HEADER.pack(_HEADER.size + len(payload), kind, _REQUEST_DUMP, 1, 0) + payload
     buffer = memoryview(bytearray(_BUFFER))
     while True:
-        received = netlink.recv_into(buffer)
+        try:
+            if request:
+                netlink.send(request)
+                request = b""
+            received = netlink.recv_into(buffer)
+        except OSError as error:
+            raise NotSupported("the kernel does not answer for the socket table: %s" % error) from error
         start = 0
         while start < received:
             length, answer, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
@@ -80,7 +86,7 @@ def read_sockets(
     ``ports`` are inclusive ranges of local ports (empty: all), chosen by the kernel. Raises NotSupported or
     NotPermitted where the table cannot be had.
     """
-    with host.netlink(NETLINK_SOCK_DIAG, None if namespace.kind == "host" else namespace.path) as netlink:
+    with host.netlink(NETLINK_SOCK_DIAG, *way_into(namespace)) as netlink:
         parse = _Parser(protocol, namespace.id, keep)
         for kind, payload in _requests(protocol):
             if ports and len(ports) <= MOST_RANGES:
@@ -103,6 +109,11 @@ def _requests(protocol: str) -> Iterator[tuple[int, bytes]]:
     else:
         for family in (socket.AF_INET, socket.AF_INET6):
             yield _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, socket.IPPROTO_UDP, 0, 0, _ALL_STATES, b"")
+
+
+def way_into(namespace: Namespace) -> tuple[str | None, int | None]:
+    """Return the path of a namespace and its number, to be sure that it still leads there; nothing for the own one."""
+    return (None, None) if namespace.kind == "host" else (namespace.path, namespace.id)
 
 
 class _Parser:
@@ -133,7 +144,9 @@ class _Parser:
             4 if family == _IPV4 else 6,
             state,
             Endpoint(self._addresses.get((family, local)) or self._new_address(family, local), port),
-            Endpoint(self._addresses.get((family, remote)) or self._new_address(family, remote), peer) if peer else None,
+            Endpoint(self._addresses.get((family, remote)) or self._new_address(family, remote), peer)
+            if peer
+            else None,
             inode,
             cookie,
             self._namespace,

@@ -20,15 +20,18 @@ _QUEUES_ATTRIBUTE = 4
 _ALL_STATES = 0xFFFFFFFF
 
 
-def read_queued_unix_sockets(host: Host, namespace_path: str | None = None) -> frozenset[int]:
+def read_queued_unix_sockets(
+    host: Host, namespace_path: str | None = None, namespace: int | None = None
+) -> frozenset[int]:
     """Return the inodes of the UNIX sockets of a network namespace (the agent's own when None) that may have something
     in their receive queue; for a listener that is a connection waiting for accept().
 
     The kernel tells the bytes queued. A datagram may have none and yet carry descriptors, so sockets that keep message
-    boundaries are always among them. Raises NotSupported or NotPermitted where the table cannot be had.
+    boundaries are always among them. Raises NotSupported or NotPermitted where the table cannot be had, and Gone when
+    the path does not lead, or no longer, to the namespace with the number ``namespace``.
     """
     request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_QUEUES, 0, 0)
-    with host.netlink(NETLINK_SOCK_DIAG, namespace_path) as netlink:
+    with host.netlink(NETLINK_SOCK_DIAG, namespace_path, namespace) as netlink:
         return frozenset(inode for inode in map(_queued_inode, dump(netlink, request)) if inode)
 
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import time
 from typing import Callable, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
+from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import as_text, read_all, read_regular, translate
 
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
-
-_SO_PEEK_OFF = 42  # asm-generic/socket.h: where MSG_PEEK goes on, -1 for always at the head
 
 _Result = TypeVar("_Result")
 
@@ -229,37 +227,13 @@ class Host:
             translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
     def peek_descriptors(self, pid: int, descriptor: int, inode: int) -> list[int]:
-        """Return the inodes of what is in flight at the head of a UNIX socket's queue, without taking it; 0 for non-sockets.
-
-        MSG_PEEK on a duplicate of the receiver (recvmsg(2), unix(7)) gives us descriptors of our own, closed at once.
-        Only the first message that carries any can be seen; an empty list means nothing could. So it is when the
-        descriptor is not that of the socket ``inode``, or when the receiver peeks in steps, which we would disturb.
-        """
-        import array
-
+        """Return the inodes of what is in flight in the UNIX socket ``inode`` (see ``message_queue.peek_descriptors``)."""
         try:
             receiver = socket.socket(fileno=self.duplicate_descriptor(pid, descriptor))
         except (OSError, Gone, NotPermitted, NotSupported):
             return []
-        inodes = []
-        received = array.array("i")
         with receiver:
-            try:
-                if os.fstat(receiver.fileno()).st_ino != inode or receiver.getsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF) >= 0:
-                    return []
-                _data, ancillary, _flags, _peer = receiver.recvmsg(
-                    1 << 16, socket.CMSG_SPACE(253 * received.itemsize), socket.MSG_PEEK | socket.MSG_DONTWAIT
-                )
-            except OSError:
-                return []
-            for level, kind, data in ancillary:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    received.frombytes(data[: len(data) - len(data) % received.itemsize])
-            for own in received:
-                facts = os.fstat(own)
-                os.close(own)
-                inodes.append(facts.st_ino if stat.S_ISSOCK(facts.st_mode) else 0)
-        return inodes
+            return peek_descriptors(receiver, inode)
 
     def run(self, argv: list[str], timeout: float = 5.0) -> str:
         """Return what a command prints, in the C locale. Raises NotSupported when it is missing, fails or hangs."""

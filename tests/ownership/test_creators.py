@@ -31,6 +31,7 @@ CREATORS: list[tuple[str, str | None, str | None]] = [
     ("/system.slice/nginx.service", "nginx.service", None),
     (r"/system.slice/web@eu\x2d1.service", "web@eu-1.service", None),
     ("/user.slice/user-1000.slice/session-3.scope", "session-3.scope", None),
+    ("/user.slice/user-1000.slice/user@1000.service/init.scope", "user@1000.service", None),
     ("/lxc/box", None, "box"),
     ("/lxc/box/system.slice/nginx.service", "nginx.service", "box"),
     ("/machine.slice/systemd-nspawn@box.service/payload", "systemd-nspawn@box.service", "box"),
@@ -113,9 +114,9 @@ def test_the_tree_is_walked_once(stage: Any, listener: Callable[..., Socket], mo
 
 
 def test_a_cgroup_path_from_outside_is_no_way_out_of_the_tree(stage: Any, listener: Callable[..., Socket]) -> None:
-    stage.file("/sys/secret/x", "")
-    outside = stage.host.inode("/sys/secret")
-    process = stage.process(70, "nginx", "/usr/sbin/nginx", ppid=0, cgroup="/../../secret")
+    stage.file("/sys/secret.service/x", "")
+    outside = stage.host.inode("/sys/secret.service")
+    process = stage.process(70, "nginx", "/usr/sbin/nginx", ppid=0, cgroup="/../../secret.service")
     stage.owner(process)
 
     assert stage.owners.creator_of(listener(80, cgroup_id=outside)).unit is None

@@ -48,7 +48,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         f"{OF_ALICE}/user@1000.service/app.slice/sync.service",
         {"unit": "sync.service", "uid": 1000, "by_user_manager": True},
     ),
-    (f"{OF_ALICE}/user@1000.service/init.scope", {"unit": "init.scope", "uid": 1000, "by_user_manager": True}),
+    (
+        f"{OF_ALICE}/user@1000.service/init.scope",
+        {"unit": "user@1000.service", "uid": 1000, "is_user_manager": True},
+    ),
     (f"{OF_ALICE}/user@1000.service", {"unit": "user@1000.service", "uid": 1000}),
     ("/user.slice/user-0.slice/user@0.service/a.service", {"unit": "a.service", "uid": 0, "by_user_manager": True}),
     (f"{OF_ALICE}/session-3.scope", {"unit": "session-3.scope", "uid": 1000, "session": "3"}),

@@ -29,7 +29,11 @@ def entry(container: str, name: str, networks: dict[str, tuple[str, str]], *port
     }
 
 
+V4 = "a" * 64
+V6 = "b" * 64
 ENGINE = [
+    entry(V4, "v4", {"bridge": ("172.17.0.4", "")}, ("0.0.0.0", 80, 7070, "tcp"), ("0.0.0.0", 80, 7071, "tcp")),
+    entry(V6, "v6", {"bridge": ("172.17.0.5", "")}, ("::", 80, 7070, "tcp")),
     entry(
         WEB,
         "web",
@@ -90,7 +94,7 @@ def test_two_containers_with_one_address_are_told_apart_by_the_published_port(
     stage: Any, docker_api: Callable[..., list[str]], listener: Callable[..., Socket]
 ) -> None:
     twin = entry(DNS, "twin", {"bridge": ("172.17.0.2", "")}, ("0.0.0.0", 80, 9090, "tcp"))
-    docker_api(json.dumps([ENGINE[0], twin]).encode())
+    docker_api(json.dumps([ENGINE[2], twin]).encode())
 
     owner = stage.owner(proxy(stage, 9090, "0.0.0.0", ("172.17.0.2", 80)), listener(9090))
 
@@ -158,6 +162,9 @@ ENGINE_SOCKETS: list[tuple[str, int, str, str]] = [
     ("::", 8080, "tcp", "web"),
     ("127.0.0.1", 8081, "tcp", "web"),
     ("198.18.0.1", 53, "udp", "dns"),
+    ("0.0.0.0", 7070, "tcp", "v4"),
+    ("::", 7070, "tcp", "v6"),
+    ("::", 7071, "tcp", "v4"),  # older engines bind both families by one socket
     ("0.0.0.0", 2375, "tcp", "docker.service"),
     ("127.0.0.1", 8080, "tcp", "docker.service"),
     ("0.0.0.0", 8081, "tcp", "docker.service"),

@@ -43,7 +43,7 @@ Listen=127.0.0.1:7000 (Stream)
 Listen=[fe80::1%eth0]:7001 (Stream)
 Id=web-eu\x2d1.socket
 ActiveState=active
-Triggers=web-eu\x2d1.service
+Triggers="web-eu\\x2d1.service"
 
 Listen=[::]:9090 (Stream)
 Id=old.socket
@@ -76,7 +76,7 @@ LISTED: list[tuple[str, int, str, str, str]] = [
     ("::", 9090, "tcp", "cockpit.socket", "cockpit.service"),
     ("0.0.0.0", 9090, "tcp", "cockpit.socket", "cockpit.service"),
     ("0.0.0.0", 111, "udp", "rpcbind.socket", "rpcbind.service"),
-    ("fe80::1", 7001, "tcp", "web-eu-1.socket", r"web-eu\x2d1.service"),
+    ("fe80::1", 7001, "tcp", "web-eu-1.socket", "web-eu-1.service"),
 ]
 
 

@@ -39,7 +39,8 @@ class Placement:
 
     ``unit`` is the deepest systemd unit by the name systemctl takes; with a container, the unit of this host that
     runs it, while ``inner_unit`` is the unit inside. ``uid`` is whose user slice it is; ``by_user_manager`` tells
-    units of the user's own manager from those of the system's. ``session`` is the login session's id.
+    units of the user's own manager from those of the system's, ``is_user_manager`` that manager itself. ``session`` is
+    the login session's id.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Placement:
     container: Mark | None = None
     uid: int | None = None
     by_user_manager: bool = False
+    is_user_manager: bool = False
     session: str | None = None
 
 
@@ -85,9 +87,10 @@ def place(path: str) -> Placement:
     if mark:
         return Placement(path, run_by, deepest, mark, uid, by_user_manager)
     session = deepest[8:-6] if deepest and uid is not None and _is_session(deepest) else None
-    if by_user_manager and len(units) == 1:  # user@UID.service itself is the system manager's
-        by_user_manager = False
-    return Placement(path, deepest, None, None, uid, by_user_manager, session)
+    is_user_manager = by_user_manager and deepest == "init.scope"
+    if is_user_manager or (by_user_manager and len(units) == 1):  # user@UID.service itself is the system manager's
+        deepest, by_user_manager = "user@%s.service" % uid, False
+    return Placement(path, deepest, None, None, uid, by_user_manager, is_user_manager, session)
 
 
 def unescape(name: str) -> str:

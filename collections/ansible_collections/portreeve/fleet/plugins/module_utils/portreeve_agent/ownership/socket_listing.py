@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..host import Host
 from ..model import Endpoint
+from .placement import unescape
 
 _PROTOCOLS = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
@@ -49,11 +50,20 @@ def parse_socket_units(text: str) -> list[SocketUnit]:
                 SocketUnit(
                     id=values["Id"],
                     listens=tuple(listen for listen in listens if listen),
-                    triggers=values.get("Triggers") or None,
+                    triggers=_unquoted(values.get("Triggers", "")) or None,
                     active=values.get("ActiveState") == "active",
                 )
             )
     return units
+
+
+def _unquoted(value: str) -> str:
+    """Return a list of units as systemctl prints it, in quotes where a name holds a backslash, as people write it."""
+    if '"' in value:
+        import shlex
+
+        value = " ".join(shlex.split(value))
+    return unescape(value)
 
 
 def _listen(value: str) -> tuple[str, Endpoint] | None:

@@ -22,18 +22,18 @@ def resolve(case: Case) -> Owner | None:
     process, placement = case.process, case.placement
     if process.name != MANAGER or case.socket.state not in SERVING_STATES or placement.container:
         return None
-    of_user = placement.by_user_manager and placement.unit == "init.scope"
-    if process.pid != 1 and not of_user:
+    if process.pid != 1 and not placement.is_user_manager:
         return None
-    uid = placement.uid if of_user else None
+    uid = placement.uid if placement.is_user_manager else None
     return _by_cgroup(case, uid) or _by_listing(case, uid)
 
 
 def _by_cgroup(case: Case, uid: int | None) -> Owner | None:
     """systemd makes a unit's sockets in the unit's own cgroup where the kernel can filter by cgroup."""
     path = case.scene.cgroups.path_of(case.socket.cgroup_id) if case.socket.cgroup_id else None
-    unit = case.scene.place(path).unit if path else None
-    if unit is None or unit == "init.scope":
+    placement = case.scene.place(path)
+    unit = placement.unit
+    if unit is None or unit == "init.scope" or placement.is_user_manager:
         return None
     evidence = "cgroup id %d = %s" % (case.socket.cgroup_id or 0, path)
     if unit.endswith(".socket"):

@@ -20,15 +20,12 @@ def resolve(case: Case) -> Owner | None:
     unit, uid = placement.unit, placement.uid
     if unit is None:
         return None
-    of_user = placement.by_user_manager
-    if of_user and unit == "init.scope":  # the user's manager itself, which is a service of the system's
-        unit, of_user = "user@%s.service" % uid, False
     name = unescape(unit)
     return Owner(
         kind="unit",
         name=name,
         manager="systemd",
         id=unit if unit != name else None,
-        user=case.scene.user(uid) if of_user and uid is not None else None,
+        user=case.scene.user(uid) if placement.by_user_manager and uid is not None else None,
         evidence="cgroup " + placement.path,
     )

@@ -46,6 +46,10 @@ ready(cellar=below, number=os.stat(f"/proc/{below}/ns/net").st_ino)
 HOSTILE = r"""
 name(b"\xff\x1b[2J\n{{7*7}}")
 server = listening(7300)
+import resource
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))  # near its limit, which the snapshot says with its name
+kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(14)]
 ready()
 """
 
@@ -224,6 +228,7 @@ def test_names_of_processes_are_inert():
         words = [den.agent(*verb) for verb in (["owner", "7300"], ["list"], ["snapshot"])]
         (answer,) = den.answer("owner", "7300/tcp")["ports"]
 
+    assert r"Risk: descriptor_pressure: \xff\x1b[2J\n{{7*7}" in words[2].stdout
     for done in words:
         assert r"\xff\x1b[2J\n{{7*7}" in done.stdout
         assert "\x1b" not in done.stdout

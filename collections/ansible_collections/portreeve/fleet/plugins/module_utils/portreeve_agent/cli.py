@@ -17,6 +17,7 @@ from .expectations import Expectation, disappointment
 from .host import Host
 from .model import PROTOCOLS
 from .ports import parse_address, parse_ports
+from .risks import host_risks
 from .snapshot import take_snapshot
 from .tables import SCANNERS, Question
 from .verdicts.wording import one_line
@@ -99,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     owner.add_argument("--expect-free", action="store_true", help="it should be free; with others: free or theirs")
     listing = verbs.add_parser("list", help="every port that is held, one line each")
     snapshot = verbs.add_parser("snapshot", help="every socket with its holders, and the host's figures")
-    snapshot.add_argument("--connections", action="store_true", help="list ordinary connections, do not count them")
+    snapshot.add_argument(
+        "--connections", action="store_true", help="list ordinary connections as well as counting them"
+    )
     for verb in (owner, listing, snapshot):
         verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
         verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
@@ -139,7 +142,7 @@ def _run(options: argparse.Namespace) -> int:
     elif options.verb == "list":
         _print(say_list(answers, snapshot))
     else:
-        _print(say_snapshot(snapshot))
+        _print(say_snapshot(snapshot, host_risks(snapshot)))
     sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)
     if sentence:
         return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)

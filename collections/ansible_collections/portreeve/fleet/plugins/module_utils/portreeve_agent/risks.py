@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .model import Risk, Snapshot
 from .verdicts.case import Case
-from .verdicts.wording import name_process
+from .verdicts.wording import name_process, one_line
 
 _PRESSURE = 0.8  # share of a descriptor limit from which accept() may soon fail with EMFILE or ENFILE
 _PILE = 20  # connections in CLOSE_WAIT from which the server forgets to close them
@@ -24,7 +24,9 @@ def port_risks(case: Case) -> tuple[Risk, ...]:
         use = holder.process.descriptors
         if use and use.limit and use.open >= _PRESSURE * use.limit:
             risks.append(
-                Risk("descriptor_pressure", "%s uses %d of %d descriptors." % (name_process(holder), use.open, use.limit))
+                Risk(
+                    "descriptor_pressure", "%s uses %d of %d descriptors." % (name_process(holder), use.open, use.limit)
+                )
             )
     piled = case.connections.get("CLOSE_WAIT", 0)
     if piled >= _PILE:
@@ -43,6 +45,7 @@ def host_risks(snapshot: Snapshot) -> tuple[Risk, ...]:
         risks.append(Risk("descriptor_pressure", text))
     for process in descriptors.nearest:
         if process["open"] >= _PRESSURE * process["limit"]:
-            text = "%(name)s[%(pid)d] uses %(open)d of %(limit)d descriptors." % process
+            use = one_line(process["name"]), process["pid"], process["open"], process["limit"]
+            text = "%s[%d] uses %d of %d descriptors." % use
             risks.append(Risk("descriptor_pressure", text))
     return tuple(risks)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Process, Snapshot
+from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
 from .ports import describe, parse_ports
 from .verdicts.case import distinct_owners, distinct_processes
 from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line
@@ -16,7 +16,7 @@ _WIDTH = 80
 _INDENT = "  "
 _MOST_SOCKETS = 8  # of the same holders, before the rest is counted; JSON has them all
 _MOST_DESCRIPTORS = 4  # of one process
-_WIDEST_CELL = 20  # a longer one pushes only its own row to the right
+_WIDEST_CELL = 24  # a longer one pushes only its own row to the right
 
 
 def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]:
@@ -34,8 +34,7 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str
         yield "%d/%s%s: %s" % (answer.port, answer.protocol, where, answer.verdict)
         yield from _paragraph(answer.summary)
         yield from _paragraph(answer.advice)
-        for risk in answer.risks:
-            yield from _paragraph("Risk: %s: %s" % (risk.id, risk.summary))
+        yield from _say_risks(answer.risks)
         if answer.connections:
             yield from _paragraph("Connections: " + _count(answer.connections))
         yield from _say_sockets(answer.sockets)
@@ -65,8 +64,8 @@ def say_list(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]
     yield from say_blind_spots(snapshot.blind_spots)
 
 
-def say_snapshot(snapshot: Snapshot) -> Iterator[str]:
-    """Yield one line per socket with all its holders, then the connections that were only counted."""
+def say_snapshot(snapshot: Snapshot, risks: Iterable[Risk]) -> Iterator[str]:
+    """Yield one line per socket with all its holders, then the connections counted and what concerns the whole host."""
     names = {namespace.id: one_line(namespace.name) for namespace in snapshot.namespaces}
     here = None
     shape = "%-5s %-11s %5s %5s %-24s %-24s %s"
@@ -92,6 +91,7 @@ def say_snapshot(snapshot: Snapshot) -> Iterator[str]:
         )  # fmt: skip
     if snapshot.descriptors:
         yield "descriptors of the host: %d of %d" % (snapshot.descriptors.used, snapshot.descriptors.maximum)
+    yield from _say_risks(risks, indent="")
     yield from say_blind_spots(snapshot.blind_spots)
 
 
@@ -120,6 +120,11 @@ def _paragraph(text: str, indent: str = _INDENT) -> list[str]:
         text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+
+
+def _say_risks(risks: Iterable[Risk], indent: str = _INDENT) -> Iterator[str]:
+    for risk in risks:
+        yield from _paragraph("Risk: %s: %s" % (risk.id, risk.summary), indent)
 
 
 def _count(states: dict[str, int]) -> str:

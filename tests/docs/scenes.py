@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What is there when the pages' examples are run: one script for each page, by the page's name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Scene(NamedTuple):
+    """A script for a stage and the file name it is seen under."""
+
+    program: str
+    script: str
+
+
+SCENES = {
+    "cli": Scene(
+        "web.py",
+        """
+name("web")
+server = listening(8080, "0.0.0.0")
+workers = [child(lambda: None) for _ in range(2)]
+client = socket.create_connection(("127.0.0.1", 8080))
+accepted, _peer = server.accept()
+
+
+def alone(text, make):
+    def act():
+        name(text)
+        server.close(), client.close(), accepted.close()
+        return make()
+
+    return child(act)
+
+
+alone("metrics", lambda: bound(8125, kind=socket.SOCK_DGRAM))
+alone("early", lambda: bound(9090))
+ready()
+""",
+    ),
+    "risks": Scene(
+        "risky.py",
+        """
+import resource, shutil, subprocess
+
+
+def replaced():
+    ctypes.CDLL(None).mount(b"none", b"/srv", b"tmpfs", 0, None)
+    copy = "/srv/billing"
+    shutil.copy(shutil.which("sleep"), copy)
+    server = listening(8001)
+    heir = subprocess.Popen([copy, "infinity"], executable=copy, pass_fds=[server.fileno()])
+    while open(f"/proc/{heir.pid}/comm").read() != "billing\\n":
+        pass
+    os.remove(copy)
+    server.close()
+
+
+def crowded():
+    name("crowded")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+    return listening(8002), [os.open("/dev/null", os.O_RDONLY) for _ in range(9)]
+
+
+def forgetful():
+    name("forgetful")
+    server = listening(8003)
+    accepted = []
+    for _ in range(25):
+        socket.create_connection(("127.0.0.1", 8003)).close()
+        accepted.append(server.accept()[0])
+    return server, accepted
+
+
+for act in (replaced, crowded, forgetful):
+    child(act)
+ready()
+""",
+    ),
+    "free": Scene("nobody.py", "ready()"),
+    "owned": Scene("billing.py", 'name("billing")\nserver = listening(8080)\nready()'),
+    "shared_workers": Scene(
+        "web.py",
+        'name("web")\nserver = listening(8080, "0.0.0.0")\nworkers = [child(lambda: None) for _ in range(3)]\nready()',
+    ),
+    "reuseport_group": Scene(
+        "queue.py",
+        """
+share = [(socket.SOL_SOCKET, socket.SO_REUSEPORT)]
+members = [child(lambda text=text: (name(text), listening(8080, options=share))) for text in ("queue-a", "queue-b")]
+ready()
+""",
+    ),
+    "bound_not_listening": Scene("early.py", 'name("early")\nsocket_ = bound(8080, "0.0.0.0")\nready()'),
+    "lingering": Scene(
+        "short.py",
+        """
+server = listening(8080)
+client = socket.create_connection(("127.0.0.1", 8080))
+accepted, _peer = server.accept()
+accepted.close()  # the side that closes first keeps the port
+assert client.recv(1) == b""
+client.close()
+server.close()
+ready()
+""",
+    ),
+    "unknown": Scene(
+        "parent.py",
+        """
+import subprocess
+
+name("parent")
+server = listening(8080)
+heir = subprocess.Popen(["sleep", "infinity"], pass_fds=[server.fileno()])
+while open(f"/proc/{heir.pid}/comm").read() != "sleep\\n":
+    pass
+ready()
+""",
+    ),
+}

@@ -10,9 +10,10 @@ module: report
 short_description: Write what an audit found as files for people and programs
 version_added: 0.1.0
 description:
-  - Merges what M(portreeve.fleet.port_audit) registered on each host and writes one report on all of them, on the controller.
-  - Each report gets a directory of its own, named after the time in UTC. The link C(latest) beside it leads to the newest
-    and is turned only when the report is whole.
+  - Merges what M(portreeve.fleet.port_audit) registered on each host and writes one report on all of them, on the
+    controller.
+  - Each report gets a directory of its own, named after the time in UTC. The link C(latest) beside it leads to the
+    newest and is turned only when the report is whole.
   - C(report.html) is one file without outside resources. C(report.json) holds everything the hosts answered.
   - Hosts that were unreachable, that failed, that did not answer or that saw only a part are listed apart.
 options:

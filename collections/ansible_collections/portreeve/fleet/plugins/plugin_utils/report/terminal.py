@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fleet.picture import HostAnswer
-from . import as_text, sheet
+from . import as_rich, as_text, sheet
 from .hosts import HostRow
 from .ports import ALARM, NOTICE, QUIET
 from .sentences import counted, figures
@@ -40,8 +40,6 @@ class Terminal:
     def text(self, lines: Sequence[Line], header: bool = False) -> str:
         """Return lines as they are to be written, with the table's header on top if asked for."""
         if self._rich:
-            from . import as_rich  # importing rich takes longer than all the rest
-
             return as_rich.paint(self._form, lines, header, self._colour)
         return self.plain_text(lines, header)
 

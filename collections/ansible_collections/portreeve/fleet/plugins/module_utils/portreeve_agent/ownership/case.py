@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ..errors import PortreeveError
 from ..host import Host
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 _MOST_ANCESTORS = 64
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What an engine tells of a container; ``name`` is None when it could not be told, ``evidence`` says why."""
 
     name: str | None
@@ -150,12 +148,11 @@ class Scene:
         return self._told[mark]
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """Who owns ``socket`` as held by ``process``? Resolvers note in ``notes`` what they could not find out."""
 
     process: Process
     socket: Socket
     placement: Placement
     scene: Scene
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import NotSupported, PortreeveError
 from ..host import Host
@@ -23,8 +22,7 @@ _LIMIT = 1 << 24  # bytes
 _WILDCARDS = ("", "0.0.0.0", "::")
 
 
-@dataclass(frozen=True)
-class Binding:
+class Binding(NamedTuple):
     """A published port: where on the host."""
 
     address: str
@@ -37,8 +35,7 @@ class Binding:
         return same_address and (self.protocol, self.port) == (protocol, local.port)
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A running container; ``addresses`` are those in all its networks."""
 
     id: str
@@ -48,8 +45,7 @@ class Container:
     bindings: tuple[Binding, ...]
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     """The engine's containers, from where they are known, and why not when ``answered`` is False."""
 
     containers: tuple[Container, ...]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..reading import as_text
 
@@ -24,8 +24,7 @@ _ID_LENGTH = 64
 _HEX = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A container as its cgroup names it. ``engine`` is None where the name does not tell; ``pod`` is a pod's UID."""
 
     engine: str | None
@@ -33,8 +32,7 @@ class Mark:
     pod: str | None = None
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """Where a cgroup path puts a process.
 
     ``unit`` is the deepest systemd unit by the name systemctl takes; with a container, the unit of this host that

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PortreeveError
 from ..host import Host
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 _STORAGE = "/var/lib/containers/storage/overlay-containers/containers.json"
 
 
-@dataclass(frozen=True)
-class Monitor:
+class Monitor(NamedTuple):
     """A conmon process and the container it watches."""
 
     pid: int

@@ -33,7 +33,7 @@ class Owners:
         if key in self._by_process and process.name != MANAGER and not forwarder(process):
             return self._by_process[key]
         self._scene.remember(process)
-        case = Case(process, socket, self._scene.place(process.cgroup), self._scene)
+        case = Case(process, socket, self._scene.place(process.cgroup), self._scene, [])
         owner = _first(SOCKET_RESOLVERS, case)
         if owner is None:
             socket_notes = list(case.notes)

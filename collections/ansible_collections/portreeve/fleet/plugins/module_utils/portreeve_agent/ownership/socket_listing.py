@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..host import Host
 from ..model import Endpoint
@@ -14,8 +14,7 @@ from .placement import unescape
 _PROTOCOLS = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
 
-@dataclass(frozen=True)
-class SocketUnit:
+class SocketUnit(NamedTuple):
     """One .socket unit; ``triggers`` is what it starts."""
 
     id: str

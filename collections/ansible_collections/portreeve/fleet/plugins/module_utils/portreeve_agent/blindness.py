@@ -70,7 +70,7 @@ def _pid_namespace(host: Host) -> str | None:
 
 
 def _proc_hides_processes(host: Host) -> bool:
-    for line in host.read_text("/proc/self/mountinfo").splitlines():
+    for line in reversed(host.read_text("/proc/self/mountinfo").splitlines()):  # the last one covers the others
         fields = line.split()
         if fields[4] == "/proc":
             hiding = [option for option in fields[-1].split(",") if option.startswith("hidepid=")]

@@ -42,6 +42,14 @@ class ProcessDirectory:
         except OSError as error:
             translate(error, self._path + "/" + name)
 
+    def lies_as_named(self, name: str, root: str) -> bool:
+        """Return whether what a link leads to still lies where the link says, seen from the process's ``root`` link."""
+        try:
+            named = os.stat(root + os.readlink(name, dir_fd=self._descriptor), dir_fd=self._descriptor)
+            return os.path.samestat(named, os.stat(name, dir_fd=self._descriptor))
+        except OSError:
+            return False
+
     def thread_count(self) -> int:
         """Return the number of threads from the link count of task/ (one stat instead of a listing)."""
         try:

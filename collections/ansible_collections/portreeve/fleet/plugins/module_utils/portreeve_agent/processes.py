@@ -143,6 +143,8 @@ class ProcessReader:
                 if exe is not None:
                     break
         deleted = exe is not None and exe.endswith(_DELETED)
+        if deleted and directory.lies_as_named(alive + "exe", alive + "root"):
+            deleted = False  # it is only called so
         return Process(
             pid=pid,
             name=stat.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from ..fleet.picture import HostAnswer
@@ -56,7 +57,7 @@ def answer_lines(report: Report, what: Sequence[Line]) -> list[Line]:
 def progress_line(host: HostRow) -> Note:
     """Return one line that says that a host has answered, or not."""
     tone = QUIET if host.fine else NOTICE if host.seen else ALARM
-    return Note(counted(host.ports, "port") if host.seen else "", tone, 0, f"{host.name}: {host.status} ")
+    return Note(f", {counted(host.ports, 'port')}" if host.seen else "", tone, 0, f"{host.name}: {host.status}")
 
 
 def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool) -> list[Line]:
@@ -64,9 +65,11 @@ def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool
     unseen = [line for host in report.unseen for line in sheet.host_lines(host)]
     lines: list[Line] = [Note("", ""), *unseen, Note("", "")] if unseen else [Note("", "")]
     lines += [Note(words, "", 0, f"{label:<8}") for label, words in figures(written["summary"])]
-    not_written = " (not written in check mode)" if only_checked else ""
-    lines += [Note(path + not_written, "", 0, f"{'Report':<8}") for _name, path in sorted(written["files"].items())]
-    return lines
+    if only_checked:
+        return [*lines, Note(f"{written['directory']} (not written in check mode)", "", 0, f"{'Report':<8}")]
+    names = sorted(PurePath(path).name for path in written["files"].values())
+    lines += [Note(str(PurePath(written["latest"]) / name), "", 0, f"{'Report':<8}") for name in names]
+    return [*lines, Note(written["directory"], "", 0, f"{'Kept as':<8}")]
 
 
 def as_json_line(answer: HostAnswer) -> str:

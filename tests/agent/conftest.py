@@ -72,7 +72,7 @@ class Actor:
         )
         StageHost.sessions.add(self.pid)
         try:
-            self.facts = self._answer()
+            self.facts = self.hear()
         except BaseException:
             self.end()
             raise
@@ -93,9 +93,10 @@ class Actor:
     def tell(self, word: str) -> dict[str, Any]:
         """Say a word to the program; returns what it answers."""
         self.say(word)
-        return self._answer()
+        return self.hear()
 
-    def _answer(self) -> dict[str, Any]:
+    def hear(self) -> dict[str, Any]:
+        """Return what the program tells next."""
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
             raise TimeoutError("the program says nothing")

@@ -13,10 +13,11 @@ ID = "kernel_held"
 
 def judge(case: Case) -> Judgement | None:
     """Judge a port whose sockets have no holder although every process could be read."""
-    if not case.serving or any(held.in_kernel is not True for held in case.serving):
+    open_sockets = case.serving or tuple(held for held in case.sockets if held.socket.inode)
+    if not open_sockets or any(held.in_kernel is not True for held in open_sockets):
         return None
     return Judgement(
         "%s on %s is held by the kernel itself: no process has a descriptor for it."
-        % (name_port(case), name_addresses(case.serving)),
+        % (name_port(case), name_addresses(open_sockets)),
         "Look for a tunnel or an in-kernel server (vxlan, wireguard, nfsd, lockd); there is no process to stop.",
     )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from .case import Case, Judgement
 from .wording import listed, name_duration, name_port
 
@@ -18,8 +20,9 @@ def judge(case: Case) -> Judgement | None:
     if not case.sockets and not case.connections:
         return None
     left = [held.socket.timer_ms for held in case.sockets if held.socket.timer_ms is not None]
-    states = listed(["%s: %d" % item for item in sorted(case.connections.items())])
-    total = sum(case.connections.values())
+    counts = case.connections or Counter(held.socket.state for held in case.sockets)
+    states = listed(["%s: %d" % item for item in sorted(counts.items())])
+    total = sum(counts.values())
     return Judgement(
         "No process holds %s; %d connection%s still there (%s)%s."
         % (

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .case import Case, Judgement
-from .wording import listed, name_addresses, name_owner, name_port
+from .wording import listed, name_addresses, name_owner, name_port, name_processes
 
 ID = "unknown"
 
@@ -18,14 +18,25 @@ def judge(case: Case) -> Judgement | None:
             "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen_sockets),
             "Do not take it for free; look again as root on a kernel that shows its socket tables.",
         )
-    if case.holders:
+    unseen = tuple(held for held in case.sockets if held.socket.inode and not held.holders)
+    if unseen:
         return Judgement(
-            "%s is one socket held by several owners: %s; which of them serves it is not decided."
-            % (name_port(case), listed([name_owner(owner) for owner in case.owners])),
-            "Find out which of them should have it before you stop any.",
+            "%s on %s is held, but by whom could not be seen: %s%s."
+            % (
+                name_port(case),
+                name_addresses(unseen),
+                case.unseen_holders or "no holder was found",
+                "; beside it: " + name_processes(case.holders) if case.holders else "",
+            ),
+            "Look again as root in the host's own PID namespace.",
         )
     return Judgement(
-        "%s on %s is held, but by whom could not be seen: %s."
-        % (name_port(case), name_addresses(case.sockets), case.unseen_holders or "no holder was found"),
-        "Look again as root in the host's own PID namespace.",
+        "%s on %s is held by several owners together: %s (%s); which of them serves it is not decided."
+        % (
+            name_port(case),
+            name_addresses(case.sockets),
+            listed([name_owner(owner) for owner in case.owners]),
+            name_processes(case.holders),
+        ),
+        "Find out which of them should have it before you stop any.",
     )

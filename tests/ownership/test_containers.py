@@ -169,6 +169,15 @@ def test_a_users_container_that_a_unit_runs(stage: Any) -> None:
     assert (owner.kind, owner.name, owner.detail) == ("container", "shop", {"run_by": "shop.service"})
 
 
+def test_a_container_that_a_session_runs_is_not_run_by_a_unit(stage: Any) -> None:
+    """Without a delegated cgroup podman puts it below the session's."""
+    cgroup = f"/user.slice/user-1000.slice/session-3.scope/libpod_parent/libpod-{ID}"
+
+    owner = stage.owner(stage.process(4712, "nginx", "/usr/sbin/nginx", ppid=0, cgroup=cgroup))
+
+    assert (owner.kind, owner.detail) == ("container", {"run_by": "session-3.scope"})
+
+
 def test_podman_does_not_tell(stage: Any) -> None:
     stage.file("/var/lib/containers/storage/overlay-containers/containers.json", "[7")
 
@@ -206,6 +215,7 @@ def test_kubernetes_tells_by_the_kubelets_logs(stage: Any, cgroup: str, runtime:
 
 def test_a_container_without_a_log_still_has_its_pod(stage: Any) -> None:
     """The pause container writes none."""
+    stage.file("/var/log/pods/another_pod_00000000-4e5f-6071-8293-a4b5c6d7e8f9/nginx/0.log", "")
     stage.file(f"/var/log/pods/shop_web-7d4b9-x2k_{POD}/nginx/0.log", "")
 
     owner = stage.owner(stage.process(4711, "pause", "/pause", ppid=0, cgroup=KUBERNETES[0][0]))

@@ -111,6 +111,19 @@ def test_a_unit_started_from_a_session_is_no_part_of_it(stage: Any) -> None:
     assert stage.owner(process).name == "run-r7.scope"
 
 
+def test_a_unit_that_is_only_called_like_sshs(stage: Any) -> None:
+    stage.process(81, "sshd", "sshd: root@pts/0", ppid=0, cgroup="/system.slice/ssh.service", exe="/usr/sbin/sshd")
+    process = stage.process(90, "sshguard", "/usr/sbin/sshguard", ppid=81, cgroup="/system.slice/sshguard.service")
+
+    assert (stage.owner(process).kind, stage.owner(process).name) == ("unit", "sshguard.service")
+
+
+def test_a_program_that_only_calls_itself_sshd(stage: Any) -> None:
+    process = stage.process(81, "sshd", "sshd: root@pts/0", ppid=0, uid=1000, exe="/home/alice/a.out")
+
+    assert stage.owner(process).kind == "process"
+
+
 def test_a_bare_process_with_its_ancestry(stage: Any) -> None:
     stage.process(1, "init", "/sbin/init", ppid=0)
     stage.process(50, "cron", "/usr/sbin/cron")

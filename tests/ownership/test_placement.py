@@ -140,8 +140,19 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("/machine.slice/systemd-nspawn@box.service/supervisor", {"unit": "systemd-nspawn@box.service"}),
     (
         r"/machine.slice/machine-my\x2dbox.scope/payload/init.scope",
-        {"container": Mark("nspawn", "my-box"), "inner_unit": "init.scope"},
+        {
+            "container": Mark("nspawn", "my-box"),
+            "unit": r"machine-my\x2dbox.scope",
+            "inner_unit": "init.scope",
+        },
     ),
+    (
+        "/system.slice/build.service/payload/user.slice/user-7.slice/user@7.service/app.slice/a.service",
+        {"container": Mark("nspawn", "build"), "unit": "build.service", "inner_unit": "a.service"},
+    ),
+    ("/farm/web/payload/init.scope", {"container": Mark("nspawn", "web"), "inner_unit": "init.scope"}),
+    ("/system.slice/build.service/payload", {"container": Mark("nspawn", "build"), "unit": "build.service"}),
+    ("/farm/payload/trucks", {}),
     (r"/machine.slice/machine-my\x2dbox.scope", {"container": Mark("nspawn", "my-box")}),
     ("/machine.slice/machine-box.scope/supervisor", {"unit": "machine-box.scope"}),
     (r"/machine.slice/machine-lxc\x2d214\x2dweb\x2d1.scope", {"container": Mark("lxc", "web-1")}),

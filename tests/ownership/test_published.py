@@ -152,6 +152,19 @@ def test_a_program_that_only_calls_itself_docker_proxy(
     assert requests == []
 
 
+def test_an_engine_inside_a_container_is_not_the_hosts(
+    stage: Any, docker_api: Callable[..., list[str]], listener: Callable[..., Socket]
+) -> None:
+    """Both hand out addresses from the same ranges."""
+    requests = docker_api(json.dumps(ENGINE).encode())
+    process = stage.process(
+        501, "docker-proxy", "/usr/bin/docker-proxy", "-container-ip", "172.17.0.2", ppid=0, cgroup="/lxc/build"
+    )
+
+    assert stage.owner(process, listener(8080)).name == "build"
+    assert requests == []
+
+
 def dockerd(stage: Any, name: str = "dockerd", uid: int = 0, cgroup: str = "/system.slice/docker.service") -> Any:
     """Return the engine's own process."""
     return stage.process(400, name, f"/usr/bin/{name}", "-H", "fd://", ppid=0, cgroup=cgroup, uid=uid)
@@ -318,6 +331,13 @@ def test_pasta_leads_to_the_container_in_its_network_namespace(stage: Any, liste
 
 @pytest.mark.parametrize("path", ["/run/user/1000/netns/netns-00", "/srv/nfs/dead", "/run/../srv/nfs/dead", ""])
 def test_pasta_without_a_container(stage: Any, listener: Callable[..., Socket], path: str) -> None:
+    """Only what lies where podman puts it is looked at: the path comes from a command line, and a file may hang."""
     monitor(stage, 300, WEB, "web", children=(301,))
+    if path and not path.endswith("-00"):
+        stage.file("/proc/300/root/run/x", "")
+        stage.file("/proc/300/root/srv/nfs/dead", "")
+        stage.process(
+            301, "nginx", "/usr/sbin/nginx", ppid=300, network=stage.host.inode("/proc/300/root/srv/nfs/dead")
+        )
 
     assert stage.owner(pasta(stage, path), listener(8080)).name == "a.service"

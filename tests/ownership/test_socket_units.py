@@ -191,6 +191,24 @@ def test_a_users_manager_that_does_not_answer(stage: Any, listener: Callable[...
     assert owner.evidence.endswith("; its .socket unit could not be asked for: systemctl: not staged")
 
 
+def test_the_manager_in_a_container_that_the_agent_runs_in(stage: Any, listener: Callable[..., Socket]) -> None:
+    """Without a cgroup namespace of its own the container shows in the path."""
+    stage.host.answers[("systemctl",)] = LISTING
+    manager = stage.process(1, "systemd", "/sbin/init", ppid=0, cgroup="/lxc/web/init.scope")
+
+    assert stage.owner(manager, listener(9090, "::")).name == "cockpit.socket"
+
+
+def test_a_users_socket_made_by_the_manager_itself(stage: Any, listener: Callable[..., Socket]) -> None:
+    stage.host.answers[("systemctl", "--user", "--machine=1000@.host")] = LISTING
+    scope = f"{ALICE}/init.scope"
+    manager = stage.process(800, "systemd", "/usr/lib/systemd/systemd", "--user", cgroup=scope, uid=1000)
+
+    owner = stage.owner(manager, listener(9090, "::", cgroup_id=stage.cgroup(scope)))
+
+    assert (owner.kind, owner.name, owner.user) == ("socket_unit", "cockpit.socket", "alice")
+
+
 OTHERS: list[tuple[int, str, str, str]] = [
     (1, "runit", "/", "LISTEN"),
     (77, "systemd", "/system.slice/fake.service", "LISTEN"),

@@ -26,7 +26,7 @@ def resolve(case: Case) -> Owner | None:
 
 def units_around(placement: Placement) -> dict[str, str]:
     """Return the unit inside the container and the unit of the host that runs it, where there are such."""
-    found = {"unit": placement.inner_unit, "run_by": None if placement.session else placement.unit}
+    found = {"unit": placement.inner_unit, "run_by": placement.unit}
     return {key: unescape(unit) for key, unit in found.items() if unit}
 
 

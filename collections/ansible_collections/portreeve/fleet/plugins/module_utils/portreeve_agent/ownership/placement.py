@@ -68,8 +68,6 @@ def place(path: str) -> Placement:
         pod = _pod_uid(part) or pod
         found = _container(parent, part, child, pod)
         if found:
-            if part.endswith(".service"):
-                units.append(part)
             if mark is None:
                 run_by = next((unit for unit in reversed(units) if not unit.startswith("user@")), None)
             mark = found
@@ -144,12 +142,20 @@ def _system_container(parent: str, part: str, child: str) -> Mark | None:
         return Mark("lxc", part[len("lxc.payload.") :])
     if part and parent in ("lxc", "lxc.payload"):
         return Mark("lxc", part)
-    if part.startswith("systemd-nspawn@") and part.endswith(".service") and child == "payload":
-        return Mark("nspawn", unescape(part[len("systemd-nspawn@") : -len(".service")]))
-    if part.startswith("machine-") and part.endswith(".scope") and child != "supervisor":
-        machine = unescape(part[len("machine-") : -len(".scope")])
-        kind, _sep, rest = machine.partition("-")
+    if part == "payload" and (parent.endswith(_UNIT_SUFFIXES) or child in ("init.scope", "system.slice", "user.slice")):
+        return Mark("nspawn", _machine(parent))
+    if part.startswith("machine-") and part.endswith(".scope") and child not in ("payload", "supervisor"):
+        kind, _sep, rest = _machine(part).partition("-")
         if kind == "lxc":  # libvirt names them lxc-NUMBER-NAME, and virtual machines qemu-NUMBER-NAME
             return Mark("lxc", rest.partition("-")[2] or rest)
-        return None if kind == "qemu" else Mark("nspawn", machine)
+        return None if kind == "qemu" else Mark("nspawn", _machine(part))
     return None
+
+
+def _machine(unit: str) -> str:
+    """Return the machine a unit runs: ``_machine("systemd-nspawn@web.service") == "web"``, else the unit's own name."""
+    name = unescape(unit.rpartition(".")[0] if unit.endswith(_UNIT_SUFFIXES) else unit)
+    for prefix in ("systemd-nspawn@", "machine-"):
+        if name.startswith(prefix):
+            return name[len(prefix) :]
+    return name

@@ -16,9 +16,9 @@ _FORWARDERS = frozenset(("docker-proxy", "dockerd", "rootlesskit", "conmon", "ro
 
 
 def resolve(case: Case) -> Owner | None:
-    """Return the container for which a forwarder holds the socket."""
+    """Return the container for which a forwarder holds the socket, if the forwarder is one of this host's engines."""
     name = forwarder(case.process)
-    if name is None:
+    if name is None or case.placement.container:
         return None
     from .forwarders import FORWARDERS
 

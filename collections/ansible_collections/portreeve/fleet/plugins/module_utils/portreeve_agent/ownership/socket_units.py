@@ -20,7 +20,7 @@ MANAGER = "systemd"
 def resolve(case: Case) -> Owner | None:
     """Return the .socket unit of a socket held by PID 1 or by a user's manager."""
     process, placement = case.process, case.placement
-    if process.name != MANAGER or case.socket.state not in SERVING_STATES or placement.container:
+    if process.name != MANAGER or case.socket.state not in SERVING_STATES:
         return None
     if process.pid != 1 and not placement.is_user_manager:
         return None

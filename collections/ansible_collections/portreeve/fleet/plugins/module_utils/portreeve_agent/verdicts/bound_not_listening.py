@@ -13,7 +13,7 @@ ID = "bound_not_listening"
 
 def judge(case: Case) -> Judgement | None:
     """Judge a port whose only sockets are bound but neither listen nor connect."""
-    if not case.holders or not case.serving or any(held.socket.state != "BOUND" for held in case.serving):
+    if not case.serving or case.unseen or any(held.socket.state != "BOUND" for held in case.serving):
         return None
     return Judgement(
         "%s on %s is bound but nobody listens: %s of %s; lsof, netstat and older ss do not show it."

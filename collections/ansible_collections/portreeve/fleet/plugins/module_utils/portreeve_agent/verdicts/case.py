@@ -28,14 +28,24 @@ class Case:
         return tuple(held for held in self.sockets if held.socket.state in SERVING_STATES)
 
     @property
+    def unseen(self) -> tuple[HeldSocket, ...]:
+        """Open sockets that somebody must hold, but nobody was seen to."""
+        return tuple(held for held in self.sockets if held.socket.inode and not held.holders)
+
+    @property
     def holders(self) -> tuple[Holder, ...]:
         """All holders of all sockets, each process once."""
         return distinct_processes(self.sockets)
 
     @property
     def owners(self) -> tuple[Owner, ...]:
-        """The different owners of the holders."""
-        return distinct_owners(self.holders)
+        """The different owners of the holders; one process may hold each socket for another."""
+        return distinct_owners(self.seats)
+
+    @property
+    def seats(self) -> tuple[Holder, ...]:
+        """Every holder of every socket, by pid."""
+        return tuple(sorted((one for held in self.sockets for one in held.holders), key=lambda one: (one.pid, one.fd)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .case import Case, Judgement, distinct_owners
+from .case import Case, Judgement
 from .wording import listed, name_addresses, name_owner, name_port, name_processes
 
 ID = "container_published"
@@ -13,15 +13,14 @@ ID = "container_published"
 
 def judge(case: Case) -> Judgement | None:
     """Judge a port all of whose holders act for containers."""
-    if not case.holders or any(holder.owner.kind != "container" for holder in case.holders):
+    if not case.holders or case.unseen or any(owner.kind != "container" for owner in case.owners):
         return None
-    owners = distinct_owners(case.holders)
     return Judgement(
         "%s on %s is held for %s by %s."
         % (
             name_port(case),
             name_addresses(case.sockets),
-            listed([name_owner(owner) for owner in owners]),
+            listed([name_owner(owner) for owner in case.owners]),
             name_processes(case.holders),
         ),
         "To free it, stop or re-publish the container with its own engine; do not kill the proxy.",

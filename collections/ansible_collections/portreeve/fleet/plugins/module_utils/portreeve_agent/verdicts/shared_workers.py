@@ -14,7 +14,7 @@ ID = "shared_workers"
 def judge(case: Case) -> Judgement | None:
     """Judge a port that several processes of one program under one owner hold together, through the same socket."""
     shared = any(len({holder.pid for holder in held.holders}) > 1 for held in case.sockets)
-    if not shared or len(case.owners) != 1:
+    if not shared or case.unseen or len(case.owners) != 1:
         return None
     if len({holder.process.exe for holder in case.holders}) != 1:
         return None

@@ -18,13 +18,12 @@ def judge(case: Case) -> Judgement | None:
             "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen_sockets),
             "Do not take it for free; look again as root on a kernel that shows its socket tables.",
         )
-    unseen = tuple(held for held in case.sockets if held.socket.inode and not held.holders)
-    if unseen:
+    if case.unseen:
         return Judgement(
             "%s on %s is held, but by whom could not be seen: %s%s."
             % (
                 name_port(case),
-                name_addresses(unseen),
+                name_addresses(case.unseen),
                 case.unseen_holders or "no holder was found",
                 "; beside it: " + name_processes(case.holders) if case.holders else "",
             ),

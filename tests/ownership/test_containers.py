@@ -166,7 +166,8 @@ def test_a_users_container_that_a_unit_runs(stage: Any) -> None:
 
     owner = stage.owner(stage.process(4711, "nginx", "/usr/sbin/nginx", ppid=4700, cgroup=payload, uid=100033))
 
-    assert (owner.kind, owner.name, owner.detail) == ("container", "shop", {"run_by": "shop.service"})
+    assert (owner.kind, owner.name, owner.user) == ("container", "shop", "alice")
+    assert owner.detail == {"run_by": "shop.service"}
 
 
 def test_a_container_that_a_session_runs_is_not_run_by_a_unit(stage: Any) -> None:

@@ -225,7 +225,9 @@ def test_a_users_own_engine(stage: Any, docker_api: Callable[..., list[str]], li
     docker_api(json.dumps(ENGINE).encode(), path="/run/user/1000/docker.sock")
     engine = dockerd(stage, "rootlesskit", 1000, f"{ALICE}/app.slice/docker.service")
 
-    assert stage.owner(engine, listener(8080)).name == "web"
+    owner = stage.owner(engine, listener(8080))
+
+    assert (owner.name, owner.user) == ("web", "alice")
 
 
 def monitor(

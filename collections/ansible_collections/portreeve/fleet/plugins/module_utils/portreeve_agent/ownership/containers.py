@@ -42,6 +42,7 @@ def container_owner(scene: Scene, mark: Mark, uid: int | None, evidence: str, ar
         name=told.name or mark.id[:12],
         manager="kubernetes" if in_pod else mark.engine,
         id=mark.id,
+        user=scene.user(uid) if uid else None,  # of a rootless engine
         detail=detail or None,
         evidence="%s; %s" % (evidence, told.evidence) if told.evidence else evidence,
     )

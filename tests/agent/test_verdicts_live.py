@@ -259,8 +259,9 @@ def run(*arguments):
         code = main(arguments)
     return int(code), said.getvalue()
 
-run("list", "--namespace", "host")
-run("owner", "1", "--namespace", "host", "--json")
+for style in ([], ["--json"]):
+    run("list", "--namespace", "host", *style)
+    run("owner", "1", "--namespace", "host", *style)
 become(int(sys.argv[2]))
 ready()
 for line in iter(told, ""):

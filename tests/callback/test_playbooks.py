@@ -88,7 +88,7 @@ def test_an_audit_lists_every_host_and_says_where_the_report_is(ansible, tmp_pat
     assert [line for line in run.lines if line.startswith("web3: unreachable. ") and "Connection refused" in line]
     assert [line for line in run.lines if line.startswith("old1: failed. ")]
     assert [line for line in run.lines if line.startswith("Hosts   3 hosts: ") and "1 unreachable, 1 failed" in line]
-    assert [noise for noise in ("PLAY", "TASK", "fatal", "{", "DEPRECATION", "WARNING") if noise in run.output] == []
+    assert [noise for noise in ("PLAY", "TASK", "fatal", "=> {", "DEPRECATION", "WARNING") if noise in run.output] == []
     assert run.errors == ""
 
 

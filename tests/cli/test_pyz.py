@@ -61,7 +61,9 @@ def test_it_holds_the_agent_and_nothing_else(pyz):
     sources = {str(path.relative_to(ROOT / PACKAGE.parent)) for path in (ROOT / PACKAGE).rglob("*.py")}
 
     with zipfile.ZipFile(pyz) as archive:
-        assert set(archive.namelist()) == sources | {"__main__.py"}
+        assert archive.namelist() == sorted(sources | {"__main__.py"})
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
         assert archive.testzip() is None
 
 

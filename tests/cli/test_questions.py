@@ -44,7 +44,7 @@ CANNOT_BE_ASKED = [
     (["owner", ""], "'' is not a port"),
     (["owner", "80\n81"], r"'80\n81' is not a port"),
     (["owner", "80", "--\x1b[2J"], r"--\x1b[2J"),
-    (["owner", "80", "--expect-u=x"], "--expect-u=x"),
+    (["owner", "80", "--expect-uni=x"], "--expect-uni=x"),
     (["owner", "53/udp", "--protocol", "tcp"], "53/udp"),
     (["owner", "80", "--protocol", "sctp"], "'sctp'"),
     (["owner", "80", "--address", "localhost"], "'localhost' is not an address: accepted is"),

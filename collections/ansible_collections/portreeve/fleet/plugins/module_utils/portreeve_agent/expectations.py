@@ -99,6 +99,9 @@ def _is_expected(expectation: Expectation, holder: Holder) -> bool:
 
 
 def _is_unit(expected: str, holder: Holder) -> bool:
-    wanted = expected if "." in expected else expected + ".service"
-    detail = holder.owner.detail or {}
-    return wanted in (holder.owner.name, detail.get("unit"), detail.get("triggers"))
+    owner = holder.owner
+    detail = owner.detail or {}
+    names = {owner.name, owner.id, detail.get("unit"), detail.get("triggers")}
+    if owner.kind == "socket_unit" and "triggers" not in detail:
+        names.add(owner.name.rpartition(".socket")[0] + ".service")  # unless it says otherwise, systemd.socket(5)
+    return (expected if "." in expected else expected + ".service") in names

@@ -29,5 +29,5 @@ def judge(case: Case) -> Judgement | None:
             "its service runs as " + name_processes(services) if services else "its service is not running",
         ),
         "To free it, stop the socket unit: systemctl %sstop %s."
-        % ("--user " if units[0].user else "", " ".join(one_line(unit.name) for unit in units)),
+        % ("--user " if units[0].user else "", " ".join(one_line(unit.id or unit.name) for unit in units)),
     )

@@ -1,5 +1,7 @@
 "use strict";
-(() => {
+// Before the body is read: rows stay unseen until they are chosen, or a large fleet would be laid out in vain.
+document.documentElement.classList.add("scripted");
+addEventListener("DOMContentLoaded", () => {
   const SHOWN_AT_ONCE = 400;
   const one = (selector) => document.querySelector(selector);
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
@@ -37,7 +39,7 @@
     for (const row of rows) {
       const fit = fits(row);
       found += fit;
-      row.hidden = !fit || (!everything && found > SHOWN_AT_ONCE);
+      row.classList.toggle("chosen", fit && (everything || found <= SHOWN_AT_ONCE));
     }
     const narrowed = found < rows.length;
     const of = narrowed ? ` of ${rows.length}` : "";
@@ -135,6 +137,5 @@
     show();
   });
 
-  document.documentElement.classList.add("scripted");
   show();
-})();
+});

@@ -142,6 +142,19 @@ def test_exit_4_when_there_is_nowhere_to_answer(town):
         assert town.agent("list", stdout=full).returncode == 4
 
 
+def test_exit_4_when_the_source_asked_for_is_not_there():
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "agent", "list", "--scanner", "psutil"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (4, "", 1)
+    assert "psutil" in done.stderr
+
+
 @pytest.mark.needs("root", "unshare", "nsenter")
 def test_secrets_are_masked_unless_shown():
     with stage(SECRET) as vault:

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,9 +80,10 @@ def quarter(needs: Callable[..., None]) -> Iterator[Stage]:
 
 def _remove(group: pathlib.Path) -> None:
     """Remove a control group as soon as the last of its processes is gone; the kernel's answer until then is EBUSY."""
-    events = group / "cgroup.events"
-    while "populated 1" in events.read_text(encoding="ascii"):
-        pass
+    deadline = time.monotonic() + 10
+    while "populated 1" in (group / "cgroup.events").read_text(encoding="ascii"):
+        assert time.monotonic() < deadline, f"processes of {group} live on"
+        time.sleep(0.01)
     group.rmdir()
 
 

@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - The host's whole picture in a size that suits thousands of hosts. Sockets that listen, are bound, or are in trouble
     are reported in full; ordinary connections are only counted by state.
-  - Adds what concerns the host as a whole, namely its automatic and reserved port ranges, its network namespaces, and how
-    near it and its processes are to their limits of open descriptors.
+  - Adds what concerns the host as a whole, namely its automatic and reserved port ranges, its network namespaces, and
+    how near it and its processes are to their limits of open descriptors.
   - What could not be seen is reported in RV(blind_spots), never guessed. Run it as root for complete answers.
 extends_documentation_fragment:
   - portreeve.fleet.attributes

@@ -32,7 +32,8 @@ options:
   address:
     description:
       - Only sockets that a bind to this address would meet count.
-      - A socket bound to a wildcard address meets every address of its family; V(::) meets IPv4 too unless IPV6_V6ONLY is set.
+      - A socket bound to a wildcard address meets every address of its family; V(::) meets IPv4 too unless
+        IPV6_V6ONLY is set.
     type: str
   expect:
     description:
@@ -43,7 +44,9 @@ options:
     type: dict
     suboptions:
       unit:
-        description: A systemd unit such as V(nginx.service); V(.service) may be left out. A socket unit counts for its service.
+        description:
+          - A systemd unit such as V(nginx.service); V(.service) may be left out.
+          - A socket unit counts for its service.
         type: str
       exe:
         description: The executable, as a path or as its last part.

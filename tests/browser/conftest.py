@@ -25,14 +25,23 @@ FAILED = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "/bin/sh: 1:
 
 
 @pytest.fixture
-def write(root: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., str]:
-    """Return a function that writes the report on fixtures, by name, or on answers and returns its address."""
+def answer(root: pathlib.Path) -> Callable[[str], dict[str, Any]]:
+    """Return a function that loads what one host answered, by name."""
 
-    def write_report(*fixtures: str, **answers: Any) -> str:
-        directory = root / "tests/report/fixtures"
-        loaded = {name: json.loads((directory / f"{name}.json").read_text(encoding="utf-8")) for name in fixtures}
+    def load(name: str) -> dict[str, Any]:
+        return json.loads((root / f"tests/report/fixtures/{name}.json").read_text(encoding="utf-8"))
+
+    return load
+
+
+@pytest.fixture
+def write(answer: Callable[[str], dict[str, Any]], tmp_path: pathlib.Path) -> Callable[..., str]:
+    """Return a function that writes the report on answers, some by name, and returns its address."""
+
+    def write_report(*named: str, **answers: Any) -> str:
+        registered = {**{name: answer(name) for name in named}, **answers}
         page = tmp_path / "report.html"
-        page.write_text(as_html.render(report_of(merge({**loaded, **answers}), SEEN_AT)), encoding="utf-8")
+        page.write_text(as_html.render(report_of(merge(registered), SEEN_AT)), encoding="utf-8")
         return page.as_uri()
 
     return write_report

@@ -298,8 +298,7 @@ def test_pictures_for_the_documentation(look, write, image, answer, name, how):
     unreachable = {"unreachable": True, "msg": "ssh: connect to host web3.example.com port 22: No route to host"}
     page = look(write(**hosts, web3=unreachable), **how)
 
+    if name != "report-light":
+        page.evaluate("document.querySelector('#ports').scrollIntoView()")
     image(page, name)
-    page.locator("#ports").scroll_into_view_if_needed()
-    page.evaluate("document.querySelector('#ports').scrollIntoView()")
-    image(page, f"{name}-ports")
     assert page.get_by_role("heading", name="Ports").is_visible()

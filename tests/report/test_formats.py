@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html.parser
+import importlib.util
 import json
 import re
 
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.picture import merge
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.report import as_html, as_json, as_text, sheet
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.report.formats import RENDERERS
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.report.terminal import Terminal
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.report.view import report_of
 
 VOID = {"meta", "link", "input", "br", "circle", "path"}
@@ -219,3 +221,22 @@ def test_colours_change_nothing_in_the_words(report):
     assert "\x1b" not in bare
     assert bare.split() == as_text.paint(form, lines, header=True).split()
     assert "[bold]x[/bold]" in bare.replace("\n", "").replace(" ", "")
+
+
+def test_of_many_ports_those_worth_a_look_are_shown(report):
+    screen = Terminal(None, colour=False, plain=True, hosts=())
+    worth_a_look = {(port.host, port.label) for port in report.ports if port.tone != "quiet" or port.risks}
+
+    text = screen.plain_text(screen.port_lines(report, False, False, most=len(worth_a_look)))
+
+    rows = [line.split() for line in text.splitlines() if not line.startswith("  ")]
+    assert {(row[0], f"{row[1]} {row[2]}" if row[2].startswith("@") else row[1]) for row in rows[:-1]} == worth_a_look
+    assert " ".join(rows[-1]) == f"{21 - len(worth_a_look)} more in the report; those worth a look are listed first."
+    assert len(screen.port_lines(report, False, False)) == len(screen.port_lines(report, False, False, most=21))
+
+
+def test_without_rich_a_terminal_gets_plain_text(report, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    screen = Terminal(80, colour=True, plain=False, hosts=("web1",))
+
+    assert "\x1b" not in screen.text(screen.port_lines(report, True, True), header=True)

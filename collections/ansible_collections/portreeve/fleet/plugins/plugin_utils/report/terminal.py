@@ -35,7 +35,7 @@ class Terminal:
         if left_out:
             ports = sorted(ports, key=lambda port: port.tone == QUIET and not port.risks)[:most]
         lines = [line for port in ports for line in sheet.port_lines(self._form, port, explain, detail)]
-        more = f"{counted(left_out, 'port')} more, all of them in the report; those worth a look are listed first."
+        more = f"{left_out} more in the report; those worth a look are listed first."
         return [*lines, Note(more, MUTED)] if left_out else lines
 
     def text(self, lines: Sequence[Line], header: bool = False) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 from threading import Timer
 
 ROUNDS = 7
@@ -89,20 +90,25 @@ def stop(pid: int) -> None:
             continue
 
 
+def last_line(errors: bytes) -> str:
+    """What a program said last before it failed."""
+    return errors.decode(errors="replace").strip().rpartition("\n")[2]
+
+
 def run(command: Command, bound: float) -> Run:
     """One run with its output discarded. Raises Failed when it is not done within ``bound`` seconds."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    timer = Timer(bound, stop, (process.pid,))
-    timer.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in command.done:
-        raise Failed(f"{command}: exit status {process.returncode} after {wall:.1f} s")
+    with TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+        timer = Timer(bound, stop, (process.pid,))
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in command.done:
+            errors.seek(0)
+            raise Failed(f"{command}: exit status {process.returncode} after {wall:.1f} s. {last_line(errors.read())}")
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
@@ -120,9 +126,9 @@ def warm_up(command: Command, bound: float) -> bool:
         return False
     lines = output.count(b"\n")
     if process.returncode not in command.done or lines < command.least_lines:
-        said = errors.decode(errors="replace").strip().rpartition("\n")[2]
         raise Failed(
-            f"{command}: exit status {process.returncode}, {lines} lines of at least {command.least_lines}. {said}"
+            f"{command}: exit status {process.returncode}, {lines} lines of at least {command.least_lines}. "
+            + last_line(errors)
         )
     return True
 

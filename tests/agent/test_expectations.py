@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""Whether a holder is the one expected, as a table; how expectations reach a user is shown in tests/modules and tests/cli."""
+"""Whether a holder is the one expected, as a table; tests/modules and tests/cli show how users meet it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -183,9 +184,9 @@ def test_by_two_processes(arena: Any, port: int, stage_host: type[Host], second:
         def read(self, path: str) -> bytes:
             return b"1000000\t0\t2000000\n" if path == "/proc/sys/fs/file-nr" else super().read(path)
 
-        def in_second_process(self, work: Callable[[], Any]) -> Callable[[], Any]:
+        def in_second_process(self, work: Callable[[], Any], seconds: float | None = None) -> Callable[[], Any]:
             used.append(second)
-            return work if second == "fails" else super().in_second_process(work)
+            return super().in_second_process(partial(os._exit, 3) if second == "fails" else work, seconds)
 
         def open_process(self, pid: int) -> ProcessDirectory:
             if pid in actor["secretive"]:
@@ -208,6 +209,26 @@ hold()
     assert [holder.pid for holder in snapshot.sockets[0].holders] == expected
     assert [(spot.what, spot.count) for spot in snapshot.blind_spots] == [("descriptors of other processes", 2)]
     assert set(used) == {second}
+
+
+def test_a_path_too_long_to_tell_hides_nothing(arena: Any, port: int) -> None:
+    """The kernel cannot say where a file below very many directories lies (readlink(2), ENAMETOOLONG)."""
+    actor = arena.play(f"""
+import tempfile
+with tempfile.TemporaryDirectory() as top:
+    os.chdir(top)
+    for _ in range(30):
+        os.mkdir("d" * 200)
+        os.chdir("d" * 200)
+    deep = open("file", "w")
+    os.chdir(top)
+one = server({port})
+ready(fd=one.fileno())
+hold()
+""")
+    snapshot = arena.look(port)
+    assert [(holder.pid, holder.fd) for holder in snapshot.sockets[0].holders] == [(actor.pid, actor["fd"])]
+    assert snapshot.complete
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------

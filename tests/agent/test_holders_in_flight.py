@@ -8,9 +8,11 @@ What cannot be seen there is a blind spot, and the socket is then never called t
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import host as host_module
 
 pytestmark = pytest.mark.needs("root")
 
@@ -279,3 +281,17 @@ hold()
     snapshot = arena.look(port)
     assert seats(snapshot.sockets[0]) == [(actor.pid, actor["fd"], "descriptor", None)]
     assert snapshot.blind_spots == ()
+
+
+def test_a_look_that_never_ends_is_given_up(arena: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file received from a queue may lie in a filesystem that never lets go of it."""
+    monkeypatch.setattr(host_module, "peek_descriptors", lambda *_: signal.pause())
+    monkeypatch.setattr(host_module, "_PEEK_SECONDS", 0.2)
+    arena.play(f"""
+sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+with server({port}) as one:
+    hand_over(sender, one.fileno())
+ready()
+hold()
+""")
+    assert_hidden(arena, port)

@@ -99,10 +99,12 @@ risks:
   sample: [{"id": "descriptor_pressure", "summary": "java[812] uses 901 of 1024 descriptors."}]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.portreeve_agent.answers import answer_ports, audit_result
-from ..module_utils.portreeve_agent.errors import PortreeveError
+from ..module_utils.portreeve_agent.errors import PortreeveError, unforeseen
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.model import PROTOCOLS
 from ..module_utils.portreeve_agent.snapshot import take_snapshot
@@ -117,9 +119,18 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Take the picture."""
+    """Take the picture, or say in one sentence why not."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    options = module.params
+    try:
+        module.exit_json(**take_picture(module.params))
+    except PortreeveError as error:
+        module.fail_json(msg=str(error))
+    except Exception as error:
+        module.fail_json(msg=str(unforeseen(error)))
+
+
+def take_picture(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of the task."""
     protocols = tuple(options["protocol"])
     question = Question(
         protocols=protocols,
@@ -128,11 +139,8 @@ def main() -> None:
         show_secrets=options["show_secrets"],
         scanner=options["scanner"],
     )
-    try:
-        snapshot = take_snapshot(Host(), question)
-    except PortreeveError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**audit_result(snapshot, answer_ports(snapshot, (), protocols)))
+    snapshot = take_snapshot(Host(), question)
+    return audit_result(snapshot, answer_ports(snapshot, (), protocols))
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ ports:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.portreeve_agent.answers import answer_ports, in_own_namespace, owner_result
-from ..module_utils.portreeve_agent.errors import PortreeveError
+from ..module_utils.portreeve_agent.errors import PortreeveError, unforeseen
 from ..module_utils.portreeve_agent.expectations import Expectation, disappointment
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.model import PROTOCOLS
@@ -206,25 +206,32 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Answer the question of the task."""
+    """Answer the question of the task in one sentence or in full."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    options = module.params
     try:
-        protocols = tuple(options["protocol"])
-        ports = () if options["port"] is None else parse_ports(options["port"], protocols)
-        address = None if options["address"] is None else parse_address(options["address"])
-        expectation = Expectation(**(options["expect"] or {}))
-        question = Question(
-            ports=ports,
-            protocols=protocols,
-            namespaces=options["namespaces"],
-            every_connection=address is not None,
-            show_secrets=options["show_secrets"],
-            scanner=options["scanner"],
-        )
-        snapshot = take_snapshot(Host(), question)
+        answer(module)
     except PortreeveError as error:
         module.fail_json(msg=str(error))
+    except Exception as error:
+        module.fail_json(msg=str(unforeseen(error)))
+
+
+def answer(module: AnsibleModule) -> None:
+    """Look at the ports, compare them with what is expected, and end the module."""
+    options = module.params
+    protocols = tuple(options["protocol"])
+    ports = () if options["port"] is None else parse_ports(options["port"], protocols)
+    address = None if options["address"] is None else parse_address(options["address"])
+    expectation = Expectation(**(options["expect"] or {}))
+    question = Question(
+        ports=ports,
+        protocols=protocols,
+        namespaces=options["namespaces"],
+        every_connection=address is not None,
+        show_secrets=options["show_secrets"],
+        scanner=options["scanner"],
+    )
+    snapshot = take_snapshot(Host(), question)
     answers = answer_ports(snapshot, ports, protocols, address)
     result = owner_result(snapshot, answers)
     sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)

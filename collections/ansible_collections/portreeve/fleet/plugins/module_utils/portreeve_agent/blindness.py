@@ -47,6 +47,9 @@ class Blindness:
             spots.append(BlindSpot("descriptors in flight", why, self._walk.unlisted_queues))
         if self._walk.busy_rings:
             spots.append(BlindSpot("files registered with io_uring", "the ring was at work", self._walk.busy_rings))
+        if self._walk.unvisited:
+            why = "they were born faster than the scan"
+            spots.append(BlindSpot("descriptors of new processes", why, self._walk.unvisited))
         if self._restless:
             why = "they change hands faster than the scan"
             spots.append(BlindSpot("holders of sockets", why, len(self._restless)))
@@ -70,8 +73,8 @@ def _pid_namespace(host: Host) -> str | None:
 
 
 def _proc_hides_processes(host: Host) -> bool:
-    for line in reversed(host.read_text("/proc/self/mountinfo").splitlines()):  # the last one covers the others
-        fields = line.split()
+    for line in reversed(host.read_text("/proc/self/mountinfo").split("\n")[:-1]):  # the last one covers the others
+        fields = line.split(" ")
         if fields[4] == "/proc":
             hiding = [option for option in fields[-1].split(",") if option.startswith("hidepid=")]
             return not {"hidepid=0", "hidepid=off"}.issuperset(hiding)

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Iterable, NoReturn, Sequence, TextIO
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result
-from .errors import ExpectationFailed, InvalidInput, PortreeveError
+from .errors import ExpectationFailed, InvalidInput, PortreeveError, unforeseen
 from .expectations import Expectation, disappointment
 from .host import Host
 from .model import PROTOCOLS
@@ -70,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, Exit.FAILED)
     except BrokenPipeError:
         return Exit.FAILED  # the reader has seen enough, as with `| head`
+    except Exception as error:
+        if os.environ.get("PORTREEVE_TRACEBACK"):
+            raise
+        return _fail(unforeseen(error), Exit.FAILED)
 
 
 def _fail(error: Exception, code: Exit) -> Exit:

@@ -41,7 +41,8 @@ class Seat(NamedTuple):
 class Walk:
     """What one walk found. ``unreadable`` are processes whose descriptors were refused, ``hidden_in_flight`` counts
     descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files,
-    ``unlisted_queues`` network namespaces whose UNIX sockets could not be listed."""
+    ``unlisted_queues`` network namespaces whose UNIX sockets could not be listed, ``unvisited`` processes that kept
+    being born while the walk went on."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
@@ -50,11 +51,13 @@ class Walk:
     hidden_in_flight: int = 0
     busy_rings: int = 0
     unlisted_queues: int = 0
+    unvisited: int = 0
 
     @property
     def is_blind(self) -> bool:
         """True when a holder may have stayed out of sight."""
-        return bool(self.unreadable or self.hidden_in_flight or self.busy_rings or self.unlisted_queues)
+        hidden = self.hidden_in_flight or self.busy_rings or self.unlisted_queues or self.unvisited
+        return bool(self.unreadable or hidden)
 
     def add(self, other: Walk) -> None:
         """Take over what another walk over other processes found."""
@@ -105,7 +108,7 @@ def drop_those_who_let_go(host: Host, walk: Walk) -> None:
                     for inode, seat in taken:
                         if _is_taken(directory, inode, seat):
                             walk.seats.setdefault(inode, []).append(seat)
-        except (Gone, NotPermitted):
+        except (Gone, NotPermitted, NotSupported):
             continue
 
 
@@ -115,7 +118,7 @@ def _is_taken(directory: ProcessDirectory, inode: int, seat: Seat) -> bool:
         return True
     try:
         return directory.readlink("%sfd/%d" % ("task/%d/" % seat.tid if seat.tid else "", seat.fd)) == link_of(inode)
-    except Gone:
+    except (Gone, NotSupported):
         return False
 
 
@@ -139,13 +142,23 @@ class _Walker:
             if not newcomers:
                 break
             if not visited and _worth_a_second_process(self._host):
-                others = self._host.in_second_process(partial(self._visit_apart, newcomers[1::2]))
-                self._visit_all(newcomers[::2])
-                self._found.add(others())
+                self._visit_by_two(newcomers)
             else:
                 self._visit_all(newcomers)
             visited.update(newcomers)
+        else:
+            self._found.unvisited = len(set(self._host.pids()) - visited)
         return self._found
+
+    def _visit_by_two(self, pids: list[int]) -> None:
+        others = self._host.in_second_process(partial(self._visit_apart, pids[1::2]))
+        try:
+            self._visit_all(pids[::2])
+        finally:
+            try:
+                self._found.add(others())
+            except NotSupported:
+                self._visit_all(pids[1::2])
 
     def _visit_apart(self, pids: list[int]) -> Walk:
         """Visit processes and return what was found for them alone, as a second process does."""
@@ -161,7 +174,7 @@ class _Walker:
                     self._visit(pid, directory)
             except Gone:
                 continue
-            except NotPermitted:
+            except (NotPermitted, NotSupported):
                 self._found.unreadable.append(pid)
 
     def _visit(self, pid: int, directory: ProcessDirectory) -> None:

@@ -28,3 +28,8 @@ class NotPermitted(PortreeveError):
 
 class NotSupported(PortreeveError):
     """This kernel, architecture or interpreter lacks the call or table."""
+
+
+def unforeseen(error: Exception) -> PortreeveError:
+    """Return the one sentence in place of a traceback for an error that nobody thought of: a fault of Portreeve's."""
+    return PortreeveError("a fault in Portreeve, please report it: %s: %s" % (type(error).__name__, error))

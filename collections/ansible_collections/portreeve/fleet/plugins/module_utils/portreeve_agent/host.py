@@ -16,6 +16,7 @@ from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import as_text, read_all, read_regular, translate
 
+_PEEK_SECONDS = 2.0
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
 
 _Result = TypeVar("_Result")
@@ -62,7 +63,7 @@ class Host:
         return as_text(self.read(path))
 
     def read_ordinary(self, path: str, limit: int) -> str:
-        """Return the beginning of a file of an untrusted owner as text. Raises NotSupported for what is no regular file."""
+        """Return the beginning of an untrusted owner's file as text. Raises NotSupported if it is no regular file."""
         try:
             return as_text(read_regular(self.path(path), limit))
         except OSError as error:
@@ -135,35 +136,14 @@ class Host:
         """Return how many processors this process may use."""
         return len(os.sched_getaffinity(0))
 
-    def in_second_process(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
+    def in_second_process(self, work: Callable[[], _Result], seconds: float | None = None) -> Callable[[], _Result]:
         """Start ``work`` in a forked child and return the function that waits for what it returned.
 
-        Where the child fails, ``work`` is done here instead when its result is asked for.
+        That function raises NotSupported when the child fails, or has not ended ``seconds`` after it was started.
         """
-        import pickle
+        from .second_process import SecondProcess
 
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                os.close(reader)
-                with open(writer, "wb") as stream:
-                    pickle.dump(work(), stream, pickle.HIGHEST_PROTOCOL)
-            finally:
-                os._exit(0)
-        os.close(writer)
-
-        def result() -> _Result:
-            try:
-                with open(reader, "rb") as stream:
-                    found: _Result = pickle.load(stream)
-                    return found
-            except (EOFError, pickle.UnpicklingError):
-                return work()
-            finally:
-                os.waitpid(child, 0)
-
-        return result
+        return SecondProcess(work, seconds).result
 
     def clock_ticks(self) -> int:
         """Return the kernel's ticks per second (sysconf(3), _SC_CLK_TCK)."""
@@ -227,13 +207,20 @@ class Host:
             translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
     def peek_descriptors(self, pid: int, descriptor: int, inode: int) -> list[int]:
-        """Return the inodes of what is in flight in the UNIX socket ``inode`` (see ``message_queue.peek_descriptors``)."""
+        """Return the inodes of what is in flight in the UNIX socket ``inode`` (see ``message_queue.peek_descriptors``).
+
+        To let go of a received file again may take for ever, if its filesystem is in user space and wants it so.
+        Therefore a second process does it, which can be left behind.
+        """
         try:
             receiver = socket.socket(fileno=self.duplicate_descriptor(pid, descriptor))
         except (OSError, Gone, NotPermitted, NotSupported):
             return []
         with receiver:
-            return peek_descriptors(receiver, inode)
+            try:
+                return self.in_second_process(lambda: peek_descriptors(receiver, inode), _PEEK_SECONDS)()
+            except NotSupported:
+                return []
 
     def run(self, argv: list[str], timeout: float = 5.0) -> str:
         """Return what a command prints, in the C locale. Raises NotSupported when it is missing, fails or hangs."""
@@ -242,9 +229,8 @@ class Host:
         environment = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
         try:
             finished = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=environment, timeout=timeout, check=False,
-            )  # fmt: skip
+                argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=timeout, check=False
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotSupported("%s: %s" % (argv[0], error)) from error
         if finished.returncode != 0:

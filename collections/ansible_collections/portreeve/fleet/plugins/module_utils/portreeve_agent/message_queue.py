@@ -34,7 +34,9 @@ def peek_descriptors(receiver: socket.socket, inode: int) -> list[int]:
             received.frombytes(data[: len(data) - len(data) % received.itemsize])
     inodes = []
     for own in received:
-        link = os.readlink("/proc/self/fd/%d" % own)  # a stat would ask the file's own filesystem, which may refuse or hang
+        link = os.readlink(
+            "/proc/self/fd/%d" % own
+        )  # a stat would ask the file's own filesystem, which may refuse or hang
         os.close(own)
         inodes.append(int(link[len("socket:[") : -1]) if link.startswith("socket:[") else 0)
     return inodes

@@ -220,8 +220,8 @@ class HostFacts:
 class Snapshot:
     """Everything one scan saw.
 
-    ``hiding_sockets`` are those of ``blind_spots`` because of which a socket itself may be missing, not only its holders;
-    None where they are not told apart.
+    ``hiding_sockets`` are those of ``blind_spots`` because of which a socket itself may be missing, not only its
+    holders; None where they are not told apart.
     """
 
     agent: Agent

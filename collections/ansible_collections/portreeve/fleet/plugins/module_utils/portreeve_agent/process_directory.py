@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 
@@ -77,7 +78,7 @@ class ProcessDirectory:
             translate(error, self._path + "/" + table)
 
     def list(self, name: str) -> list[str]:
-        """Return the names in one directory below the process directory. The last method: ``list`` is its own from here on."""
+        """Return the names in one directory below the process's. The last method: ``list`` is its own from here on."""
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
             try:
@@ -94,6 +95,8 @@ def _remaining_links(directory: int, names: list[str]) -> tuple[list[str], list[
         try:
             links[name] = os.readlink(name, dir_fd=directory)
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno == errno.ENAMETOOLONG:  # a file below very many directories
+                links[name] = "/"
+            elif error.errno not in GONE:
                 raise
     return list(links), list(links.values())

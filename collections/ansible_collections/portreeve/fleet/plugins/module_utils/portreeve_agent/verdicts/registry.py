@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from . import (
-    bound_not_listening, container_published, free, kernel_held, lingering, owned, reuseport_group, shared_workers,
-    socket_activated, unknown,
+    bound_not_listening,
+    container_published,
+    free,
+    kernel_held,
+    lingering,
+    owned,
+    reuseport_group,
+    shared_workers,
+    socket_activated,
+    unknown,
 )  # fmt: skip
 from .case import Case, Judgement
 

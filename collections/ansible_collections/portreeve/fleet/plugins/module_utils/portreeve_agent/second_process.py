@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Work done by a forked child of ours: beside our own, or where it may never end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import time
+from typing import Callable, Generic, TypeVar
+
+from .errors import NotSupported
+
+_Result = TypeVar("_Result")
+
+
+class SecondProcess(Generic[_Result]):
+    """A child that is at work from the start; ``seconds`` is how long it may take, None for as long as it wants."""
+
+    def __init__(self, work: Callable[[], _Result], seconds: float | None = None) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._answer, writer = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            try:
+                os.close(self._answer)
+                with open(writer, "wb") as stream:
+                    pickle.dump(work(), stream, pickle.HIGHEST_PROTOCOL)
+            finally:
+                os._exit(0)
+        os.close(writer)
+
+    def result(self) -> _Result:
+        """Return what the work returned. Raises NotSupported when it failed or was not done in time."""
+        try:
+            found: _Result = pickle.loads(self._read())  # noqa: S301 (our own child wrote it)
+            return found
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise NotSupported("a second process failed") from error
+        finally:
+            self._end()
+
+    def _read(self) -> bytes:
+        chunks: list[bytes] = []
+        while True:
+            left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0)
+            if not select.select([self._answer], [], [], left)[0]:
+                raise NotSupported("a second process did not end in time")
+            chunk = os.read(self._answer, 1 << 20)
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+
+    def _end(self) -> None:
+        """Let go of the child; one that not even SIGKILL ends at once is left to init."""
+        os.close(self._answer)
+        os.kill(self._child, signal.SIGKILL)
+        os.waitpid(self._child, 0 if self._deadline is None else os.WNOHANG)

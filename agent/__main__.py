@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,8 @@ _INTERRUPTED = 130  # as shells report a program that SIGINT ended
 
 if os.path.isdir(_HERE):  # a checkout; inside the archive the package lies beside this file
     sys.path.insert(0, os.path.join(_HERE, "module_utils"))
+
+gc.disable()  # one answer, and the process ends: there is nothing worth collecting
 
 try:
     from portreeve_agent.cli import main

@@ -103,7 +103,7 @@ def say_blind_spots(blind_spots: Iterable[BlindSpot]) -> Iterator[str]:
 
 def name_endpoint(endpoint: Endpoint, family: int) -> str:
     """Return ``127.0.0.1:80`` or ``[::1]:80``."""
-    return ("[%s]:%d" if family == 6 else "%s:%d") % (endpoint.address, endpoint.port)
+    return ("[%s]:%d" if family == 6 else "%s:%d") % endpoint
 
 
 def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:

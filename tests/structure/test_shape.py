@@ -69,6 +69,16 @@ def hosts_can_read_it(tree: pathlib.Path) -> list[str]:
     return broken
 
 
+def lines_end_as_the_kernel_ends_them(tree: pathlib.Path) -> list[str]:
+    """splitlines() also ends lines at what a name in a kernel's file may hold, so that a name could forge a line."""
+    return [
+        f"{path.relative_to(tree)}:{node.lineno}: splitlines() where only a newline ends a line"
+        for path in python_files(tree / AGENT)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "splitlines"
+    ]
+
+
 def modules_are_thin(tree: pathlib.Path) -> list[str]:
     """A module is documentation, an argument spec, one call and the translation of errors."""
     lengths = {path: code_lines(path.read_text(encoding="utf-8")) for path in python_files(tree / "plugins/modules")}
@@ -129,6 +139,7 @@ SHAPES_OF_THE_COLLECTION = (
     agent_is_python_only,
     agent_files_fit_the_head,
     hosts_can_read_it,
+    lines_end_as_the_kernel_ends_them,
     modules_are_thin,
 )
 SHAPES_OF_EVERY_TREE = (names_are_nouns_of_the_domain, python_files_name_their_licence)
@@ -140,6 +151,7 @@ PLANTED = [
     (agent_files_fit_the_head, AGENT / "host.py", "x = 1\n" * (AGENT_FILE_LINES + 1)),
     (hosts_can_read_it, AGENT / "host.py", "match kind:\n    case 1:\n        pass"),
     (hosts_can_read_it, "plugins/modules/port_owner.py", "try:\n    pass\nexcept* OSError:\n    pass"),
+    (lines_end_as_the_kernel_ends_them, AGENT / "processes.py", "for line in data.splitlines():\n    pass"),
     (modules_are_thin, "plugins/modules/port_owner.py", 'RETURN = r"""\n"""\n' + "x = 1\n" * (MODULE_CODE_LINES + 1)),
     (names_are_nouns_of_the_domain, "plugins/plugin_utils/report_helpers.py", LICENCE),
     (names_are_nouns_of_the_domain, "plugins/plugin_utils/common/x.py", LICENCE),

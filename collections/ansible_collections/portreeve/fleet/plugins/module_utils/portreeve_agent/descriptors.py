@@ -266,12 +266,12 @@ def registered_sockets(fdinfo: bytes) -> list[int]:
     ``registered_sockets(b"UserFiles:\\t1\\n    0: socket:[77]\\n") == [77]``.
     """
     marker = b": socket:["
-    return [int(line.split(marker)[1].rstrip(b"]")) for line in fdinfo.splitlines() if marker in line]
+    return [int(line.split(marker)[1].rstrip(b"]")) for line in fdinfo.split(b"\n") if marker in line]
 
 
 def descriptors_in_flight(fdinfo: bytes) -> int:
     """Return how many descriptors wait in a UNIX socket's queue: ``descriptors_in_flight(b"scm_fds: 2\\n") == 2``."""
-    for line in fdinfo.splitlines():
+    for line in fdinfo.split(b"\n"):
         if line.startswith(b"scm_fds:"):
             return int(line.split()[1])
     return 0

@@ -11,7 +11,7 @@ from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
 from .model import DescriptorUse, Process
 from .process_directory import ProcessDirectory
-from .reading import as_text
+from .reading import as_text, shorten_arguments
 
 _DELETED = " (deleted)"
 
@@ -46,10 +46,11 @@ def parse_stat(data: bytes) -> Stat:
 
 def parse_uid(data: bytes) -> int | None:
     """Return the effective uid from /proc/PID/status: ``parse_uid(b"Uid:\\t0\\t33\\t0\\t0\\n") == 33``."""
-    for line in data.splitlines():
+    uid = None
+    for line in data.split(b"\n"):  # the name comes first, holds anything, and is escaped for this end of a line alone
         if line.startswith(b"Uid:"):
-            return int(line.split()[2])
-    return None
+            uid = int(line.split()[2])
+    return uid
 
 
 def parse_cgroup(data: bytes) -> str | None:
@@ -58,11 +59,12 @@ def parse_cgroup(data: bytes) -> str | None:
     The unified path unless it is the root, then systemd's own hierarchy, then the longest of the others:
     ``parse_cgroup(b"1:name=systemd:/init.scope\\n0::/\\n") == "/init.scope"``.
     """
-    paths = {}
-    for line in as_text(data).splitlines():
-        _number, _sep, rest = line.partition(":")
+    paths: dict[str, str] = {}
+    for line in data.split(b"\n"):  # the one character that a cgroup's name cannot hold
+        _number, sep, rest = as_text(line).partition(":")
         controllers, _sep, path = rest.partition(":")
-        paths[controllers] = path
+        if sep:
+            paths.setdefault(controllers, path)
     for controllers in ("", "name=systemd"):
         if paths.get(controllers, "/") != "/":
             return paths[controllers]
@@ -70,16 +72,14 @@ def parse_cgroup(data: bytes) -> str | None:
 
 
 def parse_cmdline(data: bytes) -> tuple[str, ...]:
-    """Return the arguments from /proc/PID/cmdline: ``parse_cmdline(b"a\\0b c\\0") == ("a", "b c")``."""
-    arguments = as_text(data).split("\0")
-    while arguments and not arguments[-1]:
-        arguments.pop()
-    return tuple(arguments)
+    """Return the arguments from /proc/PID/cmdline, shortened: ``parse_cmdline(b"a\\0b c\\0") == ("a", "b c")``."""
+    arguments = data.rstrip(b"\0").split(b"\0") if data.strip(b"\0") else []
+    return shorten_arguments(map(as_text, arguments), len(arguments))
 
 
 def parse_descriptor_limit(data: bytes) -> int | None:
     """Return the soft RLIMIT_NOFILE from /proc/PID/limits, None when unlimited or absent."""
-    for line in data.splitlines():
+    for line in data.split(b"\n"):
         if line.startswith(b"Max open files"):
             soft = line.split()[3]
             return int(soft) if soft.isdigit() else None
@@ -115,7 +115,7 @@ class ProcessReader:
         self._boot_time = self._read_boot_time()
 
     def _read_boot_time(self) -> int:
-        for line in self._host.read("/proc/stat").splitlines():
+        for line in self._host.read("/proc/stat").split(b"\n"):
             if line.startswith(b"btime "):
                 return int(line.split()[1])
         return 0

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
-from typing import NoReturn
+from itertools import islice
+from typing import Iterable, NoReturn
 
 from .errors import Gone, NotPermitted, NotSupported
 
 GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
 _REFUSED = (errno.EACCES, errno.EPERM)
 _READ_SIZE = 1 << 16
+_MOST_ARGUMENTS = 256  # pasta(1) has two for each published port, and the one that tells its container is the last
+_MOST_TEXT = 4096  # characters
+_LONGEST_ARGUMENT = 1024  # so that what follows Java's class path, the program, is seen
+_QUOTE = re.compile("[\"']")
+_LAST_WORD = re.compile(r"\S*\Z")
 
 
 def as_text(data: bytes) -> str:
@@ -42,11 +49,50 @@ def read_all(descriptor: int) -> bytes:
 
 
 def read_regular(path: str, limit: int) -> bytes:
-    """Return at most ``limit`` bytes of a regular file: a FIFO would hold us up, a device might never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    """Return at most ``limit`` bytes of a regular file; to open a FIFO or a device may do harm already.
+
+    A place (O_PATH, open(2)) is no opened file yet, and what it holds can be opened by it once it is known.
+    """
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(place).st_mode):
             raise NotSupported("%s: not a regular file" % path)
-        return os.read(descriptor, limit)
+        descriptor = os.open("/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, limit)
+        finally:
+            os.close(descriptor)
     finally:
-        os.close(descriptor)
+        os.close(place)
+
+
+def shorten_arguments(arguments: Iterable[str], count: int) -> tuple[str, ...]:
+    """Return ``count`` arguments in a size that bears repetition; a last one says how many more there are.
+
+    >>> shorten_arguments(["server"] + ["-v"] * 300, 301)[-2:]
+    ('-v', '… 45 more')
+    """
+    kept: list[str] = []
+    room = _MOST_TEXT
+    for argument in islice(arguments, _MOST_ARGUMENTS):
+        argument = _shorten(argument)
+        if len(argument) > room:
+            break
+        room -= len(argument)
+        kept.append(argument)
+    if len(kept) < count:
+        kept.append("… %d more" % (count - len(kept)))
+    return tuple(kept)
+
+
+def _shorten(argument: str) -> str:
+    """Cut the tail so that a secret in what is left can still be known for one.
+
+    Quotes tell where a command in an argument ends, what follows a URL's password tells that it is one, and its whole
+    length that a token is one: what is cut ends before the first quote, and with a whole word or part of a path.
+    """
+    if len(argument) <= _LONGEST_ARGUMENT:
+        return argument
+    head = _QUOTE.split(argument[:_LONGEST_ARGUMENT], 1)[0]
+    words = _LAST_WORD.sub("", head)
+    return (words or head[: head.rfind("/") + 1]) + "…"

@@ -83,7 +83,7 @@ def parse_mounts(mountinfo: str) -> dict[int, str]:
     ``parse_mounts("47 46 0:4 net:[7] /run/netns/blue rw - nsfs nsfs rw") == {7: "/run/netns/blue"}``.
     """
     pins: dict[int, str] = {}
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         if " - nsfs " not in line:
             continue
         root, escaped = line.split(" ", 5)[3:5]

@@ -16,10 +16,10 @@ def parse_unified_mounts(mountinfo: str) -> list[tuple[str, str]]:
     [('/sys/fs/cgroup/unified', '/')]
     """
     mounts = []
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         fields, _sep, filesystem = line.partition(" - ")
         if filesystem.startswith("cgroup2 "):
-            root, point = fields.split()[3:5]
+            root, point = fields.split(" ")[3:5]
             mounts.append((_plain(point), _plain(root)))
     return sorted(mounts, key=lambda mount: len(mount[1]))
 

@@ -41,7 +41,7 @@ def parse_socket_units(text: str) -> list[SocketUnit]:
     """
     units = []
     for block in text.split("\n\n"):
-        lines = [line.partition("=")[::2] for line in block.splitlines()]
+        lines = [line.partition("=")[::2] for line in block.split("\n")]
         values = dict(lines)
         listens = [_listen(value) for key, value in lines if key == "Listen"]
         if values.get("Id"):

@@ -107,12 +107,14 @@ class Stage:
         links: tuple[str, ...] = (),
         children: tuple[int, ...] = (),
         network: int | None = None,
+        session: int = 0,
     ) -> Process:
         """Make a process, younger than those made before, and return it as the agent reads it."""
         self._started += 1
         directory = f"/proc/{pid}"
         self.file(
-            f"{directory}/stat", f"{pid} ({name}) S {ppid} 0 0 0 -1 " + "0 " * 9 + f"20 0 1 0 {self._started} 0 0"
+            f"{directory}/stat",
+            f"{pid} ({name}) S {ppid} 0 {session} 0 -1 " + "0 " * 9 + f"20 0 1 0 {self._started} 0 0",
         )
         self.file(f"{directory}/comm", name[:15] + "\n")
         self.file(f"{directory}/status", f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")

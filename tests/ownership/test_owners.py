@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace, Owner, Socket
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership import registry
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.verdicts.case import identity
 
 ID = "4f9ecc82b62652e0296e8cd864c94644eeb44c026af7d7f3ef3397328cd2689e"
 ALICE = "/user.slice/user-1000.slice"
@@ -138,6 +139,32 @@ def test_a_bare_process_with_its_ancestry(stage: Any) -> None:
     )
 
 
+def test_bare_processes_that_merely_have_one_name_are_two_owners(stage: Any) -> None:
+    stage.process(1, "init", "/sbin/init", ppid=0, session=1)
+    stage.process(50, "bash", "bash", session=50)
+    one = stage.process(60, "python3", "python3", "a.py", ppid=50, session=50)
+    other = stage.process(61, "python3", "python3", "b.py", session=61)
+    neighbour = stage.process(62, "nginx", "nginx", ppid=50, session=50)
+
+    assert len({identity(stage.owner(process)) for process in (one, other, neighbour)}) == 3
+
+
+def test_bare_workers_are_one_owner_though_they_change_user_lose_their_parent_or_lead_a_session(stage: Any) -> None:
+    stage.process(1, "init", "/sbin/init", ppid=0, session=1)
+    first = stage.process(60, "nginx", "nginx", session=60)
+    worker = stage.process(61, "nginx", "nginx", ppid=60, session=60, uid=33)
+    orphan = stage.process(62, "nginx", "nginx", session=60, uid=33)
+    leader = stage.process(63, "nginx", "nginx", ppid=61, session=63)
+
+    assert len({identity(stage.owner(process)) for process in (first, worker, orphan, leader)}) == 1
+
+
+def test_a_process_cannot_call_itself_by_a_containers_id(stage: Any) -> None:
+    owner = stage.owner(stage.process(61, ID[:12], "server", ppid=0, session=61))
+
+    assert owner.id == f"session 61: {ID[:12]}"
+
+
 def test_a_parent_younger_than_its_child_is_another_process_with_that_pid(stage: Any) -> None:
     stage.process(1, "init", "/sbin/init", ppid=0)
     process = stage.process(61, "server", "/usr/bin/server", ppid=60)
@@ -240,3 +267,31 @@ def test_a_namespace_is_called_after_its_container_or_pod(stage: Any, namespace:
     stage.process(72, "server", "/usr/bin/server", cgroup=f"/kubepods/pod{pod}/{ID}")
 
     assert stage.owners.namespace_name(namespace) == name
+
+
+SENSELESS = [
+    pytest.param(b"[" * 200_000, id="deep"),
+    pytest.param(f'[{{"Id": "{ID}", "Ports": [{{"PublicPort": 1e999}}]}}]'.encode(), id="infinite"),
+    pytest.param(b'[{"Id": "' + ID.encode() + b'", "Names": 1}]', id="no list"),
+    pytest.param(b"[1" + b"0" * 5000 + b"]", id="long number"),
+]
+
+
+@pytest.mark.parametrize("answer", SENSELESS)
+def test_whatever_an_engine_answers_the_scan_goes_on(
+    stage: Any, docker_api: Callable[..., list[str]], answer: bytes, listener: Callable[..., Socket]
+) -> None:
+    docker_api(answer)
+    inside = stage.process(70, "server", "/usr/bin/server", ppid=0, cgroup=f"/docker/{ID}")
+
+    assert stage.owners.namespace_name(Namespace(3, "pid 70", "process", "/proc/70/ns/net", 70)) == ID[:12]
+    assert (stage.owner(inside).kind, stage.owner(inside).name) == ("container", ID[:12])
+    made = stage.owners.creator_of(listener(80, cgroup_id=stage.cgroup(f"/docker/{ID}")))
+    assert (made.unit, made.container) == (None, ID[:12])
+
+
+def test_a_namespace_keeps_its_own_name_when_its_process_cannot_be_made_sense_of(stage: Any) -> None:
+    stage.process(70, "server", "/usr/bin/server", ppid=0, cgroup="/lxc/box")
+    stage.file("/proc/70/stat", "70 (server) S")
+
+    assert stage.owners.namespace_name(Namespace(3, "pid 70", "process", "/proc/70/ns/net", 70)) == "pid 70"

@@ -17,6 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ho
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Owner, Socket
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.resolve import Owners
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.supervisor_config import (
+    matches,
     parse_programs,
     runs,
 )
@@ -143,6 +144,77 @@ def test_a_configuration_that_is_a_fifo_does_not_hold_up_the_scan(stage: Any) ->
     program = stage.process(510, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx")
 
     assert stage.owner(program).name == "nginx"
+
+
+MAIN = "/etc/supervisor/supervisord.conf"
+FRONT = "[program:front]\ncommand=/usr/sbin/nginx -g 'daemon off;'\n"
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "program", "name"), [(0, 33, "front"), (33, 33, "front"), (1000, 33, "nginx"), (33, 0, "nginx")]
+)
+def test_only_root_or_its_own_user_says_what_a_program_is_called(
+    stage: Any, supervisor: int, program: int, name: str
+) -> None:
+    stage.file("/proc/500/root" + MAIN, FRONT)
+    stage.process(500, "supervisord", *SUPERVISOR, ppid=0, cgroup=UNIT, uid=supervisor)
+    process = stage.process(510, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx", uid=program)
+
+    assert stage.owner(process).name == name
+
+
+OVERSIZED: list[tuple[str, dict[str, str]]] = [
+    ("[include]\nfiles=conf.d/*.conf\n", {f"conf.d/{number}.conf": "" for number in range(65)}),
+    ("[include]\nfiles=" + "conf.d/*.conf " * 65 + "\n", {"conf.d/none": ""}),
+    ("[include]\nfiles=conf.d/*.conf\n", {f"conf.d/{number}.conf": ";" + "x" * 100_000 for number in range(3)}),
+]
+
+
+@pytest.mark.parametrize(("main", "files"), OVERSIZED, ids=["files", "patterns", "text"])
+def test_a_configuration_of_no_end_is_left_alone(stage: Any, main: str, files: dict[str, str]) -> None:
+    stage.file("/proc/500/root" + MAIN, FRONT + main)
+    for path, content in files.items():
+        stage.file(f"/proc/500/root/etc/supervisor/{path}", content)
+    stage.process(500, "supervisord", *SUPERVISOR, ppid=0, cgroup=UNIT)
+    process = stage.process(510, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx")
+
+    assert stage.owner(process).name == "nginx"
+
+
+@pytest.mark.parametrize("text", ["a" + " " * 200_000 + "b", "[program:a]\ncommand=" + "x" * 200_000])
+def test_a_configuration_made_to_keep_its_reader_busy(stage: Any, text: str) -> None:
+    stage.file("/proc/500/root" + MAIN, text)
+    stage.process(500, "supervisord", *SUPERVISOR, ppid=0, cgroup=UNIT)
+    process = stage.process(510, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx")
+
+    assert stage.owner(process).name == "nginx"
+
+
+def test_a_configuration_is_read_once_for_all_its_programs(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(stage.host, "read_ordinary", lambda path, _limit: read.append(path) or FRONT)
+    stage.process(500, "supervisord", *SUPERVISOR, ppid=0, cgroup=UNIT)
+    for pid in (510, 511):
+        stage.owner(stage.process(pid, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx"))
+
+    assert read == [f"/proc/500/root{MAIN}"]
+
+
+PATTERNS = [
+    ("front.conf", "*.conf", True),
+    ("front.conf", "front.conf", True),
+    ("front.conf", "f*n*.c*f", True),
+    ("front.ini", "*.conf", False),
+    (".conf", ".conf*.conf", False),
+    ("front.conf", "front", False),
+    ("aab", "*ab", True),
+    ("a" * 250, "*a" * 100 + "b", False),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "expected"), PATTERNS)
+def test_whether_a_name_matches(name: str, pattern: str, expected: bool) -> None:
+    assert matches(name, pattern) is expected
 
 
 COMMANDS: list[tuple[str, tuple[str, ...], bool]] = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import Owner
+from ..model import Owner, Process
 
 if TYPE_CHECKING:
     from .case import Case
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def resolve(case: Case) -> Owner:
     """Return the bare process as its own owner."""
-    chain = ["%s(%d)" % (ancestor.name, ancestor.pid) for ancestor in case.scene.ancestors(case.process)]
+    ancestors = list(case.scene.ancestors(case.process))
+    chain = ["%s(%d)" % (ancestor.name, ancestor.pid) for ancestor in ancestors]
     path = case.placement.path
     if not path:
         evidence = "its cgroup could not be read"
@@ -26,6 +27,21 @@ def resolve(case: Case) -> Owner:
     return Owner(
         kind="process",
         name=case.process.name,
+        id=_identity(case.process, ancestors),
         detail={"ancestry": " < ".join(chain)} if chain else None,
         evidence=evidence,
     )
+
+
+def _identity(process: Process, ancestors: list[Process]) -> str | None:
+    """Tell processes that merely have one name from the workers of one program.
+
+    Workers are in the session of the first of them, or descend from it. Never begins with the name, which anyone may
+    choose to look like another's id.
+    """
+    first = process
+    for ancestor in ancestors:
+        if ancestor.name != process.name:
+            break
+        first = ancestor
+    return "session %d: %s" % (first.session, process.name) if first.session else None

@@ -50,6 +50,7 @@ class Scene:
         self._docker: dict[int | None, Engine] = {}
         self._monitors: list[Monitor] | None = None
         self._socket_units: dict[int | None, list[SocketUnit]] = {}
+        self._supervised: dict[int, dict[str, dict[str, str]]] = {}
 
     def remember(self, process: Process) -> None:
         """Keep a process the scan has read already."""
@@ -139,12 +140,23 @@ class Scene:
             self._socket_units[uid] = read_socket_units(self.host, uid)
         return self._socket_units[uid]
 
+    def supervised(self, supervisor: Process) -> dict[str, dict[str, str]]:
+        """Return {configuration: {program: command}} of a supervisord."""
+        from .supervisor_config import read_commands
+
+        if supervisor.pid not in self._supervised:
+            self._supervised[supervisor.pid] = read_commands(self.host, supervisor)
+        return self._supervised[supervisor.pid]
+
     def tell(self, mark: Mark, uid: int | None) -> Told:
         """Return what the engine tells of a container."""
         from .engines import tell
 
         if mark not in self._told:
-            self._told[mark] = tell(self, mark, uid)
+            try:
+                self._told[mark] = tell(self, mark, uid)
+            except Exception as error:  # whatever an engine answers, the container keeps its id
+                self._told[mark] = Told(None, {}, "its name could not be told: %s" % error)
         return self._told[mark]
 
 

@@ -124,7 +124,7 @@ def read_engine(host: Host, uid: int | None) -> Engine:
     try:
         answer = host.converse(path, _REQUEST, _TIMEOUT, _LIMIT)
         return Engine(parse_api(parse_http(answer)), True, "docker API")
-    except (PortreeveError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever it answers, the scan goes on
         refused = "docker could not be asked: %s" % error
     containers = []
     try:
@@ -140,5 +140,5 @@ def read_engine(host: Host, uid: int | None) -> Engine:
 def _read_config(host: Host, path: str) -> Container | None:
     try:
         return parse_config(host.read(path))
-    except (PortreeveError, ValueError, KeyError, TypeError, AttributeError):
+    except Exception:  # as above
         return None

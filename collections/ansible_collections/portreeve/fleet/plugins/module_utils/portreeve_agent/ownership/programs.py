@@ -43,7 +43,7 @@ def _program(case: Case, supervisor: Process, program: Process) -> Owner:
     else:  # nginx and others overwrite their environment with a title
         from .supervisor_config import name_in_configuration
 
-        name, source = name_in_configuration(case.scene.host, supervisor, program)
+        name, source = name_in_configuration(case.scene, supervisor, program)
         evidence += "; " + source
     detail = {"supervisor": "supervisord(%d)" % supervisor.pid}
     if case.placement.container:

@@ -76,10 +76,16 @@ class Owners:
 
     def namespace_name(self, namespace: Namespace) -> str:
         """Return the name of the container or pod whose processes are in a namespace, else the namespace's own name."""
+        try:
+            return self._container_in(namespace) or namespace.name
+        except Exception:  # as for owners
+            return namespace.name
+
+    def _container_in(self, namespace: Namespace) -> str | None:
         process = self._scene.process(namespace.pid) if namespace.pid and namespace.kind != "host" else None
         placement = self._scene.place(process.cgroup if process else None)
         if placement.container is None:
-            return namespace.name
+            return None
         told = self._scene.tell(placement.container, placement.uid)
         if "pod" in told.detail:
             return "%s/%s" % (told.detail.get("namespace", ""), told.detail["pod"])

@@ -6,28 +6,46 @@
 from __future__ import annotations
 
 import configparser
-import fnmatch
+import re
 import shlex
+from typing import TYPE_CHECKING
 
-from ..errors import PortreeveError
+from ..errors import NotSupported, PortreeveError
 from ..host import Host
 from ..model import Process
 
+if TYPE_CHECKING:
+    from .case import Scene
+
 _DEFAULTS = ("/etc/supervisor/supervisord.conf", "/etc/supervisord.conf")
-_LIMIT = 1 << 18  # bytes of one file
+# Anyone can run what looks like a supervisord, with a configuration made to keep its reader busy.
+_MOST_TEXT = 1 << 18  # characters of all files
+_MOST_FILES = 64
+_LONGEST_COMMAND = 1 << 13  # characters
+_BLANKS = re.compile(r"[^\S\n]+")  # configparser takes quadratic time for a run of them
 
 
-def name_in_configuration(host: Host, supervisor: Process, program: Process) -> tuple[str | None, str]:
-    """Return (name or None, evidence) of the program whose command a child of supervisord runs."""
+def name_in_configuration(scene: Scene, supervisor: Process, program: Process) -> tuple[str | None, str]:
+    """Return (name or None, evidence) of the program whose command a child of supervisord runs.
+
+    Only root, or whose program it is, may say what it is called.
+    """
+    if supervisor.uid not in (0, program.uid):
+        return None, "its supervisor runs as another user"
+    for path, commands in scene.supervised(supervisor).items():
+        matching = [name for name, command in commands.items() if runs(command, program.cmdline)]
+        if len(matching) == 1:
+            return matching[0], path
+    return None, "which program it is could not be told"
+
+
+def read_commands(host: Host, supervisor: Process) -> dict[str, dict[str, str]]:
+    """Return {configuration: {program: command}} for the files that a supervisord may have been started with."""
     given = dict(zip(supervisor.cmdline, supervisor.cmdline[1:]))
     path = given.get("-c") or given.get("--configuration")
     root = "/proc/%d/root" % supervisor.pid
-    for candidate in [path] if path else _DEFAULTS:
-        commands = _read(host, root, candidate) if candidate.startswith("/") else {}
-        matching = [name for name, command in commands.items() if runs(command, program.cmdline)]
-        if len(matching) == 1:
-            return matching[0], candidate
-    return None, "which program it is could not be told"
+    candidates = [path] if path else _DEFAULTS
+    return {candidate: _read(host, root, candidate) for candidate in candidates if candidate.startswith("/")}
 
 
 def runs(command: str, cmdline: tuple[str, ...]) -> bool:
@@ -36,6 +54,8 @@ def runs(command: str, cmdline: tuple[str, ...]) -> bool:
     >>> runs("/usr/sbin/nginx -g 'daemon off;'", ("nginx: master process /usr/sbin/nginx -g daemon off;",))
     True
     """
+    if len(command) > _LONGEST_COMMAND:
+        return False
     try:
         wanted = " ".join(shlex.split(command))
     except ValueError:
@@ -50,7 +70,7 @@ def parse_programs(text: str) -> tuple[dict[str, str], list[str]]:
     ({'web': 'web -d'}, ['conf.d/*.conf'])
     """
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
-    parser.read_string(text)
+    parser.read_string(_BLANKS.sub(" ", text))
     programs = {
         section.partition(":")[2].strip(): parser.get(section, "command", fallback="")
         for section in parser.sections()
@@ -59,16 +79,53 @@ def parse_programs(text: str) -> tuple[dict[str, str], list[str]]:
     return programs, parser.get("include", "files", fallback="").split()
 
 
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name matches a pattern of glob(7) with stars alone; on Python 3.8 fnmatch may take for ever.
+
+    >>> matches("front.conf", "*.conf")
+    True
+    """
+    head, *pieces = pattern.split("*")
+    if not pieces:
+        return name == head
+    if not name.startswith(head):
+        return False
+    tail, place = pieces.pop(), len(head)
+    for piece in pieces:
+        found = name.find(piece, place)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return name.endswith(tail) and place + len(tail) <= len(name)
+
+
 def _read(host: Host, root: str, path: str) -> dict[str, str]:
     try:
-        programs, patterns = parse_programs(host.read_ordinary(root + path, _LIMIT))
-        for pattern in patterns:
-            directory, _sep, wanted = (pattern if pattern.startswith("/") else _beside(path, pattern)).rpartition("/")
-            for name in fnmatch.filter(host.list(root + directory), wanted):
-                programs.update(parse_programs(host.read_ordinary("%s%s/%s" % (root, directory, name), _LIMIT))[0])
+        text = host.read_ordinary(root + path, _MOST_TEXT)
+        programs, patterns = parse_programs(text)
+        room = _MOST_TEXT - len(text)
+        for included in _included(host, root, path, patterns):
+            text = host.read_ordinary(root + included, _MOST_TEXT)
+            room -= len(text)
+            if room < 0:
+                raise NotSupported("%s: a very large configuration" % path)
+            programs.update(parse_programs(text)[0])
     except (PortreeveError, configparser.Error):
         return {}
     return programs
+
+
+def _included(host: Host, root: str, path: str, patterns: list[str]) -> list[str]:
+    """Return the included files. Raises NotSupported for more than a person would write."""
+    included: list[str] = []
+    for pattern in patterns[: _MOST_FILES + 1]:
+        directory, _sep, wanted = (pattern if pattern.startswith("/") else _beside(path, pattern)).rpartition("/")
+        included += ["%s/%s" % (directory, name) for name in host.list(root + directory) if matches(name, wanted)]
+        if len(included) > _MOST_FILES:
+            break
+    if len(included) > _MOST_FILES or len(patterns) > _MOST_FILES:
+        raise NotSupported("%s: it includes very many files" % path)
+    return included
 
 
 def _beside(path: str, name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Owner, Socket
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.case import Scene
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.resolve import Owners
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.supervisor_config import (
     matches,
@@ -144,6 +145,24 @@ def test_a_configuration_that_is_a_fifo_does_not_hold_up_the_scan(stage: Any) ->
     program = stage.process(510, "nginx", NGINX, ppid=500, cgroup=UNIT, exe="/usr/sbin/nginx")
 
     assert stage.owner(program).name == "nginx"
+
+
+def test_of_an_environment_without_end_only_the_beginning_is_read(stage: Any) -> None:
+    environ = {**ENVIRONMENTS[0][0], "x": "y" * (1 << 20), "last": "z"}
+    stage.process(510, "queue", "/usr/bin/queue", ppid=0, environ=environ)
+
+    found = Scene(stage.host).environment(510)
+
+    assert found["SUPERVISOR_PROCESS_NAME"] == "queue"
+    assert sum(map(len, found.values())) < 1 << 18
+    assert "last" not in found
+
+
+def test_a_real_environment_is_read_whole() -> None:
+    with open("/proc/self/environ", "rb") as stream:
+        names = {item.partition(b"=")[0].decode() for item in stream.read().split(b"\0")}
+
+    assert set(Scene(Host()).environment(os.getpid())) == names
 
 
 MAIN = "/etc/supervisor/supervisord.conf"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .socket_listing import SocketUnit
 
 _MOST_ANCESTORS = 64
+_MOST_ENVIRONMENT = 1 << 18  # bytes
 
 
 class Told(NamedTuple):
@@ -96,9 +97,12 @@ class Scene:
             return []
 
     def environment(self, pid: int) -> dict[str, str]:
-        """Return the variables a process started with; empty when unreadable or overwritten by the process."""
+        """Return the variables a process started with; empty when unreadable or overwritten by the process.
+
+        A process may say that they lie anywhere in its memory (PR_SET_MM_MAP), so only the beginning is read.
+        """
         try:
-            text = self.host.read_text("/proc/%d/environ" % pid)
+            text = self.host.read_ordinary("/proc/%d/environ" % pid, _MOST_ENVIRONMENT)
         except PortreeveError:
             return {}
         return {name: value for name, _sep, value in (item.partition("=") for item in text.split("\0"))}

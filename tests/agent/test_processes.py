@@ -8,8 +8,10 @@ import ctypes
 import json
 import os
 import pathlib
+import subprocess
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import process_directory
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.namespaces import parse_mounts
@@ -149,3 +151,13 @@ def test_only_a_regular_file_is_opened(tmp_path: pathlib.Path, kind: str, opened
         assert seen is opened
     finally:
         os.close(watch)
+
+
+def test_a_file_without_end_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_directory, "_MOST_BYTES", 1 << 16)
+    with subprocess.Popen(["/bin/sleep", "60", *["x" * 100_000] * 10]) as process:
+        try:
+            with Host().open_process(process.pid) as directory:
+                assert len(directory.read("cmdline")) <= 1 << 17
+        finally:
+            process.kill()

@@ -11,6 +11,8 @@ from functools import partial
 
 from .reading import GONE, as_text, read_all, translate
 
+_MOST_BYTES = 1 << 22
+
 
 class ProcessDirectory:
     """An opened /proc/PID: reads through it can never reach a later process that got the same pid."""
@@ -26,11 +28,14 @@ class ProcessDirectory:
         os.close(self._descriptor)
 
     def read(self, name: str) -> bytes:
-        """Return the content of one file below the process directory."""
+        """Return the content of one file below the process directory, of an endless one the beginning.
+
+        A process chooses which part of its memory is its command line (prctl(2), PR_SET_MM_MAP).
+        """
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
             try:
-                return read_all(descriptor)
+                return read_all(descriptor, _MOST_BYTES)
             finally:
                 os.close(descriptor)
         except OSError as error:

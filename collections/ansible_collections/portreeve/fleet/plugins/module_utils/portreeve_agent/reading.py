@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import stat
@@ -38,14 +39,17 @@ def translate(error: OSError, path: str) -> NoReturn:
     raise NotSupported("%s: %s" % (path, error.strerror)) from error
 
 
-def read_all(descriptor: int) -> bytes:
-    """Return everything that can still be read from a descriptor."""
+def read_all(descriptor: int, limit: float = math.inf) -> bytes:
+    """Return everything that can still be read from a descriptor, up to about ``limit`` bytes."""
     chunks: list[bytes] = []
-    while True:
+    length = 0
+    while length < limit:
         chunk = os.read(descriptor, _READ_SIZE)
         if not chunk:
-            return b"".join(chunks)
+            break
         chunks.append(chunk)
+        length += len(chunk)
+    return b"".join(chunks)
 
 
 def read_regular(path: str, limit: int) -> bytes:

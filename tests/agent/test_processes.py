@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import process_directory
@@ -155,9 +156,13 @@ def test_only_a_regular_file_is_opened(tmp_path: pathlib.Path, kind: str, opened
 
 def test_a_file_without_end_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_directory, "_MOST_BYTES", 1 << 16)
-    with subprocess.Popen(["/bin/sleep", "60", *["x" * 100_000] * 10]) as process:
+    program = "import signal; print(flush=True); signal.pause()"
+    command = [sys.executable, "-c", program, *["x" * 100_000] * 10]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
+            assert process.stdout is not None
+            process.stdout.readline()
             with Host().open_process(process.pid) as directory:
-                assert len(directory.read("cmdline")) <= 1 << 17
+                assert 1 << 16 <= len(directory.read("cmdline")) <= 1 << 17
         finally:
             process.kill()

@@ -107,11 +107,16 @@ def test_connections_of_a_listener_are_counted(listener: socket.socket) -> None:
 def test_a_free_port_is_not_called_free(listener: socket.socket) -> None:
     port = port_of(listener)
     listener.close()
-    assert answer(port).verdict != "owned"
+    assert answer(port).verdict == "unknown"
     assert {spot.what for spot in look(port).blind_spots} == {
-        "sockets that are bound but do not listen",
+        "TCP sockets that are bound but do not listen",
         "other network namespaces",
     }
+
+
+def test_a_free_udp_port_is_called_free(listener: socket.socket) -> None:
+    """All UDP sockets with a port are listed, and what other namespaces have is no matter of this one."""
+    assert answer(port_of(listener), protocol="udp").verdict == "free"
 
 
 def test_what_it_cannot_know_is_said(listener: socket.socket) -> None:
@@ -119,7 +124,7 @@ def test_what_it_cannot_know_is_said(listener: socket.socket) -> None:
     assert not snapshot.complete
     assert (snapshot.agent.scanner, snapshot.host.system) == ("psutil", "Linux")
     assert [(spot.what, spot.count) for spot in snapshot.blind_spots] == [
-        ("sockets that are bound but do not listen", 1),
+        ("TCP sockets that are bound but do not listen", 1),
         ("other network namespaces", 1),
         ("other holders of sockets", 1),
         ("units, containers and queues of sockets", 1),

@@ -29,6 +29,20 @@ FOR_ANOTHER = Owner("socket_unit", "web.socket", manager="systemd", detail={"tri
 CONTAINER = Owner("container", "shop", manager="docker", id="f00d" * 16, detail={"unit": "app.service"})
 
 
+INSIDE_SUPERVISOR = Owner("program", "web.service", manager="supervisord", detail={"unit": "supervisor.service"})
+OF_A_USER = Owner("unit", "web.service", manager="systemd", user="alice")
+SOCKET_OF_A_USER = Owner("socket_unit", "web.socket", manager="systemd", user="www-data")
+NAMESAKES = {
+    "process": Owner("process", "web.service", detail={"unit": "web.service"}),
+    "container": Owner("container", "web.service", manager="docker", id="web.service"),
+    "session": Owner("session", "web.service", user="alice"),
+    "supervised program": INSIDE_SUPERVISOR,
+    "unit of a user": OF_A_USER,
+    "socket unit of a user": SOCKET_OF_A_USER,
+    "container of a user": Owner("container", "x", manager="podman", user="alice", detail={"unit": "web.service"}),
+}
+
+
 def answer(*owners: Owner, verdict: str = "owned", protocol: str = "tcp") -> PortAnswer:
     row = Socket(
         protocol, 4, "LISTEN", Endpoint("0.0.0.0", 80), None, 7, 1, HOST.id, 0, None, None, 0, 128, None, None
@@ -54,6 +68,11 @@ def answer(*owners: Owner, verdict: str = "owned", protocol: str = "tcp") -> Por
         pytest.param(Expectation(unit="web"), [PROVEN_BY_CGROUP, SERVICE], True, id="socket unit and its service"),
         pytest.param(Expectation(unit="web"), [SERVICE, CONTAINER], False, id="one holder of two"),
         pytest.param(Expectation(unit="app"), [CONTAINER], True, id="unit inside a container"),
+        pytest.param(Expectation(unit="supervisor"), [INSIDE_SUPERVISOR], True, id="unit of a supervisor"),
+        *(pytest.param(Expectation(unit="web"), [one], False, id="namesake: " + of) for of, one in NAMESAKES.items()),
+        pytest.param(Expectation(unit="web", user="www-data"), [OF_A_USER], False, id="unit of another user"),
+        pytest.param(Expectation(unit="web", user="www-data"), [SOCKET_OF_A_USER], True, id="unit of the user by name"),
+        pytest.param(Expectation(unit="web", user="33"), [SOCKET_OF_A_USER], True, id="unit of the user by uid"),
         pytest.param(Expectation(exe="/usr/sbin/web"), [SERVICE], True, id="executable by path"),
         pytest.param(Expectation(exe="web"), [SERVICE], True, id="executable by name"),
         pytest.param(Expectation(exe="sbin/web"), [SERVICE], False, id="half a path"),
@@ -69,7 +88,7 @@ def answer(*owners: Owner, verdict: str = "owned", protocol: str = "tcp") -> Por
     ],
 )
 def test_held_port(expectation: Expectation, owners: list[Owner], met: bool) -> None:
-    assert (disappointment(expectation, (answer(*owners),), (PortRange(80, 80),)) is None) == met
+    assert (disappointment(expectation, (answer(*owners),), (PortRange(80, 80),), "") is None) == met
 
 
 @pytest.mark.parametrize(
@@ -81,15 +100,32 @@ def test_held_port(expectation: Expectation, owners: list[Owner], met: bool) -> 
     ],
 )
 def test_free_port(expectation: Expectation, met: bool) -> None:
-    assert (disappointment(expectation, (answer(verdict="free"),), (PortRange(80, 80),)) is None) == met
+    assert (disappointment(expectation, (answer(verdict="free"),), (PortRange(80, 80),), "") is None) == met
 
 
 def test_a_port_without_protocol_may_be_held_on_one_and_free_on_the_other() -> None:
     both = (answer(SERVICE), answer(verdict="free", protocol="udp"))
-    assert disappointment(Expectation(unit="web"), both, (PortRange(80, 80),)) is None
+    assert disappointment(Expectation(unit="web"), both, (PortRange(80, 80),), "") is None
     named = (PortRange(80, 80, "tcp"), PortRange(80, 80, "udp"))
-    assert disappointment(Expectation(unit="web"), both, named) == "80/udp should be held by unit web, but: summary."
+    assert (
+        disappointment(Expectation(unit="web"), both, named, "") == "80/udp should be held by unit web, but: summary."
+    )
 
 
 def test_what_lingers_is_not_free() -> None:
-    assert disappointment(Expectation(free=True), (answer(verdict="lingering"),), (PortRange(80, 80),)) is not None
+    assert disappointment(Expectation(free=True), (answer(verdict="lingering"),), (PortRange(80, 80),), "") is not None
+
+
+MANY = (PortRange(1, 2000),)
+
+
+def test_of_very_many_ports_those_without_an_answer_are_free() -> None:
+    assert disappointment(Expectation(free=True), (), MANY, "") is None
+    assert disappointment(Expectation(unit="web", free=True), (answer(SERVICE),), MANY, "") is None
+    said = "1-2000 should be held by unit web, but 1999 of them are free."
+    assert disappointment(Expectation(unit="web"), (answer(SERVICE),), MANY, "") == said
+
+
+def test_of_very_many_ports_those_without_an_answer_are_not_free_where_sockets_may_be_missing() -> None:
+    said = "1-2000 should be free, but whether 2000 of them are free could not be seen: tcp sockets (refused)."
+    assert disappointment(Expectation(free=True), (), MANY, "tcp sockets (refused)") == said

@@ -91,12 +91,12 @@ def test_keep_chooses_before_a_record_is_made() -> None:
     )
     seen = []
 
-    def keep(state: str, port: int, inode: int) -> bool:
-        seen.append((state, port, inode))
+    def keep(state: str, port: int, inode: int, address: str) -> bool:
+        seen.append((state, port, inode, address))
         return port == 81
 
     assert [one.local.port for one in procnet.parse_table(HEADER + rows, "tcp", 4, 7, keep)] == [81]
-    assert seen == [("LISTEN", 80, 81), ("LISTEN", 81, 82)]
+    assert seen == [("LISTEN", 80, 81, "127.0.0.1"), ("LISTEN", 81, 82, "127.0.0.1")]
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def sockets() -> Iterator[list[socket.socket]]:
 def test_the_same_sockets_as_sock_diag(sockets: list[socket.socket], protocol: str) -> None:
     ports = {one.getsockname()[1] for one in sockets}
 
-    def ours(_state: str, port: int, _inode: int) -> bool:
+    def ours(_state: str, port: int, _inode: int, _address: str) -> bool:
         return port in ports
 
     def known_to_procnet(one: Socket) -> Socket:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.answers import answer_ports
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.diag_filter import MOST_RANGES
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.sock_diag import read_sockets
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import PortRanges, Socket
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace, PortRanges, Socket
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import PortRange
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.tables import Question, read_tables
 
@@ -164,6 +165,15 @@ def test_a_device_bound_socket_names_its_device(arena: Any, port: int) -> None:
     assert [row.device for row in arena.rows("tcp", port)] == ["#1"]
 
 
+def test_a_device_of_the_own_namespace_is_named(port: int, play: Any) -> None:
+    play(
+        f"one = socket.socket(); one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')\n"
+        f"one.bind(('127.0.0.1', {port})); one.listen(); ready(); hold()"
+    )
+    own = Namespace(os.stat("/proc/self/ns/net").st_ino, "host", "host", "/proc/self/ns/net")
+    assert [row.device for row in read_sockets(Host(), own, "tcp", ((port, port),))] == ["lo"]
+
+
 def test_the_user_of_a_socket_is_its_own(arena: Any, port: int, nobody: int) -> None:
     arena.play(f"one = server({port}); ready(); hold()", uid=nobody)
     assert [row.uid for row in arena.rows("tcp", port)] == [nobody]
@@ -298,14 +308,92 @@ def test_every_connection_can_be_had(another_arena: Any) -> None:
     assert sum(kept.values()) == 5
 
 
-def test_a_port_with_very_many_connections_shows_some_and_counts_all(another_arena: Any) -> None:
+MANY_REMAINS = """
+listener = server(7100, backlog=999)
+held = connected(7100, source=7101)
+many = [connected(7100) for _ in range(250)]
+served = [listener.accept()[0] for _ in range(251)]
+for one in served[1:]: one.close()
+for one in many: one.close()
+listener.close()
+last = served[0]
+ready(inode=inode(last)); hold()
+"""
+
+
+def test_of_very_many_remains_some_are_shown_and_all_are_counted(another_arena: Any) -> None:
+    another_arena.play(MANY_REMAINS)
+    assert ports_kept(another_arena, ports=(PortRange(7100, 7100),)) == {7100: 201}
+    assert counts(another_arena, ports=(PortRange(7100, 7100),)) == {
+        ("tcp", 7100): {"ESTABLISHED": 1, "TIME_WAIT": 250}
+    }
+
+
+@pytest.mark.parametrize("scanner", ["auto", "procnet"])
+def test_a_connection_that_a_process_has_is_shown_however_many_remains_there_are(
+    another_arena: Any, scanner: str
+) -> None:
+    """Its process holds the port, so there is something to stop."""
+    actor = another_arena.play(MANY_REMAINS)
+    [answer] = [one for one in another_arena.answers(7100, scanner=scanner) if one.protocol == "tcp"]
+    held = [one for one in answer.sockets if one.holders]
+    assert [(one.socket.inode, one.holders[0].pid) for one in held] == [(actor["inode"], actor.pid)]
+    assert answer.verdict == "owned"
+
+
+@pytest.mark.parametrize("scanner", ["auto", "procnet"])
+@pytest.mark.parametrize(
+    ("listening", "address"),
+    [
+        pytest.param("'127.0.0.1'", "127.0.0.1", id="its address"),
+        pytest.param("'0.0.0.0'", "127.0.0.2", id="one of all"),
+        pytest.param("'::', v6only=0", "127.0.0.2", id="one of all in both families"),
+        pytest.param("'::ffff:127.0.0.1'", "127.0.0.1", id="its mapped address"),
+    ],
+)
+def test_a_connection_to_where_one_listens_is_ordinary(
+    another_arena: Any, port: int, listening: str, address: str, scanner: str
+) -> None:
     another_arena.play(
-        "listener = server(7100, backlog=999)\n"
-        "many = [connected(7100) for _ in range(250)]; served = [listener.accept()[0] for _ in many]\n"
-        "listener.close(); ready(); hold()"
+        f"one = server({port}, {listening}); client = connected({port}, {address!r}); peer = one.accept(); "
+        "ready(); hold()"
     )
-    assert ports_kept(another_arena, ports=(PortRange(7100, 7100),)) == {7100: 200}
-    assert counts(another_arena, ports=(PortRange(7100, 7100),)) == {("tcp", 7100): {"ESTABLISHED": 250}}
+    answer = another_arena.answers(port, scanner=scanner)[0]
+    assert [held.socket.state for held in answer.sockets] == ["LISTEN"]
+    assert answer.connections == {"ESTABLISHED": 1}
+
+
+@pytest.mark.parametrize("scanner", ["auto", "procnet"])
+@pytest.mark.parametrize(
+    ("listening", "address"),
+    [
+        pytest.param("127.0.0.1", "127.0.0.2", id="another address"),
+        pytest.param("::ffff:127.0.0.1", "::ffff:127.0.0.2", id="another mapped address"),
+        pytest.param("::1", "127.0.0.1", id="the other family"),
+    ],
+)
+def test_a_connection_from_where_nobody_listens_has_the_port_as_well(
+    another_arena: Any, port: int, listening: str, address: str, scanner: str
+) -> None:
+    """Because of it nobody can bind all addresses."""
+    server = another_arena.play(f"one = server({port}, {listening!r}); far = server({port} + 1, '::'); ready(); hold()")
+    client = another_arena.play(
+        f"one = bound({port}, {address!r}); one.connect(({address!r}, {port} + 1)); ready(); hold()"
+    )
+    answer = another_arena.answers(port, scanner=scanner)[0]
+    assert {holder.pid for held in answer.sockets for holder in held.holders} == {server.pid, client.pid}
+    assert (answer.verdict, answer.connections) == ("owned", {"ESTABLISHED": 1})
+
+
+def test_an_address_that_nobody_listens_on_has_its_connection(another_arena: Any, port: int) -> None:
+    another_arena.play(
+        f"one = server({port}); far = server({port} + 1)\n"
+        f"two = bound({port}, '127.0.0.2'); two.connect(('127.0.0.1', {port} + 1)); ready(); hold()"
+    )
+    snapshot = another_arena.look(port, every_connection=True)
+    for address, states in (("0.0.0.0", {"LISTEN", "ESTABLISHED"}), ("127.0.0.1", {"LISTEN"})):
+        [answer] = answer_ports(snapshot, (PortRange(port, port, "tcp"),), ("tcp",), address)
+        assert {held.socket.state for held in answer.sockets} == states
 
 
 def test_a_namespace_that_is_gone_has_no_rows(another_arena: Any) -> None:

@@ -177,8 +177,13 @@ ports:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.portreeve_agent.answers import answer_ports, in_own_namespace, owner_result
-from ..module_utils.portreeve_agent.errors import PortreeveError, unforeseen
+from ..module_utils.portreeve_agent.answers import (
+    answer_ports,
+    in_own_namespace,
+    owner_result,
+    unseen_in_own_namespace,
+)
+from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.expectations import Expectation, disappointment
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.model import PROTOCOLS
@@ -187,10 +192,7 @@ from ..module_utils.portreeve_agent.snapshot import take_snapshot
 from ..module_utils.portreeve_agent.tables import SCANNERS, Question
 
 EXPECT_OPTIONS = {
-    "unit": {"type": "str"},
-    "exe": {"type": "str"},
-    "user": {"type": "str"},
-    "container": {"type": "str"},
+    **{holder: {"type": "str"} for holder in ("unit", "exe", "user", "container")},
     "free": {"type": "bool", "default": False},
 }
 
@@ -210,10 +212,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
         answer(module)
-    except PortreeveError as error:
-        module.fail_json(msg=str(error))
     except Exception as error:
-        module.fail_json(msg=str(unforeseen(error)))
+        module.fail_json(msg=one_sentence(error))
 
 
 def answer(module: AnsibleModule) -> None:
@@ -234,7 +234,8 @@ def answer(module: AnsibleModule) -> None:
     snapshot = take_snapshot(Host(), question)
     answers = answer_ports(snapshot, ports, protocols, address)
     result = owner_result(snapshot, answers)
-    sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)
+    own = in_own_namespace(answers, snapshot.namespaces)
+    sentence = disappointment(expectation, own, ports, unseen_in_own_namespace(snapshot))
     if sentence:
         module.fail_json(msg=sentence, **result)
     module.exit_json(**result)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Tuple
 
-from .model import SERVING_STATES, BlindSpot, HeldSocket, Namespace, PortAnswer, Snapshot, to_wire
-from .ports import PortRange
+from .model import SERVING_STATES, BlindSpot, HeldSocket, HidingSpot, Namespace, PortAnswer, Snapshot, to_wire
+from .ports import PortRange, overlaps
 from .risks import host_risks, port_risks
 from .verdicts.case import Case
 from .verdicts.registry import judge
@@ -17,7 +17,6 @@ from .verdicts.registry import judge
 MOST_FREE_PORTS = 1024
 
 _Place = Tuple[int, str, int]  # port, protocol, namespace
-_WILDCARDS = ("0.0.0.0", "::")
 
 
 def answer_ports(
@@ -49,9 +48,8 @@ def answer_ports(
     if own is not None:
         keys |= {(port, protocol, own.id) for port, protocol in _asked(ports, protocols)}
     order = {namespace.id: index for index, namespace in enumerate(snapshot.namespaces)}
-    hiding_sockets = snapshot.blind_spots if snapshot.hiding_sockets is None else snapshot.hiding_sockets
-    unseen_sockets = _say(hiding_sockets)
-    unseen_holders = _say(spot for spot in snapshot.blind_spots if spot not in (snapshot.hiding_sockets or ()))
+    unseen = {(protocol, one): _unseen_sockets(snapshot, one, protocol) for _port, protocol, one in keys}
+    unseen_holders = _say(snapshot.hiding_holders)
     return tuple(
         _answer(
             Case(
@@ -60,7 +58,7 @@ def answer_ports(
                 namespace=namespaces[key[2]],
                 sockets=tuple(sockets.get(key, ())),
                 connections=connections.get(key, {}),
-                unseen_sockets=unseen_sockets,
+                unseen_sockets=unseen[key[1:]],
                 unseen_holders=unseen_holders,
             )
         )
@@ -74,10 +72,14 @@ def _count_connections(sockets: list[HeldSocket]) -> dict[str, int]:
 
 
 def _without_ordinary(sockets: list[HeldSocket]) -> list[HeldSocket]:
-    """Leave out the connections of a listener, which are counted only."""
-    if all(held.socket.state != "LISTEN" for held in sockets):
-        return sockets
-    return [held for held in sockets if held.socket.state in SERVING_STATES]
+    """Leave out the connections of a listener, which are counted only: those to an address on which it listens."""
+    listeners = {(one.local.address, one.v6only is True) for one, *_rest in sockets if one.state == "LISTEN"}
+    return [
+        held
+        for held in sockets
+        if held.socket.state in SERVING_STATES
+        or not any(overlaps(held.socket.local.address, *listener) for listener in listeners)
+    ]
 
 
 def own_namespace(namespaces: tuple[Namespace, ...]) -> Namespace | None:
@@ -94,20 +96,18 @@ def in_own_namespace(answers: tuple[PortAnswer, ...], namespaces: tuple[Namespac
     return tuple(answer for answer in answers if own is not None and answer.namespace.id == own.id)
 
 
-def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
-    """Return whether a bind to ``wanted`` meets a socket bound to ``bound``: equal, or either is a wildcard.
-
-    ``::`` covers IPv4 as well unless v6only (ipv6(7)); ``::ffff:127.0.0.1`` acts as ``127.0.0.1``.
-    """
-    wanted, bound = _unmapped(wanted), _unmapped(bound)
-    if wanted == bound or ("::" in (wanted, bound) and not v6only):
-        return True
-    same_family = (":" in wanted) == (":" in bound)
-    return same_family and (wanted in _WILDCARDS or bound in _WILDCARDS)
+def unseen_in_own_namespace(snapshot: Snapshot) -> str:
+    """Return why a port there that has no answer may be held all the same, empty when it cannot be."""
+    own = own_namespace(snapshot.namespaces)
+    return _unseen_sockets(snapshot, own.id) if own is not None else ""
 
 
-def _unmapped(address: str) -> str:
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
+def _unseen_sockets(snapshot: Snapshot, namespace: int, protocol: str | None = None) -> str:
+    return _say(
+        spot
+        for spot in snapshot.hiding_sockets
+        if spot.namespace in (None, namespace) and (protocol is None or spot.protocol in (None, protocol))
+    )
 
 
 def _asked(ports: tuple[PortRange, ...], protocols: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -120,8 +120,8 @@ def _asked(ports: tuple[PortRange, ...], protocols: tuple[str, ...]) -> Iterator
                     yield port, protocol
 
 
-def _say(blind_spots: Iterable[BlindSpot]) -> str:
-    return "; ".join("%s (%s)" % (spot.what, spot.why) for spot in blind_spots)
+def _say(spots: Iterable[BlindSpot | HidingSpot]) -> str:
+    return "; ".join(dict.fromkeys("%s (%s)" % (spot.what, spot.why) for spot in spots))
 
 
 def _answer(case: Case) -> PortAnswer:

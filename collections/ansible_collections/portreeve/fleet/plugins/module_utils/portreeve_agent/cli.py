@@ -11,8 +11,8 @@ import sys
 from enum import IntEnum
 from typing import Any, Iterable, NoReturn, Sequence, TextIO
 
-from .answers import answer_ports, audit_result, in_own_namespace, owner_result
-from .errors import ExpectationFailed, InvalidInput, PortreeveError, unforeseen
+from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
+from .errors import ExpectationFailed, InvalidInput, PortreeveError, one_sentence
 from .expectations import Expectation, disappointment
 from .host import Host
 from .model import PROTOCOLS
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("PORTREEVE_TRACEBACK"):
             raise
-        return _fail(unforeseen(error), Exit.FAILED)
+        return _fail(PortreeveError(one_sentence(error)), Exit.FAILED)
 
 
 def _fail(error: Exception, code: Exit) -> Exit:
@@ -147,7 +147,8 @@ def _run(options: argparse.Namespace) -> int:
         _print(say_list(answers, snapshot))
     else:
         _print(say_snapshot(snapshot, host_risks(snapshot)))
-    sentence = disappointment(expectation, in_own_namespace(answers, snapshot.namespaces), ports)
+    own = in_own_namespace(answers, snapshot.namespaces)
+    sentence = disappointment(expectation, own, ports, unseen_in_own_namespace(snapshot))
     if sentence:
         return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
     return Exit.ANSWERED if snapshot.complete else Exit.INCOMPLETE

@@ -21,6 +21,7 @@ from .model import (
     ConnectionCount,
     Endpoint,
     HeldSocket,
+    HidingSpot,
     Holder,
     HostFacts,
     Namespace,
@@ -30,9 +31,9 @@ from .model import (
     Snapshot,
     Socket,
 )
-from .reading import as_text
+from .reading import as_text, shorten_arguments
 from .roles import assign_roles
-from .tables import USUAL_AUTOMATIC_RANGE, Question, Sieve, counted
+from .tables import BOUND_ONLY, USUAL_AUTOMATIC_RANGE, Question, Sieve, blind_spots_of, counted
 from .version import VERSION
 
 _HERE = Namespace(id=0, name="host", kind="host", path="")
@@ -81,11 +82,15 @@ def take_snapshot_elsewhere(question: Question) -> Snapshot:
     for protocol in question.protocols:
         sieve = Sieve(question, protocol, automatic)
         rows = sorted((row for row in listed.rows if row.protocol == protocol), key=_serving_first)
-        kept = [row for row in rows if sieve.keep(row.state, row.local.port, 0)]
+        for row in rows:
+            if row.state == "LISTEN":
+                sieve.learn(row.local, v6only=False)
+        kept = [row for row in rows if sieve.keep(row.state, row.local.port, _may_be_held(row), row.local.address)]
         sockets += join_holders(kept, one_row_per_socket=psutil.LINUX)
         connections += counted(_HERE, protocol, sieve.counts)
     held = _hold(psutil, sockets, question.show_secrets)
-    hiding_sockets = _hiding_sockets(psutil, listed.refused)
+    hiding_sockets = _hiding_sockets(psutil, question, listed.refused)
+    hiding_holders = _hidden_holders(held)
     return Snapshot(
         agent=Agent(VERSION, "psutil", int((time.monotonic() - started) * 1000)),
         host=_host_facts(),
@@ -94,8 +99,9 @@ def take_snapshot_elsewhere(question: Question) -> Snapshot:
         connections=tuple(connections),
         ranges=PortRanges(None, None, None),
         descriptors=None,
-        blind_spots=hiding_sockets + _hidden_holders(held),
+        blind_spots=blind_spots_of(hiding_sockets) + _other_namespaces(psutil) + hiding_holders,
         hiding_sockets=hiding_sockets,
+        hiding_holders=hiding_holders,
     )
 
 
@@ -158,6 +164,10 @@ def _serving_first(row: Row) -> tuple[object, ...]:
     return row.state not in SERVING_STATES, row.local.port, row.family, row.local, row.remote or (), row[5:]
 
 
+def _may_be_held(row: Row) -> bool:
+    return bool(row.pid) or row.state not in _HELD_BY_NOBODY
+
+
 Seats = Tuple[Tuple[int, int], ...]  # pid and descriptor
 
 
@@ -186,7 +196,7 @@ def _socket(row: Row, key: tuple[object, ...]) -> Socket:
         state=row.state,
         local=row.local,
         remote=row.remote,
-        inode=0 if not row.pid and row.state in _HELD_BY_NOBODY else stand_in,
+        inode=stand_in if _may_be_held(row) else 0,
         cookie=None,
         namespace=_HERE.id,
         uid=None,
@@ -228,7 +238,7 @@ def _read_process(psutil: Any, pid: int, show_secrets: bool) -> Process | None:
         told = process.as_dict([name for name in attributes if hasattr(process, name)])
     except psutil.Error:
         return None
-    cmdline = tuple(_valid(argument) for argument in told["cmdline"] or ())
+    cmdline = shorten_arguments(map(_valid, told["cmdline"] or ()), len(told["cmdline"] or ()))
     started_at = told["create_time"] or 0.0
     return Process(
         pid=pid,
@@ -263,14 +273,18 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _hiding_sockets(psutil: Any, refused: int) -> tuple[BlindSpot, ...]:
+def _hiding_sockets(psutil: Any, question: Question, refused: int) -> tuple[HidingSpot, ...]:
     spots = []
     if refused:
-        spots.append(BlindSpot("sockets of other users' processes", "permission denied (not root)", refused))
-    if psutil.LINUX:
-        spots.append(BlindSpot("sockets that are bound but do not listen", "psutil does not list them", 1))
-        spots.append(BlindSpot("other network namespaces", "psutil reads the agent's own only", 1))
+        spots.append(HidingSpot("sockets of other users' processes", "permission denied (not root)", count=refused))
+    if psutil.LINUX and "tcp" in question.protocols:
+        spots.append(HidingSpot(BOUND_ONLY, "psutil does not list them", "tcp"))
     return tuple(spots)
+
+
+def _other_namespaces(psutil: Any) -> tuple[BlindSpot, ...]:
+    """Nothing in them hides a socket of the namespace that is answered for."""
+    return (BlindSpot("other network namespaces", "psutil reads the agent's own only", 1),) if psutil.LINUX else ()
 
 
 def _hidden_holders(held: tuple[HeldSocket, ...]) -> tuple[BlindSpot, ...]:

@@ -162,6 +162,26 @@ class Host:
         except OSError as error:
             translate(error, namespace_path or "netlink protocol %d" % protocol)
 
+    def bound_probe(self) -> socket.socket:
+        """Return a TCP socket of our own that is bound to a port of the kernel's choice and does nothing."""
+        try:
+            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                probe.bind(("127.0.0.1", 0))
+            except OSError:
+                probe.close()
+                raise
+        except OSError as error:
+            translate(error, "a socket bound to 127.0.0.1")
+        return probe
+
+    def interface_name(self, index: int) -> str:
+        """Return the name of a network interface of our own namespace, ``#3`` where it has none any more."""
+        try:
+            return socket.if_indextoname(index)
+        except OSError:
+            return "#%d" % index
+
     def read_in_namespace(self, namespace_path: str, name: str) -> bytes:
         """Return /proc/net/``name`` as it is in the network namespace at ``namespace_path``."""
         try:

@@ -162,6 +162,18 @@ class BlindSpot:
 
 
 @dataclass(frozen=True)
+class HidingSpot:
+    """A blind spot in which sockets themselves may hide, not only their holders: those of one protocol and
+    namespace, or of all (None)."""
+
+    what: str
+    why: str
+    protocol: str | None = None
+    namespace: int | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
 class Risk:
     """A danger beside the verdict; ``id`` is one of the documented risks."""
 
@@ -220,8 +232,8 @@ class HostFacts:
 class Snapshot:
     """Everything one scan saw.
 
-    ``hiding_sockets`` are those of ``blind_spots`` because of which a socket itself may be missing, not only its
-    holders; None where they are not told apart.
+    Among ``blind_spots`` are those because of which a socket may be missing (``hiding_sockets``, there by what and why
+    only), and those because of which a socket's holder may be (``hiding_holders``).
     """
 
     agent: Agent
@@ -232,7 +244,8 @@ class Snapshot:
     ranges: PortRanges
     descriptors: DescriptorPressure | None
     blind_spots: tuple[BlindSpot, ...]
-    hiding_sockets: tuple[BlindSpot, ...] | None = None
+    hiding_sockets: tuple[HidingSpot, ...] = ()
+    hiding_holders: tuple[BlindSpot, ...] = ()
 
     @property
     def complete(self) -> bool:

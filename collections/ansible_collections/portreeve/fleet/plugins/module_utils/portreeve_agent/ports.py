@@ -18,6 +18,7 @@ _ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or
 _ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
 _ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
 _SHOWN_LENGTH = 40
+_WILDCARDS = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,22 @@ def parse_address(text: Any) -> str:
         except ValueError:
             pass
     raise InvalidInput(f"{_shown(text)} is not an address: {_ACCEPTED_ADDRESSES}")
+
+
+def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
+    """Return whether a bind to ``wanted`` meets a socket bound to ``bound``: equal, or either is a wildcard.
+
+    ``::`` covers IPv4 as well unless v6only (ipv6(7)); ``::ffff:127.0.0.1`` acts as ``127.0.0.1``.
+    """
+    wanted, bound = _unmapped(wanted), _unmapped(bound)
+    if wanted == bound or ("::" in (wanted, bound) and not v6only):
+        return True
+    same_family = (":" in wanted) == (":" in bound)
+    return same_family and (wanted in _WILDCARDS or bound in _WILDCARDS)
+
+
+def _unmapped(address: str) -> str:
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
 def _as_kernel_tools_write(address: Any) -> str:

@@ -19,9 +19,9 @@ from .kernel.port_ranges import read_port_ranges
 from .masking import mask_secrets
 from .model import (
     Agent,
-    BlindSpot,
     DescriptorPressure,
     HeldSocket,
+    HidingSpot,
     Holder,
     HostFacts,
     Namespace,
@@ -32,7 +32,7 @@ from .model import (
 from .ownership.resolve import Owners
 from .roles import assign_roles
 from .sighting import Sighting, take_sighting
-from .tables import Question
+from .tables import Question, blind_spots_of, unlisted_bound_sockets
 from .version import VERSION
 
 _MOST_NEAREST = 5
@@ -67,7 +67,8 @@ def _take(host: Host, question: Question) -> Snapshot:
     blindness = Blindness(host, sighting)
     sockets = _held_sockets(sighting, owners, blindness, question.show_secrets)
     tables = sighting.tables
-    hiding_sockets = tables.blind_spots + _missed(sighting)
+    hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
+    hiding_holders = blindness.spots(sockets)
     return Snapshot(
         agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),
@@ -76,8 +77,9 @@ def _take(host: Host, question: Question) -> Snapshot:
         connections=tables.connections,
         ranges=ranges,
         descriptors=_read_pressure(host, sighting.walk) if question.host_picture else None,
-        blind_spots=unseen_namespaces + hiding_sockets + blindness.spots(sockets),
+        blind_spots=unseen_namespaces + tables.blind_spots + blind_spots_of(hiding_sockets) + hiding_holders,
         hiding_sockets=hiding_sockets,
+        hiding_holders=hiding_holders,
     )
 
 
@@ -109,9 +111,11 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
     return chosen
 
 
-def _missed(sighting: Sighting) -> tuple[BlindSpot, ...]:
+def _missed(sighting: Sighting) -> tuple[HidingSpot, ...]:
+    if not sighting.missed:
+        return ()
     why = "they come and go faster than the scan"
-    return (BlindSpot("sockets that changed during the scan", why, sighting.missed),) if sighting.missed else ()
+    return (HidingSpot("sockets that changed during the scan", why, count=sighting.missed),)
 
 
 def _held_sockets(

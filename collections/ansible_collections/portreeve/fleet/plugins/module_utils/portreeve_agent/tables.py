@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from typing import Collection, Iterator
+from typing import Collection, Iterable, Iterator
 
-from .errors import InvalidInput, NotPermitted, NotSupported
+from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .kernel import procnet, sock_diag
 from .kernel.namespaces import in_reach
-from .model import SERVING_STATES, BlindSpot, ConnectionCount, Namespace, PortRanges, Socket
-from .ports import PortRange, contains
+from .model import SERVING_STATES, BlindSpot, ConnectionCount, Endpoint, HidingSpot, Namespace, PortRanges, Socket
+from .ports import PortRange, contains, overlaps
 
 USUAL_AUTOMATIC_RANGE = (32768, 60999)
-_MOST_CONNECTIONS_PER_PORT = 200
-_DETAILS = "details of %s sockets (bound only, queue limits, cookies)"
+BOUND_ONLY = "TCP sockets that are bound but do not listen"
+_MOST_REMAINS_PER_PORT = 200
+_DETAILS = "details of %s sockets (queue limits, cookies)"
 
 #: Where rows are read from: the best the host offers, or a poorer source on purpose.
 SCANNERS = ("auto", "procnet", "psutil")
@@ -45,22 +46,29 @@ class Question:
         if not self.protocols:
             raise InvalidInput("no protocol was given: accepted are tcp and udp")
 
+    def concerns(self, protocol: str) -> bool:
+        """Return whether any port of a protocol is asked for."""
+        asked = not self.ports or any(one.protocol in (None, protocol) for one in self.ports)
+        return asked and protocol in self.protocols
+
 
 @dataclass(frozen=True)
 class Tables:
-    """The rows kept, the connections counted, and what could not be read."""
+    """The rows kept, the connections counted, and what could not be read: ``hiding_sockets`` whole rows, else parts."""
 
     sockets: tuple[Socket, ...]
     connections: tuple[ConnectionCount, ...]
     blind_spots: tuple[BlindSpot, ...]
+    hiding_sockets: tuple[HidingSpot, ...]
     scanner: str
 
 
 class Sieve:
     """Decides row by row, for one namespace and protocol, and counts the connections.
 
-    A connection is ordinary, and only counted, when a listener has its port, or when nobody asked for the port
-    and the kernel chose it. Listening rows come first in a dump, so they are known in time.
+    A connection is ordinary, and only counted, when a listener has its address and port, or when nobody asked for the
+    port and the kernel chose it. Listening rows come first in a dump, so they are known in time. Of connections
+    that no process has, of which there may be very many, some are kept for each port.
     """
 
     def __init__(self, question: Question, protocol: str, automatic: tuple[int, int]) -> None:
@@ -68,45 +76,66 @@ class Sieve:
         self._protocol = protocol
         self._low, self._high = automatic
         self._kept: Counter[int] = Counter()
-        self.listening: set[int] = set()
+        self._listeners: dict[int, list[tuple[str, bool]]] = {}
+        self._listened: dict[int, dict[str, bool]] = {}  # whether one listens to an address, worked out once
         self.counts: Counter[tuple[int | None, str]] = Counter()
 
-    def keep(self, state: str, port: int, _inode: int) -> bool:
+    def sift(self, rows: Iterable[Socket]) -> list[Socket]:
+        """Return rows that are made one by one as ``keep`` lets them through; learn of listeners meanwhile."""
+        sifted = []
+        for row in rows:
+            if row.state == "LISTEN":
+                self.learn(row.local, row.v6only is True)
+            sifted.append(row)
+        return sifted
+
+    def learn(self, listening: Endpoint, v6only: bool) -> None:
+        """Take connections to where somebody listens for ordinary from now on."""
+        self._listeners.setdefault(listening.port, []).append((listening.address, v6only))
+        self._listened[listening.port] = {}
+
+    def keep(self, state: str, port: int, inode: int, address: str) -> bool:
         """Return whether a row is kept, and count it if it is a connection."""
         question = self._question
         if question.ports and not contains(question.ports, port, self._protocol):
             return False
         if state in SERVING_STATES:
-            if state == "LISTEN":
-                self.listening.add(port)
             return True
-        listened = port in self.listening
+        addresses = self._listened.get(port)
+        listened = addresses is not None and (addresses[address] if address in addresses else self._find(port, address))
         picked = question.ports or not self._low <= port <= self._high
         self.counts[port if listened or picked else None, state] += 1
         if question.every_connection:
             return True
         if listened or not picked:
             return False
+        if inode:
+            return True
         self._kept[port] += 1
-        return self._kept[port] <= _MOST_CONNECTIONS_PER_PORT
+        return self._kept[port] <= _MOST_REMAINS_PER_PORT
+
+    def _find(self, port: int, address: str) -> bool:
+        found = any(overlaps(address, *listener) for listener in self._listeners[port])
+        self._listened[port][address] = found
+        return found
 
 
 def read_tables(host: Host, question: Question, namespaces: Collection[Namespace], ranges: PortRanges) -> Tables:
     """Return the rows that answer ``question`` in ``namespaces``, as of now."""
     sockets: list[Socket] = []
     connections: list[ConnectionCount] = []
-    blind_spots: dict[tuple[str, str], int] = {}
+    unread = _Unread()
     scanners = set()
     automatic = ranges.automatic or USUAL_AUTOMATIC_RANGE
     for namespace in namespaces:
         for protocol in question.protocols:
-            if question.ports and not any(asked.protocol in (None, protocol) for asked in question.ports):
+            if not question.concerns(protocol):
                 continue
-            read = partial(_read_table, host, question, protocol, automatic, blind_spots)
+            read = partial(_read_table, host, question, protocol, automatic, unread)
             try:
                 found = in_reach(host, namespace, read)
             except NotSupported as error:
-                _note(blind_spots, "%s sockets of namespace %s" % (protocol, namespace.name), str(error))
+                unread.table(protocol, namespace, str(error))
                 continue
             if found is None:
                 continue
@@ -117,7 +146,8 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
     return Tables(
         sockets=tuple(sockets),
         connections=tuple(connections),
-        blind_spots=tuple(BlindSpot(what, why, count) for (what, why), count in sorted(blind_spots.items())),
+        blind_spots=tuple(BlindSpot(*details, count) for details, count in sorted(unread.details.items())),
+        hiding_sockets=tuple(unread.hiding_sockets),
         scanner="+".join(sorted(scanners)),
     )
 
@@ -127,29 +157,67 @@ def _read_table(
     question: Question,
     protocol: str,
     automatic: tuple[int, int],
-    blind_spots: dict[tuple[str, str], int],
+    unread: _Unread,
     namespace: Namespace,
 ) -> tuple[str, list[Socket], Counter[tuple[int | None, str]]]:
     sieve = Sieve(question, protocol, automatic)
     ranges = tuple((asked.low, asked.high) for asked in question.ports if asked.protocol in (None, protocol))
     if question.scanner == "auto":
         try:
-            rows = list(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
+            rows = sieve.sift(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
             return "sock_diag", rows, sieve.counts
         except (NotSupported, NotPermitted) as error:
-            _note(blind_spots, _DETAILS % protocol, str(error))
+            why = str(error)
             sieve = Sieve(question, protocol, automatic)
     else:
-        _note(blind_spots, _DETAILS % protocol, "asked for /proc/net")
+        why = "asked for /proc/net"
     try:
-        return "procnet", list(procnet.read_sockets(host, namespace, protocol, sieve.keep)), sieve.counts
+        rows = sieve.sift(procnet.read_sockets(host, namespace, protocol, sieve.keep))
     except (NotSupported, NotPermitted) as error:
-        _note(blind_spots, "%s sockets of namespace %s" % (protocol, namespace.name), str(error))
+        unread.table(protocol, namespace, str(error))
         return "none", [], Counter()
+    unread.details[_DETAILS % protocol, why] += 1
+    if protocol == "tcp":
+        unread.hiding_sockets.append(HidingSpot(BOUND_ONLY, "/proc/net does not list them", protocol, namespace.id))
+    return "procnet", rows, sieve.counts
 
 
-def _note(blind_spots: dict[tuple[str, str], int], what: str, why: str) -> None:
-    blind_spots[what, why] = blind_spots.get((what, why), 0) + 1
+class _Unread:
+    """What could not be read so far: details by what and why, and where sockets may hide."""
+
+    def __init__(self) -> None:
+        self.details: Counter[tuple[str, str]] = Counter()
+        self.hiding_sockets: list[HidingSpot] = []
+
+    def table(self, protocol: str, namespace: Namespace, why: str) -> None:
+        what = "%s sockets of namespace %s" % (protocol, namespace.name)
+        self.hiding_sockets.append(HidingSpot(what, why, protocol, namespace.id))
+
+
+def unlisted_bound_sockets(host: Host, question: Question, tables: Tables) -> tuple[HidingSpot, ...]:
+    """Return the spot in which bound sockets hide from sock_diag, none where the kernel lists them.
+
+    Where no such row is among ``tables``, the kernel is asked for a socket that is there for sure: one of our own.
+    """
+    if not question.concerns("tcp") or "sock_diag" not in tables.scanner:
+        return ()
+    if any(row.state == "BOUND" for row in tables.sockets):
+        return ()
+    try:
+        if sock_diag.lists_bound_sockets(host):
+            return ()
+        why = "this kernel does not list them (before Linux 6.8)"
+    except PortreeveError as error:
+        why = "whether this kernel lists them could not be tried: %s" % error
+    return (HidingSpot(BOUND_ONLY, why, "tcp"),)
+
+
+def blind_spots_of(hiding: Iterable[HidingSpot]) -> tuple[BlindSpot, ...]:
+    """Return the same for people: what and why, wherever it is, with their number."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for spot in hiding:
+        counts[spot.what, spot.why] += spot.count
+    return tuple(BlindSpot(*said, count) for said, count in counts.items())
 
 
 def counted(namespace: Namespace, protocol: str, counts: Counter[tuple[int | None, str]]) -> Iterator[ConnectionCount]:

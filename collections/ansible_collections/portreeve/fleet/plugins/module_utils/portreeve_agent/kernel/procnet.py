@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Dict, Iterator
+from typing import Iterator
 
 from ..errors import Gone
 from ..host import Host
@@ -18,8 +18,6 @@ from .sock_diag import STATES, Keep
 _FAMILIES = ((4, ""), (6, "6"))
 _TIMEWAIT_TIMER = b"03"
 _USER_HZ = 100  # what times are scaled to for user space (time(7)), on every architecture in use
-
-Endpoints = Dict[bytes, Endpoint]
 
 
 def read_sockets(host: Host, namespace: Namespace, protocol: str, keep: Keep | None = None) -> Iterator[Socket]:
@@ -67,20 +65,21 @@ def parse_table(
     machine is a listener on 127.0.0.1:8080 with inode 77 and two connections in its queue, whose length is unknown.
     """
     states = STATES[protocol]
-    endpoints: Endpoints = {}
-    for line in table.splitlines()[1:]:
+    addresses: dict[bytes, str] = {}
+    for line in table.split(b"\n")[1:-1]:
         _slot, local, remote, number, queues, timer, _retransmits, uid, _timeout, inode_text = line.split(None, 10)[:10]
         state = states[int(number, 16)]
         inode = int(inode_text)
-        if keep is not None and not keep(state, int(local[-4:], 16), inode):
+        here = _endpoint(local, addresses, byteorder)
+        if keep is not None and not keep(state, here.port, inode, here.address):
             continue
         unsent, _colon, unread = queues.partition(b":")
         yield Socket(
             protocol=protocol,
             family=family,
             state=state,
-            local=_endpoint(local, endpoints, byteorder),
-            remote=None if remote.endswith(b":0000") else _endpoint(remote, endpoints, byteorder),
+            local=here,
+            remote=None if remote.endswith(b":0000") else _endpoint(remote, addresses, byteorder),
             inode=inode,
             cookie=None,
             namespace=namespace,
@@ -98,14 +97,14 @@ def _milliseconds(ticks: bytes) -> int:
     return int(ticks, 16) * 1000 // _USER_HZ
 
 
-def _endpoint(text: bytes, known: Endpoints, byteorder: str) -> Endpoint:
+def _endpoint(text: bytes, known: dict[bytes, str], byteorder: str) -> Endpoint:
     """Return an endpoint from its text: the address is in 32-bit words of the machine's byte order, the port is not."""
-    endpoint = known.get(text)
-    if endpoint is None:
-        address, _colon, port = text.partition(b":")
-        packed = bytes.fromhex(address.decode("ascii"))
+    words, _colon, port = text.partition(b":")
+    address = known.get(words)
+    if address is None:
+        packed = bytes.fromhex(words.decode("ascii"))
         if byteorder == "little":
             packed = b"".join(packed[start : start + 4][::-1] for start in range(0, len(packed), 4))
         family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-        endpoint = known[text] = Endpoint(socket.inet_ntop(family, packed), int(port, 16))
-    return endpoint
+        address = known[words] = socket.inet_ntop(family, packed)
+    return Endpoint(address, int(port, 16))

@@ -15,8 +15,8 @@ from ..host import Host
 from ..model import Endpoint, Namespace, Socket
 from .diag_filter import MOST_RANGES, local_ports
 
-#: keep(state, local port, inode) decides, before a record is built, whether a row is wanted.
-Keep = Callable[[str, int, int], bool]
+#: keep(state, local port, inode, local address) decides, before a record is built, whether a row is wanted.
+Keep = Callable[[str, int, int, str], bool]
 
 NETLINK_SOCK_DIAG = 4
 _TCPDIAG_GETSOCK = 18
@@ -34,7 +34,8 @@ _ROW = struct.Struct("=BBBB2s2s16s16sIQIIIII")  # inet_diag_msg; ports are big-e
 _ATTRIBUTE = struct.Struct("=HH")
 _BUFFER = 1 << 16  # the kernel fills at most 32 KiB per read of a dump
 
-_ALL_STATES = 0xFFFF  # bit 13 asks for bound-but-not-listening sockets (Linux 6.8)
+_ALL_STATES = 0xFFFF
+_BOUND_ONLY = 1 << 13  # bound but not listening; older kernels than Linux 6.8 list none of them
 _TCP_STATES = (
     "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "BOUND", "CLOSE_WAIT",
     "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV", "BOUND",
@@ -87,15 +88,32 @@ def read_sockets(
     NotPermitted where the table cannot be had.
     """
     with host.netlink(NETLINK_SOCK_DIAG, *way_into(namespace)) as netlink:
-        parse = _Parser(protocol, namespace.id, keep)
+        name_device = host.interface_name if namespace.kind == "host" else _number_device
+        parse = _Parser(protocol, namespace.id, keep, name_device)
+        chosen = _choice(ports) if len(ports) <= MOST_RANGES else b""
         for kind, payload in _requests(protocol):
-            if ports and len(ports) <= MOST_RANGES:
-                code = local_ports(ports)
-                payload += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code
-            for message in dump(netlink, payload, kind):
+            for message in dump(netlink, payload + chosen, kind):
                 row = parse.row(*message)
                 if row is not None:
                     yield row
+
+
+def lists_bound_sockets(host: Host) -> bool:
+    """Return whether the kernel tells of TCP sockets that are bound but do not listen: it is asked for one of ours.
+
+    Raises NotSupported or NotPermitted where that cannot be tried.
+    """
+    with host.bound_probe() as probe, host.netlink(NETLINK_SOCK_DIAG) as netlink:
+        port, inode = probe.getsockname()[1], os.fstat(probe.fileno()).st_ino
+        request = _tcp_request(_BOUND_ONLY) + _choice(((port, port),))
+        rows = (_ROW.unpack_from(buffer, start) for buffer, start, _end in dump(netlink, request, _TCPDIAG_GETSOCK))
+        return any(row[-1] == inode for row in rows)
+
+
+def _choice(ports: tuple[tuple[int, int], ...]) -> bytes:
+    """Return the part of a request by which the kernel chooses ports: none for all."""
+    code = local_ports(ports)
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code if code else b""
 
 
 def _requests(protocol: str) -> Iterator[tuple[int, bytes]]:
@@ -105,10 +123,19 @@ def _requests(protocol: str) -> Iterator[tuple[int, bytes]]:
     which is what costs; UDP has no such form.
     """
     if protocol == "tcp":
-        yield _TCPDIAG_GETSOCK, _OLD_REQUEST.pack(socket.AF_UNSPEC, 0, 0, 0, b"", _ALL_STATES, 0)
+        yield _TCPDIAG_GETSOCK, _tcp_request(_ALL_STATES)
     else:
         for family in (socket.AF_INET, socket.AF_INET6):
             yield _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, socket.IPPROTO_UDP, 0, 0, _ALL_STATES, b"")
+
+
+def _tcp_request(states: int) -> bytes:
+    return _OLD_REQUEST.pack(socket.AF_UNSPEC, 0, 0, 0, b"", states, 0)
+
+
+def _number_device(index: int) -> str:
+    """Interfaces of a namespace that is not our own have numbers only."""
+    return "#%d" % index
 
 
 def way_into(namespace: Namespace) -> tuple[str | None, int | None]:
@@ -119,12 +146,14 @@ def way_into(namespace: Namespace) -> tuple[str | None, int | None]:
 class _Parser:
     """Makes rows of messages; what repeats from row to row (addresses, attributes) is worked out once."""
 
-    def __init__(self, protocol: str, namespace: int, keep: Keep | None) -> None:
+    def __init__(self, protocol: str, namespace: int, keep: Keep | None, name_device: Callable[[int], str]) -> None:
         self._protocol = protocol
         self._states = STATES[protocol]
         self._namespace = namespace
         self._keep = keep
-        self._addresses: dict[tuple[int, bytes], str] = {}
+        self._name_device = name_device
+        self._ipv4: dict[bytes, str] = {}
+        self._ipv6: dict[bytes, str] = {}
         self._attributes: dict[bytes, tuple[bool | None, int | None]] = {}
 
     def row(self, buffer: memoryview, start: int, end: int) -> Socket | None:
@@ -134,7 +163,9 @@ class _Parser:
         ) = _ROW.unpack_from(buffer, start)  # fmt: skip
         state = self._states[number]
         port = (packed_port[0] << 8) + packed_port[1]
-        if self._keep is not None and not self._keep(state, port, inode):
+        addresses = self._ipv4 if family == _IPV4 else self._ipv6
+        address = addresses.get(local) or _new_address(family, local, addresses)
+        if self._keep is not None and not self._keep(state, port, inode, address):
             return None
         raw = bytes(buffer[start + _ROW.size : end])
         v6only, cgroup_id = self._attributes.get(raw) or self._new_attributes(raw)
@@ -143,15 +174,13 @@ class _Parser:
             self._protocol,
             4 if family == _IPV4 else 6,
             state,
-            Endpoint(self._addresses.get((family, local)) or self._new_address(family, local), port),
-            Endpoint(self._addresses.get((family, remote)) or self._new_address(family, remote), peer)
-            if peer
-            else None,
+            Endpoint(address, port),
+            Endpoint(addresses.get(remote) or _new_address(family, remote, addresses), peer) if peer else None,
             inode,
             cookie,
             self._namespace,
             uid if inode else None,
-            "#%d" % device if device else None,
+            self._name_device(device) if device else None,
             v6only,
             queue,
             limit,
@@ -159,14 +188,14 @@ class _Parser:
             cgroup_id,
         )
 
-    def _new_address(self, family: int, packed: bytes) -> str:
-        text = socket.inet_ntop(family, packed[:4] if family == _IPV4 else packed)
-        self._addresses[family, packed] = text
-        return text
-
     def _new_attributes(self, raw: bytes) -> tuple[bool | None, int | None]:
         found = self._attributes[raw] = parse_attributes(raw)
         return found
+
+
+def _new_address(family: int, packed: bytes, known: dict[bytes, str]) -> str:
+    text = known[packed] = socket.inet_ntop(family, packed[:4] if family == _IPV4 else packed)
+    return text
 
 
 def parse_attributes(raw: bytes) -> tuple[bool | None, int | None]:

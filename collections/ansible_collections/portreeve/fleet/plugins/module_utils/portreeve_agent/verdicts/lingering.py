@@ -23,15 +23,21 @@ def judge(case: Case) -> Judgement | None:
     counts = case.connections or Counter(held.socket.state for held in case.sockets)
     states = listed(["%s: %d" % item for item in sorted(counts.items())])
     total = sum(counts.values())
+    wait = name_duration(max(left)) if left else "until the peer or the kernel ends them"
+    if case.unseen_sockets:
+        advice = "Wait %s; if a bind fails then, a socket that could not be seen has the port."
+    else:
+        advice = "Wait %s and start the service again; there is nothing to kill."
     return Judgement(
-        "No process holds %s; %d connection%s still there (%s)%s."
+        "No process %s %s; %d connection%s still there (%s)%s%s."
         % (
+            "was seen to hold" if case.unseen_sockets else "holds",
             name_port(case),
             total,
             " is" if total == 1 else "s are",
             states,
-            ", the last for another " + name_duration(max(left)) if left else "",
+            ", the last for another " + wait if left else "",
+            "; not everything could be seen: " + case.unseen_sockets if case.unseen_sockets else "",
         ),
-        "Wait %s and start the service again; there is nothing to kill."
-        % (name_duration(max(left)) if left else "until the peer or the kernel ends them"),
+        advice % wait,
     )

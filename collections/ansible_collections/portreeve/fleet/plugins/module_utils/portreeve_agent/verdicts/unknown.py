@@ -16,7 +16,7 @@ def judge(case: Case) -> Judgement | None:
     if not case.sockets:
         return Judgement(
             "No socket was seen on %s, but not everything could be: %s." % (name_port(case), case.unseen_sockets),
-            "Do not take it for free; look again as root on a kernel that shows its socket tables.",
+            "Do not take it for free unless a bind to it succeeds; what hides is named here.",
         )
     if case.unseen:
         return Judgement(

@@ -104,7 +104,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.portreeve_agent.answers import answer_ports, audit_result
-from ..module_utils.portreeve_agent.errors import PortreeveError, unforeseen
+from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.model import PROTOCOLS
 from ..module_utils.portreeve_agent.snapshot import take_snapshot
@@ -123,10 +123,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
         module.exit_json(**take_picture(module.params))
-    except PortreeveError as error:
-        module.fail_json(msg=str(error))
     except Exception as error:
-        module.fail_json(msg=str(unforeseen(error)))
+        module.fail_json(msg=one_sentence(error))
 
 
 def take_picture(options: dict[str, Any]) -> dict[str, Any]:

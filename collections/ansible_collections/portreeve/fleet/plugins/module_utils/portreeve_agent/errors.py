@@ -30,6 +30,8 @@ class NotSupported(PortreeveError):
     """This kernel, architecture or interpreter lacks the call or table."""
 
 
-def unforeseen(error: Exception) -> PortreeveError:
-    """Return the one sentence in place of a traceback for an error that nobody thought of: a fault of Portreeve's."""
-    return PortreeveError("a fault in Portreeve, please report it: %s: %s" % (type(error).__name__, error))
+def one_sentence(error: Exception) -> str:
+    """Return what a user is told instead of a traceback, also of an error that nobody foresaw."""
+    if isinstance(error, PortreeveError):
+        return str(error)
+    return "a fault in Portreeve, please report it: %s: %s" % (type(error).__name__, error)

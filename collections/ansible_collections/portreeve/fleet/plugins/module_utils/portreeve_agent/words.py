@@ -145,8 +145,8 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
     roles = any(holder.role != "unknown" for held in sockets for holder in held.holders)
     titles = ("PID", "FD", "PROCESS", "USER", "SINCE", *(("ROLE",) if roles else ()), "OWNER")
     rows = [[_holder_cells(seat, roles) for seat in _seats(group)] for group in together.values()]
-    lines = columns([titles, *(row for group_rows in rows for row in group_rows)])
-    title = next(lines)
+    title, *body = columns([titles, *(row for group_rows in rows for row in group_rows)])
+    lines = iter(body)
     if sockets:
         yield ""
     if any(rows):
@@ -154,8 +154,8 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
     for group, group_rows in zip(together.values(), rows):
         yield from _name_sockets(group)
         command = ""
-        for seat, _row in zip(_seats(group), group_rows):
-            yield _INDENT * 2 + next(lines)
+        for seat, line in zip(_seats(group), lines):
+            yield _INDENT * 2 + line
             if _command(seat[0].process) not in ("", command):
                 command = _command(seat[0].process)
                 yield _INDENT * 4 + command

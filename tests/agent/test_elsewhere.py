@@ -116,7 +116,9 @@ def test_a_free_port_is_not_called_free(listener: socket.socket) -> None:
 
 def test_a_free_udp_port_is_called_free(listener: socket.socket) -> None:
     """All UDP sockets with a port are listed, and what other namespaces have is no matter of this one."""
-    assert answer(port_of(listener), protocol="udp").verdict == "free"
+    port = port_of(listener)
+    found = {one.protocol: one.verdict for one in answer_ports(look(port), (PortRange(port, port),), ("udp",))}
+    assert found["udp"] == "free"
 
 
 def test_what_it_cannot_know_is_said(listener: socket.socket) -> None:

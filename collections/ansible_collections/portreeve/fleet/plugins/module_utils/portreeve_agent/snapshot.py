@@ -127,12 +127,12 @@ def _held_sockets(
         shown[pid] = process if show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
     held = []
     for socket in sorted(sighting.tables.sockets, key=_order):
-        holders = []
-        for seat in _in_order(walk.seats.get(socket.inode, ())):
-            owner = owners.owner_of(walk.processes[seat.pid], socket)
-            holders.append(Holder(seat.pid, seat.fd, seat.via, seat.tid, "unknown", None, shown[seat.pid], owner))
+        holders = tuple(
+            Holder(pid, fd, via, tid, "unknown", None, shown[pid], owners.owner_of(walk.processes[pid], socket))
+            for pid, fd, via, tid in _in_order(walk.seats.get(socket.inode, ()))
+        )
         in_kernel = False if holders or not socket.inode else blindness.is_the_kernels(socket.inode)
-        held.append(HeldSocket(socket, assign_roles(tuple(holders)), in_kernel, owners.creator_of(socket)))
+        held.append(HeldSocket(socket, assign_roles(holders), in_kernel, owners.creator_of(socket)))
     return tuple(held)
 
 

@@ -24,24 +24,26 @@ class Owners:
 
     def __init__(self, host: Host) -> None:
         self._scene = Scene(host)
-        self._by_process: dict[tuple[int, int], Owner] = {}
+        self._by_process: dict[int, Owner] = {}  # by pid: a scan knows one process of each
+        self._of_every_socket: dict[int, Owner] = {}  # of processes that never hold a socket for another owner
         self._creators: dict[int, Creator | None] = {}
 
     def owner_of(self, process: Process, socket: Socket) -> Owner:
         """Return who owns a socket as held by a process. Never raises: what failed shows in ``evidence``."""
-        key = (process.pid, process.start_ticks)
-        if key in self._by_process and process.name != MANAGER and not forwarder(process):
-            return self._by_process[key]
+        if process.pid in self._of_every_socket:
+            return self._of_every_socket[process.pid]
         self._scene.remember(process)
         case = Case(process, socket, self._scene.place(process.cgroup), self._scene, [])
         owner = _first(SOCKET_RESOLVERS, case)
         if owner is None:
             socket_notes = list(case.notes)
             case.notes.clear()
-            if key not in self._by_process:
+            if process.pid not in self._by_process:
                 found = _first(PROCESS_RESOLVERS, case) or Owner("process", process.name)
-                self._by_process[key] = _noted(found, case.notes)
-            return _noted(self._by_process[key], socket_notes)
+                self._by_process[process.pid] = _noted(found, case.notes)
+            if process.name != MANAGER and not forwarder(process):
+                self._of_every_socket[process.pid] = self._by_process[process.pid]
+            return _noted(self._by_process[process.pid], socket_notes)
         return _noted(owner, case.notes)
 
     def creator_of(self, socket: Socket) -> Creator | None:

@@ -109,7 +109,7 @@ collection: $(AUDIT_ENV) ## build the collection's tarball in dist/
 	@$(BIN)/ansible-galaxy collection build $(COLLECTION) --output-path dist --force
 
 .PHONY: clean
-clean: ## remove what was built or cached here, not the environment
+clean: ## remove what was built here; the environment and the test hosts' tree stay
 	@rm -rf dist reports .mypy_cache .ruff_cache .hypothesis .nox
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

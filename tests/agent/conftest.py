@@ -46,8 +46,8 @@ class StageHost(Host):
 
     sessions: ClassVar[set[int]] = set()
 
-    def pids(self) -> list[int]:
-        return [pid for pid in super().pids() if self._session(pid) in self.sessions]
+    def births(self) -> list[tuple[int, int]]:
+        return [one for one in super().births() if self._session(one[0]) in self.sessions]
 
     def processors(self) -> int:
         return 1  # a second process would live through a test's surprises once more
@@ -106,6 +106,12 @@ class Actor:
         facts: dict[str, Any] = json.loads(line)
         return facts
 
+    def finish(self) -> dict[str, Any]:
+        """Let the program see that nobody is there any more; returns what it tells as the last."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self.hear()
+
     def kill(self) -> None:
         """Kill the program itself, not its children, and wait until it is gone."""
         self._process.kill()
@@ -153,8 +159,13 @@ class Arena:
         return take_snapshot(host or StageHost(), Question(ports=asked, namespaces=str(self.id), **question))
 
     def answers(self, *ports: int, host: Host | None = None, **question: Any) -> tuple[PortAnswer, ...]:
+        return self.both(*ports, host=host, **question)[1]
+
+    def both(self, *ports: int, host: Host | None = None, **question: Any) -> tuple[Snapshot, tuple[PortAnswer, ...]]:
+        """Return what the agent sees of some ports, or of all, and its answers."""
         asked = tuple(PortRange(port, port) for port in ports)
-        return answer_ports(self.look(*ports, host=host, **question), asked, ("tcp", "udp"))
+        snapshot = self.look(*ports, host=host, **question)
+        return snapshot, answer_ports(snapshot, asked, ("tcp", "udp"))
 
     def answer(self, port: int, protocol: str = "tcp", host: Host | None = None) -> PortAnswer:
         """Return the agent's answer for one port."""

@@ -77,10 +77,10 @@ def scan(stage_host: Any) -> Callable[..., Any]:
                 self._enter("tables", self.phase[1] + 1)
             return super().netlink(protocol, namespace_path, *more)
 
-        def pids(self) -> list[int]:
+        def births(self) -> list[tuple[int, int]]:
             if self.phase[0] == "tables" and self.phase[1]:
                 self._enter("walk", self.phase[1])
-            return super().pids()
+            return super().births()
 
         def open_process(self, pid: int) -> ProcessDirectory:
             if self.phase[0] == "walk":

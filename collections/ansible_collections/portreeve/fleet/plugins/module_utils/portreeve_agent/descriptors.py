@@ -8,7 +8,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Collection, Iterator, List, NamedTuple, Tuple
+from typing import Collection, Iterable, Iterator, List, NamedTuple, Tuple
 
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .host import Host
@@ -58,6 +58,18 @@ class Walk:
         """True when a holder may have stayed out of sight."""
         hidden = self.hidden_in_flight or self.busy_rings or self.unlisted_queues or self.unvisited
         return bool(self.unreadable or hidden)
+
+    @property
+    def may_find_more(self) -> bool:
+        """True when another walk could find holders that this one did not: nothing stands in the way for good."""
+        return not (self.unreadable or self.unlisted_queues)
+
+    def forget(self, pids: Iterable[int]) -> None:
+        """Drop what was found for some processes."""
+        dropped = self.processes.keys() & set(pids)
+        if dropped:
+            every = {inode: [seat for seat in seats if seat.pid not in dropped] for inode, seats in self.seats.items()}
+            self.seats = {inode: seats for inode, seats in every.items() if seats}
 
     def add(self, other: Walk) -> None:
         """Take over what another walk over other processes found."""
@@ -136,18 +148,20 @@ class _Walker:
         self._found = Walk()
 
     def run(self) -> Walk:
-        visited: set[int] = set()
+        visited: set[tuple[int, int]] = set()
         for _round in range(_MOST_ROUNDS):
-            newcomers = [pid for pid in self._host.pids() if pid not in visited]
+            newcomers = [one for one in self._host.births() if one not in visited]
+            pids = [pid for pid, _birth in newcomers]
             if not newcomers:
                 break
             if not visited and _worth_a_second_process(self._host):
-                self._visit_by_two(newcomers)
+                self._visit_by_two(pids)
             else:
-                self._visit_all(newcomers)
+                self._found.forget(pids)  # theirs are other processes now
+                self._visit_all(pids)
             visited.update(newcomers)
         else:
-            self._found.unvisited = len(set(self._host.pids()) - visited)
+            self._found.unvisited = len(set(self._host.births()) - visited)
         return self._found
 
     def _visit_by_two(self, pids: list[int]) -> None:

@@ -93,8 +93,14 @@ class Host:
 
     def pids(self) -> list[int]:
         """Return the process ids that can be seen, ascending."""
+        return [pid for pid, _birth in self.births()]
+
+    def births(self) -> list[tuple[int, int]]:
+        """Return the processes that can be seen, by process id, each with the inode number of its directory: a later
+        process with the same id has another one."""
         try:
-            return sorted(int(name) for name in os.listdir(self.path("/proc")) if name.isdigit())
+            with os.scandir(self.path("/proc")) as entries:
+                return sorted((int(entry.name), entry.inode()) for entry in entries if entry.name.isdigit())
         except OSError as error:
             translate(error, "/proc")
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +19,8 @@ from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
 from .tables import Question, Tables, read_tables
 
-_MOST_ATTEMPTS = 3
+_MOST_ATTEMPTS = 3  # for what comes and goes
+_MOST_WALKS = 6  # for what is there but has no holder: one that is handed on all the time is met by one of them
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,30 @@ def take_sighting(
     """Read the tables, walk, and read the tables again as far as it matters: what is gone by then is dropped.
 
     A few times at most it starts anew: when a socket has come on a port that is asked for or in place of one that went,
-    and when one is there without any holder, who may have handed it on behind the walk. Seen by two walks to have none,
-    it has none.
+    and when one is there without any holder, who may have handed it on behind the walk. What no walk has found a holder
+    of has none.
     """
-    unheld: set[int] = set()
-    for _attempt in range(_MOST_ATTEMPTS):
+    found: set[int] = set()
+    unheld: Counter[int] = Counter()
+    for attempt in range(_MOST_WALKS):
         tables = read_tables(host, question, namespaces, ranges)
-        walk = _walk(host, question, tables, all_namespaces)
+        walk = _walk(host, question, tables, all_namespaces, thorough=attempt > 0)
         if not question.ports and not _unexplained(tables, walk):
             return Sighting(tables, walk)
         again = _read_again(host, question, namespaces, ranges, tables, walk)
+        found.update(walk.seats)
         if question.ports:
             descriptors.drop_those_who_let_go(host, walk)
         present = {socket.inode for socket in again.sockets}
         newcomers = _newcomers(question, tables, again)
         unexplained = _unexplained(tables, walk)
-        restless = frozenset() if walk.is_blind else frozenset((unexplained & present) - unheld)
-        if not newcomers and not restless:
+        missing = unexplained & present
+        unheld.update(missing)
+        restless = frozenset(
+            inode for inode in missing if inode in found or (walk.may_find_more and unheld[inode] < _MOST_WALKS)
+        )
+        if not restless and (not newcomers or attempt + 1 >= _MOST_ATTEMPTS):
             break
-        unheld |= unexplained
     # Ports that are asked for were read again as a whole, but not every table, nor what there is to say of them.
     rows = again.sockets if question.ports else tables.sockets
     left_out = newcomers | (unexplained - present)
@@ -107,8 +114,13 @@ def _place(socket: Socket) -> tuple[int, str, int]:
     return socket.namespace, socket.protocol, socket.local.port
 
 
-def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...]) -> descriptors.Walk:
-    """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight."""
+def _walk(
+    host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...], thorough: bool
+) -> descriptors.Walk:
+    """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight.
+
+    Those with nothing in their queue are passed over, unless ``thorough``: it may come before they are visited.
+    """
     wanted = {socket.inode for socket in tables.sockets if socket.inode}
     if not wanted and not question.host_picture:
         return descriptors.Walk()
@@ -116,7 +128,7 @@ def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Name
     unlisted = 0
     for namespace in namespaces:
         try:
-            queued |= in_reach(host, namespace, partial(_read_queued, host)) or frozenset()
+            queued |= in_reach(host, namespace, partial(_read_queued, host, thorough)) or frozenset()
         except (NotPermitted, NotSupported):
             unlisted += 1
     walk = descriptors.walk(host, wanted, queued, limits=question.host_picture)
@@ -124,8 +136,8 @@ def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Name
     return walk
 
 
-def _read_queued(host: Host, namespace: Namespace) -> frozenset[int]:
-    return read_queued_unix_sockets(host, *way_into(namespace))
+def _read_queued(host: Host, even_empty: bool, namespace: Namespace) -> frozenset[int]:
+    return read_queued_unix_sockets(host, *way_into(namespace), even_empty)
 
 
 def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:

@@ -21,25 +21,26 @@ _ALL_STATES = 0xFFFFFFFF
 
 
 def read_queued_unix_sockets(
-    host: Host, namespace_path: str | None = None, namespace: int | None = None
+    host: Host, namespace_path: str | None = None, namespace: int | None = None, even_empty: bool = False
 ) -> frozenset[int]:
     """Return the inodes of the UNIX sockets of a network namespace (the agent's own when None) that may have something
     in their receive queue; for a listener that is a connection waiting for accept().
 
     The kernel tells the bytes queued. A datagram may have none and yet carry descriptors, so sockets that keep message
-    boundaries are always among them. Raises NotSupported or NotPermitted where the table cannot be had, and Gone when
-    the path does not lead, or no longer, to the namespace with the number ``namespace``.
+    boundaries are always among them; with ``even_empty`` all are. Raises NotSupported or NotPermitted where the table
+    cannot be had, and Gone when the path does not lead, or no longer, to the namespace with the number ``namespace``.
     """
     request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_QUEUES, 0, 0)
     with host.netlink(NETLINK_SOCK_DIAG, namespace_path, namespace) as netlink:
-        return frozenset(inode for inode in map(_queued_inode, dump(netlink, request)) if inode)
+        messages = dump(netlink, request)
+        return frozenset(inode for inode in (_inode(message, even_empty) for message in messages) if inode)
 
 
-def _queued_inode(message: Message) -> int:
+def _inode(message: Message, even_empty: bool) -> int:
     """Return the inode of one row, 0 when its queue is empty."""
     buffer, start, end = message
     _family, kind, _state, _pad, inode, _cookie_low, _cookie_high = _ROW.unpack_from(buffer, start)
-    if kind != socket.SOCK_STREAM:
+    if even_empty or kind != socket.SOCK_STREAM:
         return int(inode)
     start += _ROW.size
     while start + _ATTRIBUTE.size <= end:

@@ -56,6 +56,12 @@ def contests(size: Size) -> tuple[Contest, ...]:
         "every socket with its holders",
         agent("snapshot", "--connections", least_lines=sockets),
     )
+    picture = partial(
+        Contest,
+        "snapshot",
+        "every port with its holders, connections counted",
+        agent("snapshot", least_lines=size.processes),
+    )
     psutil = Command((PYTHON, "-I", str(Path(__file__).with_name("psutil_listing.py"))), least_lines=sockets)
     port = partial(
         Contest, "port", "one port with all its holders", agent("owner", f"{PORT}/tcp", least_lines=SHARED_BY)
@@ -68,6 +74,8 @@ def contests(size: Size) -> tuple[Contest, ...]:
         whole(Command(("ss", "-ltnp"), least_lines=listeners), "ss -ltnp (listeners only)", None),
         whole(Command(("lsof", "-nP", "-i"), least_lines=sockets), "lsof -nP -i", None),
         whole(psutil, "psutil net_connections", 0.6),
+        picture(Command(("ss", "-tuanp"), least_lines=sockets), "ss -tuanp", None),
+        picture(psutil, "psutil net_connections", None),
         port(Command(("ss", "-ltnp")), "ss -ltnp", 1.0),
         port(Command(("ss", "-ltnp", f"sport = :{PORT}")), "ss -ltnp 'sport = :N'", 1.0),
         port(Command(("lsof", "-nP", "-i", f":{PORT}"), least_lines=SHARED_BY), "lsof -nP -i :N", None),

@@ -113,14 +113,19 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(script: str, program: str = "stage.py") -> Iterator[Stage]:
-    """Play a script of Python, under the file name ``program``, on a new stage; yields once it is ready."""
-    separate = ["--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    """Play a script of Python, under the file name ``program``, on a new stage; yields once it is ready.
+
+    Script and interpreter are seen in /srv there: a command line is as long in every checkout.
+    """
+    separate = "unshare --net --pid --fork --mount-proc --kill-child"
+    play = f'mount --bind "$1" /srv && exec {separate} /srv/python3 -I -S "/srv/$2"'
     with contextlib.ExitStack() as ends:
-        file = pathlib.Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="portreeve-")), program)
-        file.write_text(_PRELUDE + script, encoding="utf-8")
+        place = pathlib.Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="portreeve-")))
+        (place / program).write_text(_PRELUDE + script, encoding="utf-8")
+        (place / "python3").symlink_to(sys.executable)
         unshare = ends.enter_context(
             subprocess.Popen(
-                ["unshare", *separate, sys.executable, "-I", "-S", str(file)],
+                ["unshare", "--mount", "sh", "-c", play, "sh", str(place), program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

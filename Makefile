@@ -60,6 +60,9 @@ env: $(TEST_ENV) ## make the environment for working on the code, in .venv
 
 .PHONY: audit
 audit: $(AUDIT_ENV) ## who holds which port on the hosts of an inventory [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
+	@[ -n '$(INVENTORY)' ] && [ -e '$(INVENTORY)' ] || case '$(INVENTORY)' in *?,*) ;; \
+	  *) echo "INVENTORY='$(INVENTORY)' is not there: accepted are an inventory file or directory, or hosts followed by a comma" >&2; exit 2;; \
+	esac
 	@$(BIN)/ansible-playbook playbooks/audit.yml -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)') $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------

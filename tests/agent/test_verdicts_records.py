@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import (
     Endpoint,
@@ -20,7 +22,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ve
 HOST = Namespace(4026531840, "host", "host", "/proc/self/ns/net")
 UNIT = Owner("unit", "web.service", manager="systemd")
 SOCKET_UNIT = Owner("socket_unit", "web.socket", manager="systemd", detail={"triggers": "web.service"})
-CONTAINER = Owner("container", "shop", manager="docker", id="f00d" * 16)
+CONTAINER = Owner("container", "shop", manager="docker", id="f00d" * 16, detail={"held_by": "docker-proxy"})
 
 
 def holder(pid: int, name: str, owner: Owner) -> Holder:
@@ -108,6 +110,14 @@ def test_container_published_by_its_proxies() -> None:
         "8080/tcp on 0.0.0.0 and [::] is held for container shop (docker) by docker-proxy[501] and docker-proxy[502]."
     )
     assert "do not kill the proxy" in judgement.advice
+
+
+def test_held_inside_a_container() -> None:
+    inside = replace(CONTAINER, detail=None)
+    verdict, judgement = judged(socket(holder(77, "web", inside)))
+    assert verdict == "container_published"
+    assert judgement.summary == "8080/tcp on 0.0.0.0 is held inside container shop (docker) by web[77]."
+    assert judgement.advice == "To free it, stop the container, or its service inside of it."
 
 
 def test_a_container_beside_a_program_of_the_host_is_no_published_port() -> None:

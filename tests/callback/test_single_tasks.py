@@ -47,7 +47,7 @@ def test_a_free_port(ansible):
     run = ansible.owner("owner_free")
 
     assert words(run.lines[1]) == ["web1", "443/tcp", "-", "free", "-", "-", "-"]
-    assert run.lines[2] == "  443/tcp is free."
+    assert run.lines[2:] == []  # there is nothing to explain, and often there are many
 
 
 @pytest.mark.parametrize("columns", [80, 160])

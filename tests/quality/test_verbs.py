@@ -83,3 +83,14 @@ def test_nothing_is_installed_twice(fresh):
 
     assert "ansible-playbook playbooks/audit.yml" in planned
     assert "pip" not in planned
+
+
+@pytest.mark.parametrize("inventory", ["", "no-such-file.ini"])
+def test_an_audit_of_no_inventory_is_refused(root, inventory):
+    """Ansible would take the current directory for one, or find no hosts and call that success."""
+    done = subprocess.run(
+        ["make", "audit", f"INVENTORY={inventory}"], cwd=root, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert f"INVENTORY='{inventory}' is not there: accepted are" in done.stderr

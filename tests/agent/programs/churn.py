@@ -71,7 +71,9 @@ def reap() -> None:
     """Wait until all children have ended, and those that they left behind."""
     try:
         while True:
-            os.waitpid(-1, 0)
+            child, status = os.waitpid(-1, 0)
+            if status not in {0, signal.SIGKILL}:
+                sys.stderr.write(f"process {child} ended with status {status}\n")
     except ChildProcessError:
         return
 

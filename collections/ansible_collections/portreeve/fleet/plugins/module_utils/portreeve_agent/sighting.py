@@ -19,8 +19,8 @@ from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
 from .tables import Question, Tables, read_tables
 
-_MOST_ATTEMPTS = 3  # for what comes and goes
-_MOST_WALKS = 6  # for what is there but has no holder: one that is handed on all the time is met by one of them
+_MOST_ATTEMPTS = 3
+_MOST_WALKS = 6  # where ports are asked for: a socket that is handed on all the time is met by one of them
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def take_sighting(
     """
     found: set[int] = set()
     unheld: Counter[int] = Counter()
-    for attempt in range(_MOST_WALKS):
+    walks = _MOST_WALKS if question.ports else _MOST_ATTEMPTS
+    for attempt in range(walks):
         tables = read_tables(host, question, namespaces, ranges)
         walk = _walk(host, question, tables, all_namespaces, thorough=attempt > 0)
         if not question.ports and not _unexplained(tables, walk):
@@ -64,7 +65,7 @@ def take_sighting(
         missing = unexplained & present
         unheld.update(missing)
         restless = frozenset(
-            inode for inode in missing if inode in found or (walk.may_find_more and unheld[inode] < _MOST_WALKS)
+            inode for inode in missing if inode in found or (walk.may_find_more and unheld[inode] < walks)
         )
         if not restless and (not newcomers or attempt + 1 >= _MOST_ATTEMPTS):
             break

@@ -87,10 +87,11 @@ def layout(width: int | None, hosts: Iterable[str]) -> Layout:
 def port_lines(form: Layout, port: PortRow, explain: bool, detail: bool) -> list[Line]:
     """Return the lines of one port: its row and what belongs below it.
 
-    ``explain`` adds what the verdict means and what to do, which a port in trouble always gets; ``detail`` all holders.
+    ``explain`` adds what the verdict means and what to do, which a port in trouble always gets and a free one never
+    needs; ``detail`` all holders.
     """
     lines: list[Line] = [Row(tuple(_cell(title, port, explain) for title in form.titles), port.tone)]
-    if explain or port.tone == ALARM:
+    if (explain and port.verdict != "free") or port.tone == ALARM:
         lines += [Note(port.summary or "No summary was given.", "", 2)]
         lines += [Note(port.advice, MUTED, 2, "→ ")] if port.advice else []
     if explain or detail:

@@ -12,7 +12,7 @@ import json
 import pathlib
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +123,6 @@ def test_two_thousand_questions(churn: Churn, ask: Callable[..., list[Said]]) ->
         everything += ask() if number % 50 == 49 else ask(PORTS[number % len(PORTS)])
     truth = churn.finish()
     check(everything, truth, churn.steady)
-    print(Counter((one.port, one.verdict, one.complete) for one in everything), len(truth), len(truth[0]))
     assert {one.port for one in everything if one.seats} == set(PORTS)
     assert len(truth) > 100  # so many sockets there were
 

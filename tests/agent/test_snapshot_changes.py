@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_directory import ProcessDirectory
 
 pytestmark = pytest.mark.needs("root")
@@ -164,6 +165,28 @@ def test_it_is_restarted_again_and_again(arena: Any, port: int, serve: Any, scan
     answer = arena.answer(port, host=scan(**{f"walk_{number}": restart for number in range(1, 9)}))
     assert answer.verdict == "unknown"
     assert "changed during the scan" in answer.summary
+
+
+def test_the_tables_cannot_be_read_a_second_time(arena: Any, port: int, serve: Any, scan: Any) -> None:
+    """What they would have shown is not known, so nothing that was there is taken to be gone."""
+    serve("open")
+
+    class DeafHost(scan):
+        def netlink(self, *arguments: Any) -> Any:
+            netlink = super().netlink(*arguments)
+            if self.phase[1] > 1:
+                netlink.close()
+                raise NotSupported("nobody answers")
+            return netlink
+
+        def read(self, path: str) -> bytes:
+            if self.phase[1] > 1 and "/net/" in path:
+                raise NotSupported("nobody answers")
+            return super().read(path)
+
+    answer = arena.answer(port, host=DeafHost())
+    assert answer.verdict == "unknown"
+    assert "nobody answers" in answer.summary
 
 
 def test_it_changes_hands_behind_the_walk(serve: Any, scan: Any, look: Any) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import Callable, TypeVar
+from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
-from .reading import as_text, read_all, read_regular, translate
+from .reading import as_text, kept_open, read_all, read_regular, translate
 
 _PEEK_SECONDS = 2.0
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
@@ -187,6 +187,10 @@ class Host:
             return socket.if_indextoname(index)
         except OSError:
             return "#%d" % index
+
+    def kept_open(self, path: str) -> ContextManager[str]:
+        """Hold what ``path`` leads to; gives another path to it that lasts as long, whatever becomes of the first."""
+        return kept_open(self.path(path))
 
     def read_in_namespace(self, namespace_path: str, name: str) -> bytes:
         """Return /proc/net/``name`` as it is in the network namespace at ``namespace_path``."""

@@ -10,8 +10,9 @@ import math
 import os
 import re
 import stat
+from contextlib import contextmanager
 from itertools import islice
-from typing import Iterable, NoReturn
+from typing import Iterable, Iterator, NoReturn
 
 from .errors import Gone, NotPermitted, NotSupported
 
@@ -100,3 +101,16 @@ def _shorten(argument: str) -> str:
     head = _QUOTE.split(argument[:_LONGEST_ARGUMENT], 1)[0]
     words = _LAST_WORD.sub("", head)
     return (words or head[: head.rfind("/") + 1]) + "…"
+
+
+@contextmanager
+def kept_open(path: str) -> Iterator[str]:
+    """Hold what ``path`` leads to, and give a path to it that lasts as long as it is held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        translate(error, path)
+    try:
+        yield "/proc/self/fd/%d" % descriptor
+    finally:
+        os.close(descriptor)

@@ -69,13 +69,14 @@ def take_sighting(
         )
         if not restless and (not newcomers or attempt + 1 >= _MOST_ATTEMPTS):
             break
-    # Ports that are asked for were read again as a whole, but not every table, nor what there is to say of them.
+    # Ports that are asked for were read again as a whole. What could not be read that time may hide a socket as well.
     rows = again.sockets if question.ports else tables.sockets
     left_out = newcomers | (unexplained - present)
     settled = replace(
         tables,
         sockets=tuple(socket for socket in rows if socket.inode not in left_out),
         connections=again.connections if question.ports else tables.connections,
+        hiding_sockets=tuple(dict.fromkeys(tables.hiding_sockets + again.hiding_sockets)),
     )
     return Sighting(settled, walk, restless, len(newcomers))
 

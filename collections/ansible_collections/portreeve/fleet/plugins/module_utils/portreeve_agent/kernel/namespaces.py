@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import Callable, Iterator, NamedTuple, TypeVar
 
 from ..errors import Gone, NotPermitted, NotSupported
@@ -16,7 +17,7 @@ from ..process_directory import ProcessDirectory
 
 _OWN_PATH = "/proc/self/ns/net"
 _NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")
-_MOST_WAYS = 3
+_MOST_ROUNDS = 3  # over all processes, to be sure that none is left in a namespace
 _Result = TypeVar("_Result")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -58,18 +59,25 @@ def read_namespaces(host: Host) -> tuple[tuple[Namespace, ...], tuple[BlindSpot,
 def in_reach(host: Host, namespace: Namespace, read: Callable[[Namespace], _Result]) -> _Result | None:
     """Return what ``read`` returns for a namespace; when the process by which it is entered has ended, by another one.
 
-    None when the namespace has ended with its last process. Raises what ``read`` raises but Gone, and NotSupported when
-    one process after another ends.
+    None when the namespace has ended with its last process. Raises what ``read`` raises but Gone.
     """
-    for _attempt in range(_MOST_WAYS):
-        try:
-            return read(namespace)
-        except Gone:
-            ways = [one for one in read_namespaces(host)[0] if one.id == namespace.id]
-        if not ways:
-            return None
-        namespace = ways[0]
-    raise NotSupported("its processes come and go faster than the scan")
+    with suppress(Gone):
+        return read(namespace)
+    for _round in range(_MOST_ROUNDS):
+        for path in _ways(host, namespace.id):
+            with suppress(Gone), host.kept_open(path) as lasting_path:
+                if host.inode(lasting_path) == namespace.id:
+                    return read(replace(namespace, path=lasting_path))
+    return None
+
+
+def _ways(host: Host, wanted: int) -> Iterator[str]:
+    """Yield where a namespace can be entered, one process or thread after the other as it is found to be in there."""
+    for pid in host.pids():
+        with suppress(Gone, NotPermitted, NotSupported), host.open_process(pid) as directory:
+            for member, one in _memberships(pid, directory):
+                if one == wanted:
+                    yield member.path
 
 
 def parse_link(target: str) -> int:

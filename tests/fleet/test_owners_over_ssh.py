@@ -106,7 +106,13 @@ def check_owner(owner: dict[str, Any], pid: int, service: Service, host: Host) -
 def test_the_owner_of_one_port(ask: Ask, fleet: dict[str, Host], service: Service, name: str) -> None:
     result = ask("port_owner", f"port={service.port}/{service.protocol}")[name]
     check(answer_in(result, service), service, fleet[name])
-    assert result["complete"] is True
+    # On a busy host a walk may be outrun, or meet a message on its way; it then says so, and nothing else may be unseen.
+    lasting = [
+        spot
+        for spot in result["blind_spots"]
+        if "faster than the scan" not in spot["why"] and spot["what"] != "descriptors in flight"
+    ]
+    assert lasting == []
 
 
 @every_host

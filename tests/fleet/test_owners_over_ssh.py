@@ -106,7 +106,7 @@ def check_owner(owner: dict[str, Any], pid: int, service: Service, host: Host) -
 def test_the_owner_of_one_port(ask: Ask, fleet: dict[str, Host], service: Service, name: str) -> None:
     result = ask("port_owner", f"port={service.port}/{service.protocol}")[name]
     check(answer_in(result, service), service, fleet[name])
-    # On a busy host a walk may be outrun, or meet a message on its way; it then says so, and nothing else may be unseen.
+    # On a busy host a walk may be outrun, or meet a message on its way, and says so; nothing else may be unseen.
     lasting = [
         spot
         for spot in result["blind_spots"]

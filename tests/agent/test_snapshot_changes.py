@@ -201,6 +201,51 @@ def test_it_changes_hands_behind_the_walk(serve: Any, scan: Any, look: Any) -> N
     assert look(scan(opening={holder.pid: pass_on})) == [(holder["inode"], [(visited.pid, visited["fd"])], False)]
 
 
+def test_it_changes_hands_after_every_walk(arena: Any, port: int, serve: Any, scan: Any) -> None:
+    """Whoever was found has let go of it by the time of the answer: nobody is named, and the kernel is not either."""
+    giver, taker = serve("open"), serve()
+    hands = [giver, taker]
+
+    def pass_on() -> None:
+        hands[0].tell(f"send {hands[1].pid}")
+        hands[1].tell("take")
+        hands.reverse()
+
+    answer = arena.answer(port, host=scan(**{f"tables_{number}": pass_on for number in range(2, 20)}))
+    assert answer.verdict == "unknown"
+    assert [(held.holders, held.in_kernel) for held in answer.sockets] == [((), None)]
+    assert "they change hands faster than the scan" in answer.summary
+
+
+def test_a_holders_number_goes_to_another_after_the_walk(arena: Any, port: int, scan: Any) -> None:
+    """It even has the socket under the same number, but is not the process that was described."""
+    actor = arena.play(f"""
+one = server({port})
+born = time.monotonic()
+child = os.fork()
+if not child:
+    hold()
+    os._exit(0)
+ready(child=child)
+told()
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+until(lambda: time.monotonic() > born + 0.03)  # start times are told in hundredths of a second
+again = fork_as(child)
+if not again:
+    LIBC.prctl(15, b"another")
+    hold()
+    os._exit(0)
+ready(child=again, why=os.strerror(ctypes.get_errno()))
+hold()
+""")
+    answers = []
+    snapshot = arena.look(port, host=scan(tables_2=lambda: answers.append(actor.tell("reuse"))))
+    if answers[0]["child"] < 0:
+        pytest.skip(f"the kernel does not give a chosen process id: {answers[0]['why']}")
+    assert [[one.pid for one in held.holders] for held in snapshot.sockets] == [[actor.pid]]
+
+
 def test_one_of_two_holders_lets_go(arena: Any, port: int, scan: Any) -> None:
     actor = arena.play(f"""
 one = server({port})
@@ -271,7 +316,9 @@ hold()
         visited.kill()
         answers.append(actor.tell(str(visited.pid)))
 
-    seen = look(scan(opening={actor.pid: reuse}))
+    host = scan(opening={actor.pid: reuse})
+    seen = look(host)
     if answers[0]["pid"] < 0:
         pytest.skip(f"the kernel does not give a chosen process id: {answers[0]['why']}")
     assert seen == [(actor["inode"], [(visited.pid, actor["fd"])], False)]
+    assert host.phase[1] <= 2  # by the first walk

@@ -136,6 +136,13 @@ def test_a_connection_of_the_kernels_own_is_kernel_held() -> None:
     assert "no process has a descriptor for it" in judgement.summary
 
 
+def test_what_lingers_is_counted_even_where_not_all_is_shown() -> None:
+    shown = socket(state="TIME_WAIT", inode=0)
+    verdict, judgement = judged(shown, connections={"FIN_WAIT2": 1, "TIME_WAIT": 250})
+    assert verdict == "lingering"
+    assert "251 connections are still there (FIN_WAIT2: 1 and TIME_WAIT: 250)" in judgement.summary
+
+
 SEEN = {
     "socket_activated": [holder(1, "systemd", SOCKET_UNIT)],
     "container_published": [holder(501, "docker-proxy", CONTAINER)],

@@ -130,7 +130,7 @@ def execute(number: int) -> None:
             ended(3)
             os.execlp("cat", "cat")
         held(inode(one), name, *(["cat"] if number % 2 == 0 else []), pid=child)
-        ended(15)
+        ended(30)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os._exit(0)
@@ -191,7 +191,7 @@ def noise() -> None:
         unrelated = bound(0, kind=socket.SOCK_DGRAM)
         if os.getpid() == wanted:
             held(0, "noise")
-        ended(10)
+        ended(30)
         unrelated.close()
         os._exit(0)
     reap()
@@ -206,7 +206,7 @@ def lane(generation: Callable[[int], None], forever: bool = True) -> None:
     while True:
         generation(number)
         number += 1
-        if not forever or ended(2):
+        if not forever or ended(8):
             os._exit(0)
 
 

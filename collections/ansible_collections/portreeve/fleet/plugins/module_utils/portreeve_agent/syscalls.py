@@ -10,6 +10,7 @@ distributions ship Python without ctypes) lacks the call, and ``OSError`` when t
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any
 
 from .errors import NotSupported
@@ -23,6 +24,7 @@ PIDFD_GETFD = 438
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
 
 
+@lru_cache(maxsize=None)
 def _libc() -> Any:
     try:
         import ctypes

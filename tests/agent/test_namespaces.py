@@ -31,7 +31,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.namespaces import read_namespaces
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import to_wire
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wire import to_wire
 print(json.dumps(to_wire(read_namespaces(Host()))))
 """
 

@@ -25,6 +25,7 @@ JUDGING = {
     "errors": set(),
     "model": {"errors"},
     "ports": BASE,
+    "wire": BASE,
     "masking": BASE,
     "roles": BASE,
     "bind_rules": BASE | {"ports"},
@@ -33,7 +34,7 @@ JUDGING = {
     "risks": WORDS,
     "words": WORDS,
     "expectations": WORDS,
-    "answers": WORDS | {"bind_rules", "risks"},
+    "answers": WORDS | {"bind_rules", "risks", "wire"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
 }
 DOOR = BASE | {"reading", "process_directory", "host"}

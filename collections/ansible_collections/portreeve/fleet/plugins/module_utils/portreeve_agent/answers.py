@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Tuple
 
-from .model import SERVING_STATES, BlindSpot, HeldSocket, HidingSpot, Namespace, PortAnswer, Snapshot, to_wire
+from .model import SERVING_STATES, BlindSpot, HeldSocket, HidingSpot, Namespace, PortAnswer, Snapshot
 from .ports import PortRange, overlaps
 from .risks import host_risks, port_risks
 from .verdicts.case import Case
 from .verdicts.registry import judge
+from .wire import to_wire
 
 #: When more ports than this are asked for, those that nothing holds are not listed one by one.
 MOST_FREE_PORTS = 1024

@@ -8,7 +8,7 @@ Those that come by the ten thousand are named tuples, which cost a fifth of a fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 PROTOCOLS = ("tcp", "udp")
@@ -121,6 +121,8 @@ class Holder(NamedTuple):
 
     ``via``: descriptor; thread (a thread's private table, ``tid`` tells which); in_flight (queued in the UNIX
     socket ``fd`` of that process); io_uring (registered with the ring ``fd`` of that process).
+    ``role``: creator, worker (shares the creator's program, or serves), heir (merely inherited or was handed it) or
+    unknown; ``evidence`` says from what it was concluded. ``serving``: seen waiting on the socket, None if not known.
     """
 
     pid: int
@@ -131,15 +133,30 @@ class Holder(NamedTuple):
     serving: bool | None
     process: Process
     owner: Owner
+    cloexec: bool | None = None
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
 class Creator:
-    """Whose process made a socket, as far as its cgroup id tells (fixed at creation, survives the creator)."""
+    """Whose process made a socket: unit and container by its cgroup id (fixed at creation, survives the creator).
+
+    ``pid`` is the creator among the holders; ``alive`` is False when it is known to be gone, None when not known.
+    """
 
     unit: str | None
     container: str | None
     evidence: str
+    pid: int | None = None
+    alive: bool | None = None
+
+
+@dataclass(frozen=True)
+class SocketOptions:
+    """What a later bind to the same port depends on (socket(7)); the socket tables do not tell it."""
+
+    reuseaddr: bool
+    reuseport: bool
 
 
 class HeldSocket(NamedTuple):
@@ -150,6 +167,7 @@ class HeldSocket(NamedTuple):
     holders: tuple[Holder, ...]
     in_kernel: bool | None
     creator: Creator | None
+    options: SocketOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -266,27 +284,3 @@ class PortAnswer:
     risks: tuple[Risk, ...]
     connections: dict[str, int]
     sockets: tuple[HeldSocket, ...]
-
-
-def to_wire(record: Any) -> Any:
-    """Return plain JSON types for any record: records become dicts, tuples lists, a held socket one flat dict."""
-    if record is None or isinstance(record, (str, int, float, bool)):
-        return record
-    if isinstance(record, HeldSocket):
-        return _held_socket_to_wire(record)
-    if is_dataclass(record):
-        return {field.name: to_wire(getattr(record, field.name)) for field in fields(record)}
-    if hasattr(record, "_fields"):
-        return {name: to_wire(value) for name, value in zip(record._fields, record)}
-    if isinstance(record, dict):
-        return {str(key): to_wire(value) for key, value in record.items()}
-    return [to_wire(value) for value in record]
-
-
-def _held_socket_to_wire(held: HeldSocket) -> dict[str, Any]:
-    wire: dict[str, Any] = to_wire(held.socket)
-    wire["backlog"] = {"current": wire.pop("queue"), "limit": wire.pop("queue_limit")}
-    wire["in_kernel"] = held.in_kernel
-    wire["creator"] = to_wire(held.creator)
-    wire["holders"] = to_wire(held.holders)
-    return wire

@@ -37,11 +37,12 @@ JUDGING = {
     "answers": WORDS | {"bind_rules", "risks", "wire"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
 }
-DOOR = BASE | {"reading", "process_directory", "host"}
+DOOR = BASE | {"reading", "files", "process_directory", "host"}
 READERS = DOOR | {"ports", "kernel"}
 SEEING = {
     "syscalls": BASE,
     "reading": BASE,
+    "files": BASE | {"reading"},
     "process_directory": BASE | {"reading"},
     "message_queue": BASE,
     "second_process": BASE,
@@ -58,7 +59,7 @@ SEEING = {
     | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"},
 }
 LEFT_OF = {**JUDGING, **SEEING}
-JOINING = {"", "cli", "remedies", "remedies.apply", "remedies.prove", "reservations"}  # see, judge and act
+JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}  # see, judge and act
 PURE = JUDGING.keys()
 
 

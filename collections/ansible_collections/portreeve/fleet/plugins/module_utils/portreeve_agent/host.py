@@ -12,12 +12,12 @@ from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
+from .files import Files
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
-from .reading import as_text, kept_open, read_all, read_regular, translate
+from .reading import as_text, kept_open, read_all, translate
 
 _PEEK_SECONDS = 2.0
-_SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
 
 _Result = TypeVar("_Result")
 
@@ -26,70 +26,8 @@ def _netlink_socket(protocol: int) -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
 
 
-class Host:
+class Host(Files):
     """This machine, or a tree that looks like one (``root``) for tests of what only reads files."""
-
-    def __init__(self, root: str = "/") -> None:
-        self._root = root.rstrip("/")
-
-    def path(self, path: str) -> str:
-        """Return where ``path`` of the host lies."""
-        return self._root + path
-
-    def read(self, path: str) -> bytes:
-        """Return the content of a file."""
-        try:
-            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                return read_all(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            translate(error, path)
-
-    def read_at_once(self, path: str) -> bytes:
-        """Return the content of a kernel setting by one read: some end after the first, however short it was."""
-        try:
-            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                return os.read(descriptor, _SETTING_SIZE)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            translate(error, path)
-
-    def read_text(self, path: str) -> str:
-        """Return the content of a file as text that is always valid Unicode."""
-        return as_text(self.read(path))
-
-    def read_ordinary(self, path: str, limit: int) -> str:
-        """Return the beginning of an untrusted owner's file as text. Raises NotSupported if it is no regular file."""
-        try:
-            return as_text(read_regular(self.path(path), limit))
-        except OSError as error:
-            translate(error, path)
-
-    def readlink(self, path: str) -> str:
-        """Return the target of a link."""
-        try:
-            return as_text(os.fsencode(os.readlink(self.path(path))))
-        except OSError as error:
-            translate(error, path)
-
-    def inode(self, path: str) -> int:
-        """Return the inode number of what ``path`` leads to."""
-        try:
-            return os.stat(self.path(path)).st_ino
-        except OSError as error:
-            translate(error, path)
-
-    def subdirectories(self, path: str) -> list[tuple[str, int]]:
-        """Return (name, inode) of the directories in ``path`` without a stat for each."""
-        try:
-            with os.scandir(self.path(path)) as entries:
-                return [(entry.name, entry.inode()) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            translate(error, path)
 
     def pids(self) -> list[int]:
         """Return the process ids that can be seen, ascending."""
@@ -288,10 +226,3 @@ class Host:
         except OSError as error:
             raise NotSupported("%s: %s" % (socket_path, error)) from error
         return bytes(answer)
-
-    def list(self, path: str) -> list[str]:
-        """Return the sorted names in a directory. The last method: ``list`` is its own from here on."""
-        try:
-            return sorted(os.listdir(self.path(path)))
-        except OSError as error:
-            translate(error, path)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the command line of the agent takes: verbs and their options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from .errors import InvalidInput
+from .expectations import Expectation
+from .model import PROTOCOLS
+from .tables import SCANNERS
+from .version import VERSION
+
+_DESCRIPTION = "Who holds a port on this host, since when, and what it means."
+_EXIT_CODES = """\
+exit codes:
+  0  answered, and everything relevant was seen
+  1  a port is not held as the --expect options ask
+  2  the question cannot be asked (the message says what is accepted)
+  3  answered, but something relevant could not be seen
+  4  no answer, or nowhere to write it
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput("%s (see --help)" % message)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; it raises InvalidInput for what it does not take."""
+    whole = _Parser(
+        prog="portreeve", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=argparse.RawTextHelpFormatter
+    )
+    whole.add_argument("--version", action="version", version="portreeve " + VERSION)
+    verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
+    owner = verbs.add_parser("owner", help="the whole truth about some ports")
+    owner.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
+    owner.add_argument("--address", help="only sockets that a bind to this address would meet")
+    for name, meaning in (
+        ("unit", "systemd unit that should hold the port"),
+        ("exe", "executable (path or name) that should hold the port"),
+        ("user", "user (name or uid) that should hold the port"),
+        ("container", "container (name or id) that should hold the port"),
+    ):
+        owner.add_argument("--expect-" + name, metavar=name.upper(), help=meaning)
+    owner.add_argument("--expect-free", action="store_true", help="it should be free; with others: free or theirs")
+    listing = verbs.add_parser("list", help="every port that is held, one line each")
+    snapshot = verbs.add_parser("snapshot", help="every socket with its holders, and the host's figures")
+    snapshot.add_argument(
+        "--connections", action="store_true", help="list ordinary connections as well as counting them"
+    )
+    for verb in (owner, listing, snapshot):
+        verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
+        verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
+        verb.add_argument("--scanner", choices=SCANNERS, default="auto", help="read less precise sources on purpose")
+        verb.add_argument("--show-secrets", action="store_true", help="do not mask secrets in command lines")
+        verb.add_argument("--json", action="store_true", help="print JSON, the same as the Ansible modules return")
+    return whole
+
+
+def expectation_of(options: argparse.Namespace) -> Expectation:
+    """Return what the --expect options of ``owner`` ask for."""
+    return Expectation(
+        unit=options.expect_unit,
+        exe=options.expect_exe,
+        user=options.expect_user,
+        container=options.expect_container,
+        free=options.expect_free,
+    )

@@ -21,6 +21,7 @@ from .places import CACHE
 SUITE = "bookworm"
 BOOTABLE = ("systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "procps", "ca-certificates")
 SERVICES = (
+    "apache2",
     "busybox-static",
     "dbus-user-session",
     "dnsmasq",
@@ -29,12 +30,29 @@ SERVICES = (
     "iptables",
     "libpam-systemd",
     "nginx",
+    "nodejs",
+    "ntpsec",
     "python3",
+    "python3-psutil",
     "supervisor",
+    "systemd-resolved",
 )
 #: What a Python from elsewhere needs beside the C library.
 FOREIGN_PYTHON = ("libbz2-1.0", "libffi8", "liblzma5", "libsqlite3-0", "libssl3", "zlib1g")
-DISABLED = ("containerd", "dnsmasq", "docker.service", "docker.socket", "haproxy", "nginx", "ssh", "supervisor")
+DISABLED = (
+    "apache2",
+    "containerd",
+    "dnsmasq",
+    "docker.service",
+    "docker.socket",
+    "haproxy",
+    "nginx",
+    "ntpsec",
+    "ntpsec-rotate-stats.timer",
+    "ssh",
+    "supervisor",
+    "systemd-resolved",
+)
 #: A tree that a crash left half-made is thrown away: dpkg need not wait for the disk.
 FAST = ("-o", "Dpkg::Options::=--force-unsafe-io")
 #: Work that Debian does in the background and that would come between a test and its host.
@@ -105,6 +123,8 @@ def _build(tree: pathlib.Path) -> None:
     run("systemctl", f"--root={unfinished}", "mask", *MASKED)
     for command in FINISH:
         run(*inside, *command)
+    # systemd-resolved's package makes it a link.
+    (unfinished / "etc/resolv.conf").unlink(missing_ok=True)
     (unfinished / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n", encoding="utf-8")
     unfinished.rename(tree)
 

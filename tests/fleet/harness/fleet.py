@@ -108,11 +108,12 @@ def _boot(test_host: Host, base: pathlib.Path) -> None:
         if interpreter is None:
             missing = f"pyenv has no Python {test_host.borrowed_python}"
             sys.stderr.write(f"{test_host.name}: {missing}, Debian's own stays\n")
-    root = host.make_tree(test_host, base, interpreter)
+    python2 = interpreters.pyenv_prefix("2.7")
+    root = host.make_tree(test_host, base, interpreter, python2)
     services.install(root)
     containers.configure(test_host, root)
     network.add_namespace(test_host.name, test_host.address)
-    host.boot(test_host, interpreter)
+    host.boot(test_host, filter(None, (interpreter, python2)))
 
 
 def _finish(test_host: Host) -> None:

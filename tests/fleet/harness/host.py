@@ -11,6 +11,7 @@ import shlex
 import shutil
 import socket
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import cgroup, network
@@ -20,6 +21,8 @@ from .places import KNOWN_HOSTS, RUN, SSH_KEY
 
 #: Where Ansible looks for Python on every host, whichever Python that is.
 INTERPRETER = "usr/local/bin/python-under-test"
+#: On every host where the machine has one to lend: what the oldest daemons are written for.
+PYTHON2 = "usr/local/bin/python2"
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 SSH_PORT = 22
 
@@ -59,8 +62,10 @@ class Host:
         return True
 
 
-def make_tree(host: Host, base: pathlib.Path, interpreter: pathlib.Path | None) -> pathlib.Path:
-    """Return the host's own tree: the base, who the host is, and who may log in."""
+def make_tree(
+    host: Host, base: pathlib.Path, interpreter: pathlib.Path | None, python2: pathlib.Path | None
+) -> pathlib.Path:
+    """Return the host's own tree: the base, who the host is, who may log in, and the interpreters by their names."""
     root = mount_overlay(base, host.directory)
     (root / "etc/hostname").write_text(f"{host.name}\n", encoding="utf-8")
     names = f"127.0.0.1 localhost\n::1 localhost\n{host.address} {host.name}\n"
@@ -75,6 +80,8 @@ def make_tree(host: Host, base: pathlib.Path, interpreter: pathlib.Path | None) 
         for path in (directory, directory / "authorized_keys"):
             os.chown(path, owner, owner)
     (root / INTERPRETER).symlink_to(interpreter / "bin/python3" if interpreter else "/usr/bin/python3")
+    if python2:
+        (root / PYTHON2).symlink_to(python2 / "bin/python2")
     return root
 
 
@@ -90,7 +97,7 @@ def known_hosts_line(host: Host) -> str:
     return f"{host.address} {kind} {value}\n"
 
 
-def boot(host: Host, interpreter: pathlib.Path | None) -> None:
+def boot(host: Host, lent: Iterable[pathlib.Path]) -> None:
     """Start the host. It is as able as a real machine: all capabilities, writable network settings, cgroup2."""
     engine = host.directory / "docker"
     engine.mkdir()
@@ -111,9 +118,8 @@ def boot(host: Host, interpreter: pathlib.Path | None) -> None:
         # Docker's overlay2 cannot stand on an overlay, so its directory is one of the tmpfs itself.
         f"--bind={engine}:/var/lib/docker",
     ]
-    if interpreter:
-        # At its own path: a Python built with a shared library finds it only there.
-        command.append(f"--bind-ro={interpreter}")
+    # At their own paths: a Python built with a shared library finds it only there.
+    command.extend(f"--bind-ro={interpreter}" for interpreter in lent)
     settings = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
     cgroup.launch(host.name, command, host.directory / "console.log", settings)
 

@@ -11,7 +11,7 @@ import pathlib
 def pyenv_prefix(release: str) -> pathlib.Path | None:
     """Return the prefix of pyenv's newest Python of that release (such as 3.8), None where there is none."""
     versions = pathlib.Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser() / "versions"
-    found = [prefix for prefix in versions.glob(f"{release}.*") if (prefix / "bin" / "python3").exists()]
+    found = [prefix for prefix in versions.glob(f"{release}.*") if (prefix / "bin" / f"python{release}").exists()]
     return max(found, key=lambda prefix: _numbers(prefix.name), default=None)
 
 

@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Tuple
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
-from .model import SERVING_STATES, BlindSpot, HeldSocket, HidingSpot, Namespace, PortAnswer, Snapshot
-from .ports import PortRange, overlaps
+from .model import (
+    SERVING_STATES,
+    UNACCEPTED,
+    BlindSpot,
+    HeldSocket,
+    HidingSpot,
+    Namespace,
+    PortAnswer,
+    Snapshot,
+    Socket,
+)  # fmt: skip
+from .ports import PortRange, contains, overlaps
 from .risks import host_risks, port_risks
 from .verdicts.case import Case
 from .verdicts.registry import judge
@@ -17,40 +28,48 @@ from .wire import to_wire
 #: When more ports than this are asked for, those that nothing holds are not listed one by one.
 MOST_FREE_PORTS = 1024
 
-_Place = Tuple[int, str, int]  # port, protocol, namespace
+Place = Tuple[int, str, int]  # port, protocol, namespace
+_NOTHING_TRIED: Mapping[Place, bool] = {}
+_NO_CONNECTIONS: Tuple[Dict[str, int], Optional[Dict[str, int]]] = ({}, {})
 
 
 def answer_ports(
-    snapshot: Snapshot, ports: tuple[PortRange, ...], protocols: tuple[str, ...], address: str | None = None
+    snapshot: Snapshot,
+    ports: tuple[PortRange, ...],
+    protocols: tuple[str, ...],
+    address: str | None = None,
+    reuseaddr: Mapping[Place, bool] = _NOTHING_TRIED,
 ) -> tuple[PortAnswer, ...]:
     """Return an answer for every port held, and for every port asked for even if nothing holds it.
 
     With ``address`` only sockets count that a bind to it would meet; the snapshot must then have every connection.
+    ``reuseaddr`` is whether a server with SO_REUSEADDR could start now, where that was tried.
     Free ports are listed for the host's own namespace, or for the one namespace the snapshot was limited to. Sorted by
     port, protocol, namespace.
     """
-    sockets: dict[_Place, list[HeldSocket]] = {}
+    sockets: dict[Place, list[HeldSocket]] = {}
     for held in snapshot.sockets:
         socket = held.socket
         if address is None or overlaps(address, socket.local.address, socket.v6only is True):
             sockets.setdefault((socket.local.port, socket.protocol, socket.namespace), []).append(held)
     if address is None:
-        connections = {
-            (count.port, count.protocol, count.namespace): count.states
+        counts = {
+            (count.port, count.protocol, count.namespace): (count.states, count.unaccepted)
             for count in snapshot.connections
             if count.port is not None
         }
     else:
-        connections = {place: _count_connections(met) for place, met in sockets.items()}
+        counts = {place: _count_connections(met) for place, met in sockets.items()}
         sockets = {place: _without_ordinary(met) for place, met in sockets.items()}
     namespaces = {namespace.id: namespace for namespace in snapshot.namespaces}
     own = own_namespace(snapshot.namespaces)
-    keys = set(sockets) | set(connections)
+    keys = set(sockets) | set(counts)
     if own is not None:
         keys |= {(port, protocol, own.id) for port, protocol in _asked(ports, protocols)}
     order = {namespace.id: index for index, namespace in enumerate(snapshot.namespaces)}
     unseen = {(protocol, one): _unseen_sockets(snapshot, one, protocol) for _port, protocol, one in keys}
     unseen_holders = _say(snapshot.hiding_holders)
+    ranges = dict(snapshot.ranges_by_namespace)
     return tuple(
         _answer(
             Case(
@@ -58,18 +77,28 @@ def answer_ports(
                 protocol=key[1],
                 namespace=namespaces[key[2]],
                 sockets=tuple(sockets.get(key, ())),
-                connections=connections.get(key, {}),
+                connections=counts.get(key, _NO_CONNECTIONS)[0],
                 unseen_sockets=unseen[key[1:]],
                 unseen_holders=unseen_holders,
+                unaccepted=counts.get(key, _NO_CONNECTIONS)[1],
+                ranges=ranges.get(key[2]),
+                asked=contains(ports, *key[:2]),
+                reuseaddr_helps=reuseaddr.get(key),
             )
         )
         for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]]))
     )
 
 
-def _count_connections(sockets: list[HeldSocket]) -> dict[str, int]:
-    states = sorted(held.socket.state for held in sockets if held.socket.state not in SERVING_STATES)
-    return {state: states.count(state) for state in states}
+def _count_connections(sockets: list[HeldSocket]) -> tuple[dict[str, int], dict[str, int] | None]:
+    """Return the connections by state, and those among them that wait for their listener's accept()."""
+    connections = [held.socket for held in sockets if held.socket.state not in SERVING_STATES]
+    waiting = [one for one in connections if not one.inode and one.state in UNACCEPTED]
+    return _by_state(connections), _by_state(waiting)
+
+
+def _by_state(sockets: Iterable[Socket]) -> dict[str, int]:
+    return dict(sorted(Counter(one.state for one in sockets).items()))
 
 
 def _without_ordinary(sockets: list[HeldSocket]) -> list[HeldSocket]:
@@ -136,6 +165,7 @@ def _answer(case: Case) -> PortAnswer:
         advice=judgement.advice,
         risks=port_risks(case),
         connections=case.connections,
+        unaccepted=case.unaccepted,
         sockets=case.sockets,
     )
 

@@ -87,7 +87,7 @@ def take_snapshot_elsewhere(question: Question) -> Snapshot:
                 sieve.learn(row.local, v6only=False)
         kept = [row for row in rows if sieve.keep(row.state, row.local.port, _may_be_held(row), row.local.address)]
         sockets += join_holders(kept, one_row_per_socket=psutil.LINUX)
-        connections += counted(_HERE, protocol, sieve.counts)
+        connections += counted(_HERE, protocol, sieve.counts, None)
     held = _hold(psutil, sockets, question.show_secrets)
     hiding_sockets = _hiding_sockets(psutil, question, listed.refused)
     hiding_holders = _hidden_holders(held)

@@ -67,6 +67,18 @@ class Host(Files):
         uname = os.uname()
         return uname.sysname, uname.nodename, uname.release
 
+    def machine(self) -> str:
+        """Return the architecture, by which system calls get their numbers."""
+        return os.uname().machine
+
+    def clock(self) -> float:
+        """Return seconds that only ever grow, from a beginning of their own."""
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        """Let some time pass."""
+        time.sleep(seconds)
+
     def user_name(self, uid: int) -> str | None:
         """Return the login name of a uid, or None where there is none."""
         import pwd
@@ -142,6 +154,16 @@ class Host(Files):
                 os.close(descriptor)
         except OSError as error:
             translate(error, "%s of %s" % (name, namespace_path))
+
+    def read_setting_in_namespace(self, namespace_path: str, namespace: int, path: str) -> bytes:
+        """Return a kernel setting below /proc/sys/net as it is in a network namespace, by one read as ``read_at_once``.
+
+        Raises Gone when ``namespace_path`` does not lead, or no longer, to the namespace with the number ``namespace``.
+        """
+        try:
+            return self._in_namespace(namespace_path, lambda: self.read_at_once(path), namespace)
+        except OSError as error:
+            translate(error, "%s of %s" % (path, namespace_path))
 
     def _in_namespace(self, namespace_path: str, act: Callable[[], _Result], number: int | None = None) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

@@ -11,18 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .binding import BindForecast, BindGrounds
+from .binding import Endpoint as Endpoint
+
 PROTOCOLS = ("tcp", "udp")
 
 #: States by the names of ss(8); BOUND is a TCP socket with a port that neither listens nor connects,
 #: UNCONNECTED an UDP socket without a peer.
 SERVING_STATES = frozenset(("LISTEN", "BOUND", "UNCONNECTED"))
-
-
-class Endpoint(NamedTuple):
-    """An address and a port; the address in the usual text form of its family."""
-
-    address: str
-    port: int
+#: States of a connection that waits for its listener's accept(): it has no descriptor, and no inode number, yet.
+UNACCEPTED = frozenset(("ESTABLISHED", "CLOSE_WAIT"))
 
 
 class Socket(NamedTuple):
@@ -201,7 +199,7 @@ class Risk:
 
 @dataclass(frozen=True)
 class PortRanges:
-    """The kernel's port settings of the host's network namespace (Documentation/networking/ip-sysctl.rst)."""
+    """The kernel's port settings of one network namespace (Documentation/networking/ip-sysctl.rst)."""
 
     automatic: tuple[int, int] | None
     reserved: str | None
@@ -219,12 +217,16 @@ class DescriptorPressure:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Connections of one namespace by state; ``port`` is the local one, None for ports that the kernel chose."""
+    """Connections of one namespace by state; ``port`` is the local one, None for ports that the kernel chose.
+
+    ``unaccepted`` are those among them that still wait for their listener's accept().
+    """
 
     namespace: int
     protocol: str
     port: int | None
     states: dict[str, int]
+    unaccepted: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,8 @@ class Snapshot:
     """Everything one scan saw.
 
     Among ``blind_spots`` are those because of which a socket may be missing (``hiding_sockets``, there by what and why
-    only), and those because of which a socket's holder may be (``hiding_holders``).
+    only), and those because of which a socket's holder may be (``hiding_holders``). ``ranges`` are those of the agent's
+    own network namespace, ``ranges_by_namespace`` those of every one that was looked at.
     """
 
     agent: Agent
@@ -264,6 +267,8 @@ class Snapshot:
     blind_spots: tuple[BlindSpot, ...]
     hiding_sockets: tuple[HidingSpot, ...] = ()
     hiding_holders: tuple[BlindSpot, ...] = ()
+    bind: BindGrounds | None = None
+    ranges_by_namespace: tuple[tuple[int, PortRanges], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -273,7 +278,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class PortAnswer:
-    """What one port of one namespace means; ``connections`` counts the ordinary ones by state."""
+    """What one port of one namespace means; ``connections`` counts the ordinary ones by state, ``unaccepted`` those
+    among them that wait for their listener's accept()."""
 
     port: int
     protocol: str
@@ -283,4 +289,6 @@ class PortAnswer:
     advice: str
     risks: tuple[Risk, ...]
     connections: dict[str, int]
+    unaccepted: dict[str, int] | None
     sockets: tuple[HeldSocket, ...]
+    bind: BindForecast | None = None

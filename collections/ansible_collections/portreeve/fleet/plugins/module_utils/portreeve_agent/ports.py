@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Sequence
 
 from .errors import InvalidInput
@@ -49,6 +50,21 @@ def parse_ports(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[Port
         if one.protocol not in (None, *protocols):
             raise InvalidInput(f"{one} is asked for, but the only protocol to look at is {' and '.join(protocols)}")
     return _merge(ranges)
+
+
+@lru_cache(maxsize=64)
+def port_set(text: str | None) -> frozenset[int] | None:
+    """Return the ports of a list as the kernel writes and takes it (ip_local_reserved_ports), None for any other text.
+
+    ``port_set("8080,9000-9001") == {8080, 9000, 9001}``; an empty text is a list without ports.
+    """
+    found: set[int] = set()
+    for item in (text or "").replace(",", " ").split():
+        low, _dash, high = item.partition("-")
+        if not (low.isdigit() and (high or low).isdigit() and int(low) <= int(high or low) <= HIGHEST_PORT):
+            return None
+        found.update(range(int(low), int(high or low) + 1))
+    return None if text is None else frozenset(found)
 
 
 def describe(ranges: Sequence[PortRange]) -> str:

@@ -15,7 +15,7 @@ from .blindness import Blindness
 from .errors import InvalidInput, PortreeveError
 from .host import Host
 from .kernel.namespaces import read_namespaces
-from .kernel.port_ranges import read_port_ranges
+from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from .masking import mask_secrets
 from .model import (
     Agent,
@@ -80,6 +80,7 @@ def _take(host: Host, question: Question) -> Snapshot:
         blind_spots=unseen_namespaces + tables.blind_spots + blind_spots_of(hiding_sockets) + hiding_holders,
         hiding_sockets=hiding_sockets,
         hiding_holders=hiding_holders,
+        ranges_by_namespace=read_ranges_by_namespace(host, namespaces, ranges),
     )
 
 

@@ -14,7 +14,17 @@ from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .kernel import procnet, sock_diag
 from .kernel.namespaces import in_reach
-from .model import SERVING_STATES, BlindSpot, ConnectionCount, Endpoint, HidingSpot, Namespace, PortRanges, Socket
+from .model import (
+    SERVING_STATES,
+    UNACCEPTED,
+    BlindSpot,
+    ConnectionCount,
+    Endpoint,
+    HidingSpot,
+    Namespace,
+    PortRanges,
+    Socket,
+)  # fmt: skip
 from .ports import PortRange, contains, overlaps
 
 USUAL_AUTOMATIC_RANGE = (32768, 60999)
@@ -30,11 +40,13 @@ SCANNERS = ("auto", "procnet", "psutil")
 class Question:
     """What is asked: ports (empty: all), protocols, and how much of it.
 
+    ``declared`` are ports that applications need: whatever has one of them is kept, as if it were asked for.
     ``namespaces`` is 'all', 'host', or the name or inode number of one. ``every_connection`` keeps connections that
     are otherwise only counted, ``host_picture`` adds the host's descriptor figures.
     """
 
     ports: tuple[PortRange, ...] = ()
+    declared: tuple[PortRange, ...] = ()
     protocols: tuple[str, ...] = ("tcp", "udp")
     namespaces: str = "all"
     every_connection: bool = False
@@ -67,7 +79,7 @@ class Sieve:
     """Decides row by row, for one namespace and protocol, and counts the connections.
 
     A connection is ordinary, and only counted, when a listener has its address and port, or when nobody asked for the
-    port and the kernel chose it. Listening rows come first in a dump, so they are known in time. Of connections
+    port, none declared it, and the kernel chose it. Listening rows come first in a dump, so they are known in time. Of connections
     that no process has, of which there may be very many, some are kept for each port.
     """
 
@@ -78,7 +90,14 @@ class Sieve:
         self._kept: Counter[int] = Counter()
         self._listeners: dict[int, list[tuple[str, bool]]] = {}
         self._listened: dict[int, dict[str, bool]] = {}  # whether one listens to an address, worked out once
+        self._declared = frozenset(
+            port
+            for one in question.declared
+            if one.protocol in (None, protocol)
+            for port in range(one.low, one.high + 1)
+        )
         self.counts: Counter[tuple[int | None, str]] = Counter()
+        self.unaccepted: Counter[tuple[int | None, str]] = Counter()
 
     def sift(self, rows: Iterable[Socket]) -> list[Socket]:
         """Return rows that are made one by one as ``keep`` lets them through; learn of listeners meanwhile."""
@@ -103,7 +122,9 @@ class Sieve:
             return True
         addresses = self._listened.get(port)
         listened = addresses is not None and (addresses[address] if address in addresses else self._find(port, address))
-        picked = question.ports or not self._low <= port <= self._high
+        if listened and not inode and state in UNACCEPTED:
+            self.unaccepted[port, state] += 1
+        picked = question.ports or not self._low <= port <= self._high or port in self._declared
         self.counts[port if listened or picked else None, state] += 1
         if question.every_connection:
             return True
@@ -139,10 +160,10 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
                 continue
             if found is None:
                 continue
-            scanner, rows, counts = found
+            scanner, rows, sieve = found
             sockets.extend(rows)
             scanners.add(scanner)
-            connections.extend(counted(namespace, protocol, counts))
+            connections.extend(counted(namespace, protocol, sieve.counts, sieve.unaccepted))
     return Tables(
         sockets=tuple(sockets),
         connections=tuple(connections),
@@ -159,13 +180,13 @@ def _read_table(
     automatic: tuple[int, int],
     unread: _Unread,
     namespace: Namespace,
-) -> tuple[str, list[Socket], Counter[tuple[int | None, str]]]:
+) -> tuple[str, list[Socket], Sieve]:
     sieve = Sieve(question, protocol, automatic)
     ranges = tuple((asked.low, asked.high) for asked in question.ports if asked.protocol in (None, protocol))
     if question.scanner == "auto":
         try:
             rows = sieve.sift(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
-            return "sock_diag", rows, sieve.counts
+            return "sock_diag", rows, sieve
         except (NotSupported, NotPermitted) as error:
             why = str(error)
             sieve = Sieve(question, protocol, automatic)
@@ -175,11 +196,11 @@ def _read_table(
         rows = sieve.sift(procnet.read_sockets(host, namespace, protocol, sieve.keep))
     except (NotSupported, NotPermitted) as error:
         unread.table(protocol, namespace, str(error))
-        return "none", [], Counter()
+        return "none", [], Sieve(question, protocol, automatic)
     unread.details[_DETAILS % protocol, why] += 1
     if protocol == "tcp":
         unread.hiding_sockets.append(HidingSpot(BOUND_ONLY, "/proc/net does not list them", protocol, namespace.id))
-    return "procnet", rows, sieve.counts
+    return "procnet", rows, sieve
 
 
 class _Unread:
@@ -220,10 +241,24 @@ def blind_spots_of(hiding: Iterable[HidingSpot]) -> tuple[BlindSpot, ...]:
     return tuple(BlindSpot(*said, count) for said, count in counts.items())
 
 
-def counted(namespace: Namespace, protocol: str, counts: Counter[tuple[int | None, str]]) -> Iterator[ConnectionCount]:
-    """Yield what a sieve has counted, by port."""
-    by_port: dict[int | None, dict[str, int]] = {}
-    for (port, state), count in counts.items():
-        by_port.setdefault(port, {})[state] = count
+def counted(
+    namespace: Namespace,
+    protocol: str,
+    counts: Counter[tuple[int | None, str]],
+    unaccepted: Counter[tuple[int | None, str]] | None,
+) -> Iterator[ConnectionCount]:
+    """Yield what a sieve has counted, by port; ``unaccepted`` is None where that cannot be told."""
+    by_port = _by_port(counts)
+    waiting = None if unaccepted is None else _by_port(unaccepted)
     for port in sorted(by_port, key=lambda port: port or 0):
-        yield ConnectionCount(namespace.id, protocol, port, dict(sorted(by_port[port].items())))
+        yield ConnectionCount(
+            namespace.id, protocol, port, by_port[port], None if waiting is None else waiting.get(port, {})
+        )
+
+
+def _by_port(counts: Counter[tuple[int | None, str]]) -> dict[int | None, dict[str, int]]:
+    """Return ``{8080: {"CLOSE_WAIT": 3}}`` for ``Counter({(8080, "CLOSE_WAIT"): 3})``, the states sorted."""
+    by_port: dict[int | None, dict[str, int]] = {}
+    for port, state in sorted(counts, key=lambda key: key[1]):
+        by_port.setdefault(port, {})[state] = counts[port, state]
+    return by_port

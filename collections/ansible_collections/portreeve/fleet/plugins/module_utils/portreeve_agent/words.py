@@ -10,7 +10,7 @@ from typing import Iterable, Iterator
 from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
 from .ports import describe, parse_ports
 from .verdicts.case import distinct_owners, distinct_processes
-from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line
+from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line, say_unaccepted
 
 _WIDTH = 80
 _INDENT = "  "
@@ -37,6 +37,8 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str
         yield from _say_risks(answer.risks)
         if answer.connections:
             yield from _paragraph("Connections: " + _count(answer.connections))
+        if answer.unaccepted:
+            yield from _paragraph(say_unaccepted(answer.unaccepted) + ".")
         yield from _say_sockets(answer.sockets)
     if between and (free or snapshot.blind_spots):
         yield ""

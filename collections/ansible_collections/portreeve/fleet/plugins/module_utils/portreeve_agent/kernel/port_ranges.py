@@ -5,19 +5,39 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Callable, Iterable
+
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
-from ..model import PortRanges
+from ..model import Namespace, PortRanges
 
 _DIRECTORY = "/proc/sys/net/ipv4/"
 
 
 def read_port_ranges(host: Host) -> PortRanges:
     """Return the settings of the agent's own network namespace; what cannot be read is None."""
+    return _read_ranges(host.read_at_once)
+
+
+def read_ranges_by_namespace(
+    host: Host, namespaces: Iterable[Namespace], own: PortRanges
+) -> tuple[tuple[int, PortRanges], ...]:
+    """Return the settings of each namespace by its number, those of the agent's own as they were read before."""
+    return tuple(
+        (
+            one.id,
+            own if one.kind == "host" else _read_ranges(partial(host.read_setting_in_namespace, one.path, one.id)),
+        )
+        for one in namespaces
+    )
+
+
+def _read_ranges(read: Callable[[str], bytes]) -> PortRanges:
     return parse_port_ranges(
-        automatic=_read(host, "ip_local_port_range"),
-        reserved=_read(host, "ip_local_reserved_ports"),
-        unprivileged_start=_read(host, "ip_unprivileged_port_start"),
+        automatic=_read(read, "ip_local_port_range"),
+        reserved=_read(read, "ip_local_reserved_ports"),
+        unprivileged_start=_read(read, "ip_unprivileged_port_start"),
     )
 
 
@@ -34,8 +54,8 @@ def parse_port_ranges(automatic: bytes | None, reserved: bytes | None, unprivile
     )
 
 
-def _read(host: Host, name: str) -> bytes | None:
+def _read(read: Callable[[str], bytes], name: str) -> bytes | None:
     try:
-        return host.read_at_once(_DIRECTORY + name)
+        return read(_DIRECTORY + name)
     except (Gone, NotPermitted, NotSupported):
         return None

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner
+from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner, PortRanges
+from ..ports import port_set
 
 
 @dataclass(frozen=True)
 class Case:
-    """One port of one namespace. ``unseen_sockets`` and ``unseen_holders`` say why some may be missing, if any."""
+    """One port of one namespace. ``unseen_sockets`` and ``unseen_holders`` say why some may be missing, if any.
+
+    ``unaccepted`` are those of ``connections`` that wait for their listener's accept(); ``ranges`` the namespace's port
+    settings; ``asked`` whether somebody asked for or declared the port; ``reuseaddr_helps`` whether a server
+    that sets SO_REUSEADDR could start now, as it was tried. None is not known.
+    """
 
     port: int
     protocol: str
@@ -21,11 +27,26 @@ class Case:
     connections: dict[str, int]
     unseen_sockets: str
     unseen_holders: str
+    unaccepted: dict[str, int] | None = None
+    ranges: PortRanges | None = None
+    asked: bool = True
+    reuseaddr_helps: bool | None = None
 
     @property
     def serving(self) -> tuple[HeldSocket, ...]:
         """Sockets that hold the port by themselves: listening, bound, or UDP without a peer."""
         return tuple(held for held in self.sockets if held.socket.state in SERVING_STATES)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the port is known to be of those from which the kernel chooses, be it reserved or not."""
+        bounds = self.ranges.automatic if self.ranges else None
+        return bounds is not None and bounds[0] <= self.port <= bounds[1]
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the port is known to be kept out of the kernel's choice."""
+        return self.port in ((port_set(self.ranges.reserved) if self.ranges else None) or ())
 
     @property
     def unseen(self) -> tuple[HeldSocket, ...]:

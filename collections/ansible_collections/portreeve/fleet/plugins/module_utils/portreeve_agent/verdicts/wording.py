@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from ..model import HeldSocket, Holder, Owner
 from .case import Case
 
@@ -64,6 +66,21 @@ def name_address(held: HeldSocket) -> str:
     """Return the local address, IPv6 in brackets."""
     address = held.socket.local.address
     return "[%s]" % address if held.socket.family == 6 else address
+
+
+def name_peers(sockets: tuple[HeldSocket, ...]) -> str:
+    """Return the remote ends, each once: ``192.0.2.1:443 and [2001:db8::1]:443``."""
+    peers = [(held.socket.family, held.socket.remote) for held in sockets if held.socket.remote]
+    named = [("[%s]:%d" if family == 6 else "%s:%d") % peer for family, peer in peers]
+    return listed(list(dict.fromkeys(named)))
+
+
+def say_unaccepted(unaccepted: Mapping[str, int]) -> str:
+    """Return ``12 connections wait for accept(), 3 of them closed by the peer``."""
+    total, closed = sum(unaccepted.values()), unaccepted.get("CLOSE_WAIT", 0)
+    waiting = "1 connection waits" if total == 1 else "%d connections wait" % total
+    gone = ", %s closed by the peer" % ("%d of them" % closed if total > 1 else "already") if closed else ""
+    return waiting + " for accept()" + gone
 
 
 def name_duration(milliseconds: int) -> str:

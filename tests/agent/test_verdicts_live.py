@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.answers import answer_ports
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import PortAnswer
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import PortRange
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.words import say_owner
 
 pytestmark = pytest.mark.needs("root")
 
@@ -161,8 +166,13 @@ def test_lingering_after_a_servers_death(arena: Any, judge: Judge, port: int, ev
     assert eventually(lambda: arena.answer(port).connections, {"FIN_WAIT2": 1}) == {"FIN_WAIT2": 1}
     answer = judge()
     assert answer.verdict == "lingering"
-    assert "1 connection is still there (FIN_WAIT2: 1), the last for another " in answer.summary
-    assert re.match(r"Wait \d+ s and start the service again; there is nothing to kill\.$", answer.advice)
+    assert re.search(
+        r"; 1 connection .*with 127\.0\.0\.1:\d+ is still there: 1 FIN_WAIT2 \(closed here, not yet by the peer\), "
+        r"for \d+ s more\.$",
+        answer.summary,
+    )
+    assert re.match(r"Wait \d+ s and start the service again, or destroy what is left \(ss -Kta ", answer.advice)
+    assert answer.advice.endswith("; there is nothing to kill.")
 
 
 def test_lingering_in_time_wait(arena: Any, judge: Judge, port: int, eventually: Callable[..., Any]) -> None:
@@ -179,7 +189,8 @@ hold()
     assert eventually(lambda: arena.answer(port).connections, {"TIME_WAIT": 5}) == {"TIME_WAIT": 5}
     answer = judge()
     assert answer.verdict == "lingering"
-    assert "5 connections are still there (TIME_WAIT: 5), the last for another " in answer.summary
+    assert "5 connections with 127.0.0.1:" in answer.summary
+    assert " and 2 more are still there: 5 TIME_WAIT (this host closed first), for up to " in answer.summary
     assert all(0 < held.socket.timer_ms <= 60_000 for held in answer.sockets)
 
 
@@ -187,7 +198,8 @@ def test_lingering_with_an_end_that_cannot_leave(arena: Any, judge: Judge, port:
     arena.play(f"one, peer = pair({port}); fill(one); one.close(); ready(); hold()")
     answer = judge()
     assert (answer.verdict, answer.connections) == ("lingering", {"FIN_WAIT1": 1})
-    assert answer.advice.startswith("Wait until the peer or the kernel ends them")
+    assert "1 FIN_WAIT1 (closed here, the peer is silent)." in answer.summary
+    assert answer.advice.startswith("Wait until the peer answers or the kernel gives up and start ")
 
 
 def test_lingering_on_a_port_the_kernel_chose(another_arena: Any) -> None:
@@ -199,7 +211,210 @@ def test_lingering_on_a_port_the_kernel_chose(another_arena: Any) -> None:
     assert [answer.port for answer in another_arena.answers()] == []
     [answer] = another_arena.answers(every_connection=True)
     assert (answer.verdict, answer.sockets[0].socket.state) == ("lingering", "TIME_WAIT")
-    assert "1 connection is still there (TIME_WAIT: 1)" in answer.summary
+    assert "is still there: 1 TIME_WAIT (this host closed first), for " in answer.summary
+    assert answer.summary.endswith("; probably outgoing, as the kernel chooses such ports.")
+    assert answer.advice.endswith("; then reserve the port.")
+
+
+def test_lingering_where_ss_is_told_to_destroy(arena: Any, judge: Judge, port: int) -> None:
+    """The command in the advice does what it says."""
+    arena.play(f"one, peer = pair({port}); one.close(); peer.close(); ready(); hold()")
+    [command] = re.findall(r"\((ss -Kta sport = :\d+)", judge().advice)
+    arena.play(
+        f"import subprocess; subprocess.run({command.split()}, check=True, capture_output=True); ready(); hold()"
+    )
+    assert arena.answer(port).verdict == "free"
+
+
+def test_lingering_is_what_a_killed_server_leaves_of_many_clients_even_on_an_automatic_port(arena: Any) -> None:
+    """Their ports are automatic, too: nobody here opened them."""
+    port = 40000
+    server = arena.play(f"one = server({port}); ready(); peers = [one.accept()[0] for _ in range(3)]; ready(); hold()")
+    arena.play(f"many = [connected({port}) for _ in range(3)]; ready(); hold()")
+    server.hear()
+    server.kill()
+    answer = arena.answer(port)
+    assert answer.verdict == "lingering"
+    assert "outgoing" not in answer.summary
+
+
+# --- squatted --------------------------------------------------------------------------------------------------------
+
+#: The kernel has one port to choose from.
+CHOICE = """
+def choose_from(low, high, reserved=""):
+    for name, value in (("port_range", f"{low} {high}"), ("reserved_ports", reserved)):
+        pathlib.Path("/proc/sys/net/ipv4/ip_local_" + name).write_text(value + "\\n")
+choose_from(36601, 36601)
+far = server(5000)
+"""
+
+
+@pytest.mark.parametrize(
+    ("make", "state"),
+    [
+        ("one = connected(5000); other = far.accept()", "ESTABLISHED"),
+        ("one = connected(5000); far.accept()[0].close()", "CLOSE_WAIT"),
+        ("far.listen(0); first = connected(5000, source=999); one = socket.socket(); one.setblocking(False)\n"
+         "one.connect_ex(('127.0.0.1', 5000))", "SYN_SENT"),
+        ("one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.connect(('127.0.0.1', 5000))", "ESTABLISHED"),
+    ],
+    ids=["open", "closed by the peer", "not answered yet", "udp"],
+)  # fmt: skip
+def test_squatted(another_arena: Any, make: str, state: str) -> None:
+    actor = another_arena.play(CHOICE + make + "\nready(); hold()")
+    protocol = "udp" if "DGRAM" in make else "tcp"
+    answer = another_arena.answer(36601, protocol)
+    assert answer.verdict == "squatted"
+    assert (
+        f"is the automatic local port of an outgoing connection: python[{actor.pid}] of process python "
+        f"to 127.0.0.1:5000 ({state})." in answer.summary
+    )
+    assert answer.advice.startswith(f"Least harm: destroy that connection (ss -K{protocol[0]}a sport = :36601")
+    assert "restart process python; then reserve the port" in answer.advice
+    assert 36601 not in [one.port for one in another_arena.answers()]
+
+
+def test_squatted_until_ss_destroys_it(another_arena: Any) -> None:
+    another_arena.play(CHOICE + "one = connected(5000); other = far.accept(); ready(); hold()")
+    [command] = re.findall(r"\((ss -Kta sport = :\d+)", another_arena.answer(36601).advice)
+    another_arena.play(
+        f"import subprocess; subprocess.run({command.split()}, check=True, capture_output=True); ready(); hold()"
+    )
+    assert another_arena.answer(36601).verdict == "free"
+
+
+def test_squatted_before_it_was_reserved(another_arena: Any) -> None:
+    another_arena.play(
+        CHOICE + "one = connected(5000); other = far.accept(); choose_from(36601, 36700, '36601'); ready(); hold()"
+    )
+    answer = another_arena.answer(36601)
+    assert answer.verdict == "squatted"
+    assert answer.advice.endswith("the port is reserved by now, so it will not come again.")
+
+
+def test_not_squatted_by_a_connection_bound_outside_the_range(another_arena: Any) -> None:
+    another_arena.play(CHOICE + "one = connected(5000, source=6000); other = far.accept(); ready(); hold()")
+    assert another_arena.answer(6000).verdict == "owned"
+
+
+def test_not_squatted_where_somebody_listens(another_arena: Any) -> None:
+    another_arena.play(
+        CHOICE + "one = server(36601, '127.0.0.2'); ready(); hold()",
+    )
+    assert another_arena.answer(36601).verdict == "owned"
+
+
+def test_not_squatted_by_the_clients_of_a_server_that_listens_no_more(another_arena: Any) -> None:
+    another_arena.play("one = server(36601); many = [connected(36601) for _ in range(3)]; "
+                       "served = [one.accept()[0] for _ in many]; one.close(); ready(); hold()")  # fmt: skip
+    answer = another_arena.answer(36601)
+    assert answer.verdict == "owned"
+    assert "is the local port of a connection of" in answer.summary
+
+
+def test_a_squatter_of_a_declared_port_is_in_the_audit(another_arena: Any) -> None:
+    another_arena.play(CHOICE + "one = connected(5000); other = far.accept(); ready(); hold()")
+    declared = (PortRange(36601, 36602),)
+    answers = answer_ports(another_arena.look(declared=declared), declared, ("tcp", "udp"))
+    assert {(one.port, one.protocol): one.verdict for one in answers} == {
+        (5000, "tcp"): "owned",
+        (36601, "tcp"): "squatted",
+        (36601, "udp"): "free",
+        (36602, "tcp"): "free",
+        (36602, "udp"): "free",
+    }
+
+
+# --- hung_listener ---------------------------------------------------------------------------------------------------
+
+
+def test_hung_with_a_full_queue(arena: Any, judge: Judge, port: int) -> None:
+    actor = arena.play(
+        f"one = server({port}, backlog=2); many = [connected({port}) for _ in range(3)]; ready(); hold()"
+    )
+    answer = judge()
+    assert answer.verdict == "hung_listener"
+    assert f"hangs: python[{actor.pid}] does not accept, 3 connections wait for accept() (limit 2)." in answer.summary
+    assert answer.advice.endswith("then restart process python.")
+    assert answer.unaccepted == {"ESTABLISHED": 3}
+
+
+def test_not_hung_as_long_as_another_may_wait(arena: Any, judge: Judge, port: int) -> None:
+    arena.play(f"one = server({port}, backlog=2); many = [connected({port}) for _ in range(2)]; ready(); hold()")
+    assert judge().verdict == "owned"
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_hung_when_its_process_is_stopped_and_not_before_or_after(
+    arena: Any, judge: Judge, port: int, protocol: str, eventually: Callable[..., Any]
+) -> None:
+    make = f"server({port})" if protocol == "tcp" else f"bound({port}, kind=socket.SOCK_DGRAM)"
+    actor = arena.play(f"one = {make}; ready(); hold()")
+    assert judge(protocol).verdict == "owned"
+    os.kill(actor.pid, signal.SIGSTOP)
+    assert eventually(lambda: arena.answer(port, protocol).verdict, "hung_listener") == "hung_listener"
+    answer = judge(protocol)
+    assert f"hangs: python[{actor.pid}] is stopped" in answer.summary
+    assert answer.advice.startswith(f"Let it go on (kill -CONT {actor.pid}) if ")
+    os.kill(actor.pid, signal.SIGCONT)
+    assert eventually(lambda: arena.answer(port, protocol).verdict, "owned") == "owned"
+
+
+EPOLL_WORKERS = """
+pids = []
+for _ in range(2):
+    pids.append(os.fork())
+    if not pids[-1]:
+        epoll = select.epoll()
+        epoll.register(one.fileno(), select.EPOLLIN)
+        hold()
+        os._exit(0)
+until(lambda: all("tfd:" in "".join(path.read_text() for path in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir())
+                  for pid in pids))
+ready(pids=pids)
+hold()
+"""
+
+
+def test_hung_when_every_worker_is_stopped_and_its_parent_is_not(
+    arena: Any, judge: Judge, port: int, eventually: Callable[..., Any]
+) -> None:
+    """As nginx is built: the master only keeps the listener for its workers."""
+    workers = arena.play(f"one = server({port})" + EPOLL_WORKERS)["pids"]
+    assert judge().verdict == "shared_workers"
+    os.kill(workers[0], signal.SIGSTOP)
+    assert eventually(lambda: _stopped(arena, port), 1) == 1
+    assert judge().verdict == "shared_workers"
+    os.kill(workers[1], signal.SIGSTOP)
+    assert eventually(lambda: _stopped(arena, port), 2) == 2
+    answer = judge()
+    assert answer.verdict == "hung_listener"
+    assert " and ".join(f"python[{pid}]" for pid in workers) + " are stopped" in answer.summary
+
+
+def _stopped(arena: Any, port: int) -> int:
+    return sum(holder.process.state == "T" for held in arena.look(port).sockets for holder in held.holders)
+
+
+# --- connections that wait for accept() ------------------------------------------------------------------------------
+
+
+def test_connections_that_wait_for_accept_are_counted(arena: Any, judge: Judge, port: int) -> None:
+    arena.play(
+        f"one = server({port}); many = [connected({port}) for _ in range(5)]; taken = one.accept()\n"
+        "for gone in many[3:]: gone.close()\n"
+        "ready(); hold()"
+    )
+    answer = judge()
+    assert (answer.verdict, answer.connections) == ("owned", {"CLOSE_WAIT": 2, "ESTABLISHED": 3})
+    assert answer.unaccepted == {"CLOSE_WAIT": 2, "ESTABLISHED": 2}
+    for address in ("127.0.0.1", "0.0.0.0"):
+        asked = (PortRange(port, port, "tcp"),)
+        [met] = answer_ports(arena.look(port, every_connection=True), asked, ("tcp",), address)
+        assert met.unaccepted == answer.unaccepted
+    said = list(say_owner([answer], arena.look(port)))
+    assert "  4 connections wait for accept(), 2 of them closed by the peer." in said
 
 
 def test_bound_not_listening(arena: Any, judge: Judge, port: int) -> None:

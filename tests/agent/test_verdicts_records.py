@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import (
+    Creator,
     Endpoint,
     HeldSocket,
     Holder,
     Namespace,
     Owner,
+    PortRanges,
     Process,
     Socket,
 )
@@ -140,7 +142,54 @@ def test_what_lingers_is_counted_even_where_not_all_is_shown() -> None:
     shown = socket(state="TIME_WAIT", inode=0)
     verdict, judgement = judged(shown, connections={"FIN_WAIT2": 1, "TIME_WAIT": 250})
     assert verdict == "lingering"
-    assert "251 connections are still there (FIN_WAIT2: 1 and TIME_WAIT: 250)" in judgement.summary
+    assert judgement.summary == (
+        "No process holds 8080/tcp; 251 connections with 192.0.2.1:2049 are still there: "
+        "1 FIN_WAIT2 (closed here, not yet by the peer) and 250 TIME_WAIT (this host closed first)."
+    )
+
+
+LEFT = 43_000
+
+
+def lingers(state: str = "TIME_WAIT", timer_ms: int | None = LEFT, **known: object) -> Judgement:
+    """Return what is said of one connection without a process."""
+    held = socket(state=state, inode=0)
+    left = held._replace(socket=held.socket._replace(timer_ms=timer_ms), creator=known.pop("creator", None))
+    verdict, judgement = judge(Case(8080, "tcp", HOST, (left,), {state: 1}, "", "", **known))
+    assert verdict == "lingering"
+    return judgement
+
+
+@pytest.mark.parametrize(
+    ("helps", "advice"),
+    [
+        (True, "Start the service with SO_REUSEADDR, which helps here, or wait 43 s; there is nothing to kill."),
+        (
+            False,
+            "Wait 43 s, or destroy what is left (ss -Kta sport = :8080, where the kernel can); SO_REUSEADDR does not "
+            "help, as the old socket had not set it; there is nothing to kill.",
+        ),
+        (
+            None,
+            "Wait 43 s and start the service again, or destroy what is left (ss -Kta sport = :8080, where the kernel "
+            "can); there is nothing to kill.",
+        ),
+    ],
+)
+def test_whether_so_reuseaddr_helps_is_said_as_far_as_it_is_known(helps: bool | None, advice: str) -> None:
+    assert lingers(reuseaddr_helps=helps).advice == advice
+
+
+def test_what_lingers_is_named_by_the_unit_it_was_made_in() -> None:
+    made = Creator("billing.service", None, "cgroup of the socket")
+    summary = lingers("LAST_ACK", creator=made).summary
+    assert "1 connection of billing.service with 192.0.2.1:2049 is still there" in summary
+
+
+def test_on_a_reserved_port_what_lingers_was_not_the_kernels_choice() -> None:
+    ranges = PortRanges((8000, 9000), "8080", 1024)
+    assert "probably outgoing" not in lingers(ranges=ranges).summary
+    assert "probably outgoing" in lingers(ranges=replace(ranges, reserved="8081")).summary
 
 
 SEEN = {

@@ -18,22 +18,27 @@ DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at r
 TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
 
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
-BASE = {"version", "errors", "model"}
+BASE = {"version", "errors", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
+CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
     "version": set(),
     "errors": set(),
-    "model": {"errors"},
+    "binding": {"errors"},
+    "model": {"errors", "binding"},
     "ports": BASE,
     "wire": BASE,
     "masking": BASE,
-    "roles": BASE,
+    "clues": BASE,
+    "roles": BASE | {"clues"},
     "bind_rules": BASE | {"ports"},
+    "bind_wish": BASE | {"ports"},
     "policy": BASE | {"ports"},
     "verdicts": BASE | {"ports", "bind_rules"},
     "risks": WORDS,
     "words": WORDS,
     "expectations": WORDS,
+    **dict.fromkeys(CHANGES, WORDS | CHANGES | {"wire"}),
     "answers": WORDS | {"bind_rules", "risks", "wire"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
 }
@@ -46,20 +51,32 @@ SEEING = {
     "process_directory": BASE | {"reading"},
     "message_queue": BASE,
     "second_process": BASE,
+    "bind_calls": BASE | {"reading", "syscalls"},
     "host": DOOR | {"syscalls", "message_queue", "second_process"},
     "kernel": DOOR | {"ports"},
     "processes": DOOR,
-    "descriptors": READERS | {"processes"},
+    "fdinfo": BASE,
+    "descriptors": READERS | {"processes", "fdinfo"},
     "tables": READERS,
     "ownership": READERS | {"processes"},
     "elsewhere": READERS | {"tables", "masking", "roles"},
     "sighting": READERS | {"descriptors", "tables"},
+    "socket_options": DOOR,
+    "bind_trial": READERS | {"tables"},
     "blindness": DOOR | {"sighting"},
+    "waiting": DOOR,
+    "lineage": DOOR | {"processes"},
+    "evidence": READERS | {"clues", "fdinfo", "waiting", "lineage", "descriptors", "tables", "sighting"},
     "snapshot": READERS
-    | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"},
+    | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"}
+    | {"evidence", "socket_options", "bind_trial"},
 }
+SEEING["watch.signals_of_change"] = READERS | CHANGES | {"bind_calls", "processes", "tables"}
+SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {"watch.signals_of_change", "snapshot", "syscalls"}
 LEFT_OF = {**JUDGING, **SEEING}
-JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}  # see, judge and act
+# They see, judge and act.
+JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}
+JOINING |= {"watch", "watch.session", "recording"}
 PURE = JUDGING.keys()
 
 
@@ -114,7 +131,7 @@ def room(dotted: str) -> str:
     ('kernel', 'remedies.plan')
     """
     parts = dotted.removeprefix(AGENT).removeprefix(".").split(".")
-    return ".".join(parts[:2]) if parts[0] == "remedies" else parts[0]
+    return ".".join(parts[:2]) if parts[0] in ("remedies", "watch") else parts[0]
 
 
 def home(path: str) -> str:

@@ -67,7 +67,21 @@ def _fail(error: Exception, code: Exit) -> Exit:
     return code
 
 
+def _watch(options: argparse.Namespace) -> int:
+    from .watch.session import watch
+
+    protocols = (options.protocol,) if options.protocol else PROTOCOLS
+    question = Question(parse_ports(options.ports, protocols), protocols, options.namespace)
+    output = None if sys.stdout is None else sys.stdout.fileno()
+    seen = watch(
+        Host(), question, lambda line: _write([line]), output, options.seconds, options.every, json=options.json
+    )
+    return Exit.ANSWERED if seen else Exit.INCOMPLETE
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.verb == "watch":
+        return _watch(options)
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
     ports = parse_ports(options.ports, protocols) if options.verb == "owner" else ()
     address = None if options.verb != "owner" or options.address is None else parse_address(options.address)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, NoReturn
 
 from .errors import InvalidInput
@@ -23,6 +24,8 @@ exit codes:
   3  answered, but something relevant could not be seen
   4  no answer, or nowhere to write it
 """
+_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
     snapshot.add_argument(
         "--connections", action="store_true", help="list ordinary connections as well as counting them"
     )
+    watch = verbs.add_parser("watch", help="live: every change of holders and states of some ports")
+    watch.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
+    watch.add_argument("--for", dest="seconds", type=_seconds, metavar="TIME", help="end by itself: 30s, 5m, 2h")
+    watch.add_argument("--every", type=_milliseconds, default=50.0, metavar="MS", help="look so often (default: 50)")
+    watch.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
+    watch.add_argument("--namespace", default="host", help="host (default), all, or the name or number of one")
+    watch.add_argument("--json", action="store_true", help="print a JSON object for each event, one per line")
     for verb in (owner, listing, snapshot):
         verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
         verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
@@ -63,6 +73,20 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--show-secrets", action="store_true", help="do not mask secrets in command lines")
         verb.add_argument("--json", action="store_true", help="print JSON, the same as the Ansible modules return")
     return whole
+
+
+def _seconds(text: str) -> float:
+    """Return a length of time in seconds: ``_seconds("5m") == 300``."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise InvalidInput("%r is not a length of time: accepted are 30s, 5m or 2h" % text)
+    return float(match.group(1)) * _SECONDS[match.group(2) or "s"]
+
+
+def _milliseconds(text: str) -> float:
+    if not text.isdecimal() or not 1 <= len(text) <= 6 or int(text) < 1:
+        raise InvalidInput("%r is no number of milliseconds: accepted are whole numbers from 1 to 999999" % text)
+    return float(text)
 
 
 def expectation_of(options: argparse.Namespace) -> Expectation:

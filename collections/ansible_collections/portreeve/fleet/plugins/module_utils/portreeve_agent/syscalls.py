@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """System calls the standard library of Python 3.8 does not offer, by way of ctypes.
 
-Only ``host`` calls these. Each raises ``NotSupported`` where the architecture, kernel or interpreter (some
-distributions ship Python without ctypes) lacks the call, and ``OSError`` when the call itself fails.
+Only ``host`` and ``bind_calls`` call these. Each raises ``NotSupported`` where the architecture, kernel or
+interpreter (some distributions ship Python without ctypes) lacks the call, and ``OSError`` when the call itself fails.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ SIOCGSKNS = 0x894C  # linux/sockios.h: descriptor of a socket's network namespac
 
 PIDFD_OPEN = 434  # the same on every architecture since 5.1 gave new calls common numbers
 PIDFD_GETFD = 438
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_CLOEXEC = 1  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC (linux/mount.h)
+_FSCONFIG_CMD_CREATE = 6
+_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
+_PERF_FLAG_FD_CLOEXEC = 8
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
 
 
@@ -67,3 +72,37 @@ def duplicate_descriptor(pid: int, descriptor: int) -> int:
         return _call(libc.syscall, PIDFD_GETFD, pidfd, descriptor, 0)
     finally:
         os.close(pidfd)
+
+
+def open_process_handle(pid: int) -> int:
+    """Return a descriptor that becomes readable when a process ends (pidfd_open(2), Linux 5.3)."""
+    return _call(_libc().syscall, PIDFD_OPEN, pid, 0)
+
+
+def mount_apart(filesystem: str) -> int:
+    """Return a directory descriptor (O_PATH) of a filesystem that is mounted nowhere: it ends with the descriptor.
+
+    See fsopen(2) and fsmount(2), Linux 5.2.
+    """
+    import ctypes
+
+    libc = _libc()
+    name = ctypes.create_string_buffer(filesystem.encode("ascii"))
+    context = _call(libc.syscall, _FSOPEN, ctypes.addressof(name), _CLOEXEC)
+    try:
+        _call(libc.syscall, _FSCONFIG, context, _FSCONFIG_CMD_CREATE, 0, 0, 0)
+        return _call(libc.syscall, _FSMOUNT, context, _CLOEXEC, 0)
+    finally:
+        os.close(context)
+
+
+def open_perf_event(attributes: bytes, cpu: int) -> int:
+    """Return a descriptor for an event of every process on one CPU (perf_event_open(2)); ``attributes`` is its
+    perf_event_attr."""
+    import ctypes
+
+    number = _PERF_EVENT_OPEN.get(os.uname().machine)
+    if number is None:
+        raise NotSupported("perf_event_open(2) is not known for " + os.uname().machine)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    return _call(_libc().syscall, number, ctypes.addressof(buffer), -1, cpu, -1, _PERF_FLAG_FD_CLOEXEC)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at some ports again and again: cheaply at the tables, at the descriptors only when something suggests it."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from contextlib import suppress
+
+from .. import syscalls
+from ..errors import PortreeveError
+from ..host import Host
+from ..model import BlindSpot, HeldSocket, Snapshot, Socket
+from ..snapshot import take_snapshot
+from ..tables import Question, read_tables
+from .moments import Identity, Observation, Span, identity
+from .signals_of_change import SignalsOfChange
+
+_REST = 20  # times as long as a look or a walk took is the least until the next one that nothing has suggested
+_LEAST_DELAY_MS = 1.0  # from what happens until we are awake; more as soon as we were seen to wake up later
+_SECONDS_BETWEEN_WALKS = 1.0  # at least, as long as no socket has changed
+
+
+def monotonic_ms() -> float:
+    """Return the time in milliseconds by which everything here is told."""
+    return time.monotonic() * 1000
+
+
+class Observer:
+    """Looks at the ports of a question. ``every_ms`` is how long it rests between two looks, if that is enough for a
+    look to take no more than a twentieth of the time."""
+
+    def __init__(self, host: Host, question: Question, every_ms: float) -> None:
+        self._host = host
+        self._question = question
+        self._every = every_ms
+        self._known: dict[Identity, HeldSocket] = {}
+        self._handles: dict[int, int] = {}
+        self._walk_cost = self._look_cost = 0.0
+        self._stale = False
+        self._holders_at = Span(0.0, 0.0)
+        self._delay = _LEAST_DELAY_MS
+        self._drained = monotonic_ms()
+        self._heard = Span(self._drained, self._drained)
+        self.snapshot = self._walk()
+        self.signals = SignalsOfChange(host, question, self.snapshot.namespaces)
+        self._poll = select.poll()
+        for descriptor in self.signals.descriptors:
+            self._poll.register(descriptor, select.POLLIN)
+
+    @property
+    def blind_spots(self) -> tuple[BlindSpot, ...]:
+        """What stays out of sight for the whole watch."""
+        return self.snapshot.blind_spots + self.signals.blind_spots
+
+    def also_wake_by(self, descriptor: int, events: int) -> None:
+        """Let ``wait`` return when something else happens; ``events`` as for poll(2), 0 for a broken pipe."""
+        self._poll.register(descriptor, events)
+
+    def wait(self, most_ms: float) -> list[tuple[int, int]]:
+        """Rest until the next look is due; the kernel's word of a change is heard at once. Returns as poll(2) does."""
+        time.sleep(max(min(self._look_cost, most_ms), 0) / 1000)  # a port in tumult does not get all of a CPU
+        rest = max(min(max(self._every, _REST * self._look_cost), most_ms), 0)
+        silent, since = self.signals.is_silent(), monotonic_ms()
+        woken_by = self._poll.poll(rest)
+        now = monotonic_ms()
+        if not woken_by:
+            self._delay = max(self._delay, now - since - rest)
+        self._heard = Span(max(since, now - self._delay) if silent else self._drained, now)
+        return woken_by
+
+    def look(self) -> Observation:
+        """Return what there is now. Raises PortreeveError where the tables cannot be had any more."""
+        deaths = self._deaths()
+        told = self.signals.drain(self._heard, self._concerns_us)
+        self._drained = monotonic_ms()
+        started = monotonic_ms()
+        tables = read_tables(self._host, self._question, self.snapshot.namespaces, self.snapshot.ranges)
+        ended = monotonic_ms()
+        self._look_cost = ended - started
+        if deaths or any(row.inode and _key(row) not in self._known for row in tables.sockets):
+            self._stale = True
+        rested = ended - self._holders_at.most
+        due = max(_SECONDS_BETWEEN_WALKS * 1000, _REST * self._walk_cost)
+        if (self._stale and rested >= self._walk_cost) or (rested >= due and any(row.inode for row in tables.sockets)):
+            self.snapshot = self._walk()
+        sockets = tuple(self._with_holders(row) for row in tables.sockets)
+        self._known = {key: held for key, held in self._known.items() if key in {identity(one) for one in sockets}}
+        self._follow()
+        return Observation(
+            tables_at=Span(started, ended), holders_at=self._holders_at, sockets=sockets,
+            destroyed=told.destroyed, listened=told.listened, deaths=deaths, refusals=told.refusals,
+        )  # fmt: skip
+
+    def refresh(self) -> None:
+        """Look at everything once more, whatever it costs."""
+        self.snapshot = self._walk()
+
+    def _walk(self) -> Snapshot:
+        started = monotonic_ms()
+        snapshot = take_snapshot(self._host, self._question)
+        self._holders_at = Span(started, monotonic_ms())
+        self._walk_cost = self._holders_at.most - started
+        self._known.update((identity(held), held) for held in snapshot.sockets if held.socket.inode)
+        self._stale = False
+        return snapshot
+
+    def _with_holders(self, row: Socket) -> HeldSocket:
+        known = self._known.get(_key(row)) if row.inode else None
+        return HeldSocket(row, (), None, None) if known is None else known._replace(socket=row)
+
+    def _concerns_us(self, pid: int) -> int | None:
+        """Return the network namespace of a process if it is watched, 0 if it is not, None if it cannot be told."""
+        try:
+            found = self._host.inode("/proc/%d/ns/net" % pid)
+        except PortreeveError:
+            return None
+        return found if found in {namespace.id for namespace in self.snapshot.namespaces} else 0
+
+    def _follow(self) -> None:
+        """Hold a handle of every holder, to learn of its end at once."""
+        holders = {one.pid for held in self._known.values() for one in held.holders}
+        for pid in self._handles.keys() - holders:
+            self._release(pid)
+        for pid in holders - self._handles.keys():
+            with suppress(OSError, PortreeveError):  # gone, or a kernel without: the next walk tells
+                self._handles[pid] = syscalls.open_process_handle(pid)
+                self._poll.register(self._handles[pid], select.POLLIN)
+
+    def _deaths(self) -> dict[int, Span]:
+        poll = select.poll()
+        for descriptor in self._handles.values():
+            poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _events in poll.poll(0)}
+        dead = [pid for pid, descriptor in self._handles.items() if descriptor in ready]
+        for pid in dead:
+            self._release(pid)
+        return dict.fromkeys(dead, self._heard)
+
+    def _release(self, pid: int) -> None:
+        descriptor = self._handles.pop(pid)
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
+        for pid in list(self._handles):
+            self._release(pid)
+        self.signals.close()
+
+
+def _key(row: Socket) -> Identity:
+    return row.namespace, row.protocol, row.inode if row.cookie is None else row.cookie

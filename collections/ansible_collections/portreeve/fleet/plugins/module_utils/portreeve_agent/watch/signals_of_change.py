@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the kernel tells by itself while some ports are watched: sockets destroyed, calls refused, listeners begun."""
+
+from __future__ import annotations
+
+import select
+import socket as sockets
+from contextlib import suppress
+from typing import Callable, NamedTuple, Optional
+
+from ..bind_calls import BindCall, BindCalls
+from ..errors import PortreeveError
+from ..host import Host
+from ..kernel.destroyed import hear_destroyed, read_destroyed
+from ..model import BlindSpot, Namespace, Process
+from ..ports import HIGHEST_PORT, PortRange, contains
+from ..processes import read_process
+from ..tables import Question
+from .moments import Refusal, Span
+
+_REFUSED_STARTS = "failed starts (bind() refused with EADDRINUSE)"
+_DESTRUCTION = "the moment a socket is destroyed, to the millisecond"
+_SO_PROTOCOL = 38  # asm/socket.h
+_PROTOCOLS = {6: "tcp", 17: "udp"}
+
+#: Returns the number of a process's network namespace if it is watched, 0 if not, None if that cannot be told.
+Membership = Callable[[int], Optional[int]]
+
+
+class Told(NamedTuple):
+    """What was told since the last time; see ``moments.Observation``."""
+
+    destroyed: dict[int, Span]
+    listened: dict[int, Span]
+    refusals: tuple[Refusal, ...]
+
+
+class SignalsOfChange:
+    """Hears whatever of it this kernel and our privileges allow; ``blind_spots`` says what it does not."""
+
+    def __init__(self, host: Host, question: Question, namespaces: tuple[Namespace, ...]) -> None:
+        self._host = host
+        self._ports = question.ports
+        self._protocols = question.protocols
+        self._calls: BindCalls | None = None
+        self._ends: list[sockets.socket] = []
+        spots = []
+        try:
+            self._calls = BindCalls()
+        except PortreeveError as error:
+            spots.append(BlindSpot(_REFUSED_STARTS, str(error), 1))
+        for namespace in namespaces:
+            try:
+                self._ends.append(hear_destroyed(host, namespace, [(one.low, one.high) for one in question.ports]))
+            except PortreeveError as error:
+                spots.append(BlindSpot(_DESTRUCTION, str(error), 1))
+        self.blind_spots = tuple(dict.fromkeys(spots))
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Descriptors that become readable with the next word."""
+        return (*(self._calls.descriptors if self._calls else ()), *(end.fileno() for end in self._ends))
+
+    def is_silent(self) -> bool:
+        """Return whether there is nothing that has not been drained yet."""
+        poll = select.poll()
+        for descriptor in self.descriptors:
+            poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
+
+    def drain(self, heard: Span, membership: Membership) -> Told:
+        """Return what was told since the last call; ``heard`` is when, for what is told without a time."""
+        destroyed = {cookie: heard for end in self._ends for cookie in read_destroyed(end)}
+        listened: dict[int, Span] = {}
+        refusals = []
+        for call in self._calls.read() if self._calls else ():
+            if not call.refused:
+                first = listened.get(call.pid, Span(call.at_ms, call.at_ms))
+                listened[call.pid] = Span(first.least, call.at_ms)
+            else:
+                refusal = self._refusal(call, membership)
+                if refusal is not None:
+                    refusals.append(refusal)
+        return Told(destroyed, listened, tuple(refusals))
+
+    def _refusal(self, call: BindCall, membership: Membership) -> Refusal | None:
+        """Return a refused call, None when it is known to be about another port or namespace, or no port at all."""
+        namespace = membership(call.pid)
+        protocol = self._protocol(call)
+        address, port = call.address or (None, None)
+        if namespace == 0 or call.family == sockets.AF_UNIX or (protocol or "tcp") not in self._protocols:
+            return None
+        if port is not None and not _is_asked(self._ports, port, protocol):
+            return None
+        process: Process | None = None
+        with suppress(PortreeveError):
+            process = read_process(self._host, call.pid)
+        return Refusal(Span(call.at_ms, call.at_ms), call.call, call.pid, process, address, port, protocol, namespace)
+
+    def _protocol(self, call: BindCall) -> str | None:
+        """Return the protocol of the socket, while the process still has it."""
+        if call.descriptor is None:
+            return None
+        try:
+            with sockets.socket(fileno=self._host.duplicate_descriptor(call.pid, call.descriptor)) as held:
+                return _PROTOCOLS.get(held.getsockopt(sockets.SOL_SOCKET, _SO_PROTOCOL))
+        except (OSError, PortreeveError):
+            return None
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._calls:
+            self._calls.close()
+        for end in self._ends:
+            end.close()
+
+
+def _is_asked(ports: tuple[PortRange, ...], port: int, protocol: str | None) -> bool:
+    if protocol is not None:
+        return contains(ports, port, protocol)
+    return any(one.low <= port <= min(one.high, HIGHEST_PORT) for one in ports)

@@ -11,12 +11,13 @@ import time
 from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
-from .errors import Gone, NotPermitted, NotSupported
+from .errors import Gone, InvalidInput, NotPermitted, NotSupported
 from .files import Files
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import as_text, kept_open, read_all, translate
 
+_NO_USER = (1 << 32) - 1  # chown(2): leave it as it is
 _PEEK_SECONDS = 2.0
 
 _Result = TypeVar("_Result")
@@ -88,6 +89,17 @@ class Host(Files):
         except KeyError:
             return None
 
+    def user_id(self, user: str) -> int:
+        """Return the uid of a login name, or of a uid as text. Raises InvalidInput for anybody not known here."""
+        import pwd
+
+        if user.isascii() and user.isdigit() and int(user) < _NO_USER:
+            return int(user)
+        try:
+            return pwd.getpwnam(user).pw_uid
+        except (KeyError, ValueError) as error:
+            raise InvalidInput("user %r is not on this host: accepted is a login name or a uid" % user) from error
+
     def processors(self) -> int:
         """Return how many processors this process may use."""
         return len(os.sched_getaffinity(0))
@@ -117,6 +129,26 @@ class Host(Files):
             return self._in_namespace(namespace_path, lambda: _netlink_socket(protocol), namespace)
         except OSError as error:
             translate(error, namespace_path or "netlink protocol %d" % protocol)
+
+    def inet_socket(
+        self, family: int, kind: int, namespace_path: str | None, namespace: int | None, uid: int
+    ) -> socket.socket:
+        """Return an IPv4 or IPv6 socket of user ``uid``, made in a network namespace (see ``netlink``)."""
+
+        def make() -> socket.socket:
+            return socket.socket(family, kind | socket.SOCK_CLOEXEC)
+
+        try:
+            made = make() if namespace_path is None else self._in_namespace(namespace_path, make, namespace)
+            try:
+                if uid != os.geteuid():
+                    os.fchown(made.fileno(), uid, -1)  # whose socket it is, is whose the inode is
+            except OSError:
+                made.close()
+                raise
+        except OSError as error:
+            translate(error, "a socket of user %d" % uid)
+        return made
 
     def bound_probe(self) -> socket.socket:
         """Return a TCP socket of our own that is bound to a port of the kernel's choice and does nothing."""

@@ -90,14 +90,15 @@ def parse_address(text: Any) -> str:
             return _as_kernel_tools_write(ipaddress.ip_address(bare))
         except ValueError:
             pass
-    raise InvalidInput(f"{_shown(text)} is not an address: {_ACCEPTED_ADDRESSES}")
+    raise InvalidInput(f"{shown(text)} is not an address: {_ACCEPTED_ADDRESSES}")
 
 
-def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
+def overlaps(wanted: str, bound: str, v6only: bool, wanted_v6only: bool = False) -> bool:
     """Return whether a bind to ``wanted`` meets a socket bound to ``bound``: equal, or either is a wildcard.
 
     ``::`` covers IPv4 as well unless v6only (ipv6(7)); ``::ffff:127.0.0.1`` acts as ``127.0.0.1``.
     """
+    v6only = (v6only and bound == "::") or (wanted_v6only and wanted == "::")
     wanted, bound = _unmapped(wanted), _unmapped(bound)
     if wanted == bound or ("::" in (wanted, bound) and not v6only):
         return True
@@ -105,8 +106,13 @@ def overlaps(wanted: str, bound: str, v6only: bool) -> bool:
     return same_family and (wanted in _WILDCARDS or bound in _WILDCARDS)
 
 
+def is_mapped(address: str) -> bool:
+    """Return whether an address is an IPv4 one in IPv6 form, such as ``::ffff:127.0.0.1``."""
+    return address.startswith("::ffff:") and "." in address
+
+
 def _unmapped(address: str) -> str:
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
+    return address[7:] if is_mapped(address) else address
 
 
 def _as_kernel_tools_write(address: Any) -> str:
@@ -127,20 +133,20 @@ def _parse_value(value: Any) -> list[PortRange]:
         return [PortRange(value, value)]
     if isinstance(value, str):
         return [_parse_item(item.strip(" ")) for item in value.split(",")]
-    raise InvalidInput(f"{_shown(value)} is not a port: {_ACCEPTED_PORTS}")
+    raise InvalidInput(f"{shown(value)} is not a port: {_ACCEPTED_PORTS}")
 
 
 def _parse_item(item: str) -> PortRange:
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise InvalidInput(f"{_shown(item)} is not a port: {_ACCEPTED_PORTS}")
+        raise InvalidInput(f"{shown(item)} is not a port: {_ACCEPTED_PORTS}")
     low, high, protocol = match.groups()
     if protocol is not None and protocol.lower() not in PROTOCOLS:
-        raise InvalidInput(f"protocol {_shown(protocol)} is not known: accepted are tcp and udp")
+        raise InvalidInput(f"protocol {shown(protocol)} is not known: accepted are tcp and udp")
     first = _check_port(low, item)
     last = first if high is None else _check_port(high, item)
     if last < first:
-        raise InvalidInput(f"{_shown(item)} is reversed: accepted are ranges from the lower to the higher port")
+        raise InvalidInput(f"{shown(item)} is reversed: accepted are ranges from the lower to the higher port")
     return PortRange(first, last, None if protocol is None else protocol.lower())
 
 
@@ -148,7 +154,7 @@ def _check_port(number: int | str, item: int | str) -> int:
     """A long row of digits is refused before int(), which refuses it with a traceback of its own."""
     port = int(number) if isinstance(number, int) or len(number) <= len(str(HIGHEST_PORT)) else HIGHEST_PORT + 1
     if not 1 <= port <= HIGHEST_PORT:
-        raise InvalidInput(f"{_shown(item)} is out of range: {_ACCEPTED_PORTS}")
+        raise InvalidInput(f"{shown(item)} is out of range: {_ACCEPTED_PORTS}")
     return port
 
 
@@ -163,8 +169,8 @@ def _merge(ranges: list[PortRange]) -> tuple[PortRange, ...]:
     return tuple(sorted(merged, key=lambda found: (found.low, found.high, found.protocol or "")))
 
 
-def _shown(value: Any) -> str:
-    """What was given, fit for one line of a message: shortened, control characters as escapes."""
+def shown(value: Any) -> str:
+    """Return what was given, fit for one line of a message: shortened, control characters as escapes."""
     if isinstance(value, str):
         text = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "..."
         escaped = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

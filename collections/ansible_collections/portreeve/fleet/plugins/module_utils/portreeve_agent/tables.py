@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Collection, Iterable, Iterator
 
+from .binding import BindWish
 from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .kernel import procnet, sock_diag
@@ -42,7 +43,8 @@ class Question:
 
     ``declared`` are ports that applications need: whatever has one of them is kept, as if it were asked for.
     ``namespaces`` is 'all', 'host', or the name or inode number of one. ``every_connection`` keeps connections that
-    are otherwise only counted, ``host_picture`` adds the host's descriptor figures.
+    are otherwise only counted, ``host_picture`` adds the host's descriptor figures. ``bind`` is what
+    somebody wants to do with the ports.
     """
 
     ports: tuple[PortRange, ...] = ()
@@ -53,6 +55,7 @@ class Question:
     host_picture: bool = False
     show_secrets: bool = False
     scanner: str = "auto"
+    bind: BindWish | None = None
 
     def __post_init__(self) -> None:
         if not self.protocols:

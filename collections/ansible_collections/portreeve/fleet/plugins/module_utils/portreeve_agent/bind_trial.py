@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What only a bind(2) itself can tell: whether the host has an address, and what remains of connections still hinder.
+
+The flags of a TIME_WAIT can be read by nobody, so the very bind is tried, with a socket that never listens and is
+closed at once. It is tried only on ports that are asked for and that no process has any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket as sockets
+from dataclasses import replace
+from typing import Iterable
+
+from .binding import BindGrounds, BindRequest, BindTrial, BindWish, request_for
+from .errors import Gone, NotPermitted, NotSupported
+from .host import Host
+from .kernel.sock_diag import way_into
+from .model import HeldSocket, Namespace
+from .tables import Question
+
+
+def try_binds(
+    host: Host, question: Question, namespaces: Iterable[Namespace], sockets_there: Iterable[HeldSocket]
+) -> BindGrounds | None:
+    """Return what the host says to the binds that are asked about, None when no port is asked for.
+
+    Raises InvalidInput when the user who is to bind is not known here.
+    """
+    if not question.ports:
+        return None
+    wish = question.bind or BindWish()
+    uid = 0 if wish.user is None else host.user_id(wish.user)
+    requests = tuple(
+        request_for(protocol, wish, uid) for protocol in question.protocols if wish.protocol in (None, protocol)
+    )
+    by_id = {namespace.id: namespace for namespace in namespaces}
+    addresses = {}
+    for number, namespace in by_id.items():
+        for request in requests:
+            found = _try_address(host, namespace, request)
+            if found is not None:
+                addresses[number, request] = found
+    trials: list[BindTrial] = []
+    for number, port in _only_remains(sockets_there):
+        for request in requests:
+            if request.protocol == "tcp":
+                trials.extend(_try_port(host, by_id[number], port, request))
+    return BindGrounds(requests, addresses, tuple(trials))
+
+
+def _only_remains(sockets_there: Iterable[HeldSocket]) -> list[tuple[int, int]]:
+    """Return (namespace, port) of the TCP ports on which there are connections, but no socket of any process."""
+    alive: dict[tuple[int, int], bool] = {}
+    for held in sockets_there:
+        socket = held.socket
+        if socket.protocol == "tcp":
+            place = (socket.namespace, socket.local.port)
+            alive[place] = alive.get(place, False) or bool(socket.inode)
+    return sorted(place for place, is_alive in alive.items() if not is_alive)
+
+
+def _try_port(host: Host, namespace: Namespace, port: int, request: BindRequest) -> Iterable[BindTrial]:
+    """Yield what the bind returns, and what it returns with SO_REUSEADDR."""
+    for tried in dict.fromkeys((request, replace(request, options=replace(request.options, reuseaddr=True)))):
+        result = _bind(host, namespace, tried, port)
+        if result is not None and result != "EACCES":  # our own lack of a privilege says nothing about theirs
+            yield BindTrial(namespace.id, port, tried, result)
+
+
+def _try_address(host: Host, namespace: Namespace, request: BindRequest) -> str | None:
+    """Return what a bind to the address returns whatever the port: one of the kernel's choice is taken for a moment."""
+    if request.address == "0.0.0.0":
+        return "ok"
+    alone = replace(request, options=replace(request.options, v6only=False, reuseaddr=False, reuseport=False))
+    result = _bind(host, namespace, alone, 0)
+    return "ok" if result == "EADDRINUSE" else result  # no automatic port is left, the address is not in question
+
+
+def _bind(host: Host, namespace: Namespace, request: BindRequest, port: int) -> str | None:
+    """Return 'ok' or the errno's name; None where it cannot be tried."""
+    options = request.options
+    kind = sockets.SOCK_STREAM if request.protocol == "tcp" else sockets.SOCK_DGRAM
+    family = sockets.AF_INET6 if ":" in request.address else sockets.AF_INET
+    path, number = way_into(namespace)
+    try:
+        with host.inet_socket(family, kind, path, number, request.uid) as one:
+            one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, int(options.reuseaddr))
+            one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEPORT, int(options.reuseport))
+            if family == sockets.AF_INET6:
+                one.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, int(options.v6only))
+            if options.device is not None:
+                one.setsockopt(sockets.SOL_SOCKET, sockets.SO_BINDTODEVICE, options.device.encode() + b"\0")
+            one.bind((request.address, port))
+    except (Gone, NotPermitted):
+        return None
+    except NotSupported as error:
+        unknown_family = getattr(error.__cause__, "errno", None) == errno.EAFNOSUPPORT
+        return "EAFNOSUPPORT" if unknown_family else None
+    except OSError as error:
+        return None if error.errno == errno.EPERM else errno.errorcode.get(error.errno or 0)
+    return "ok"

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterable, Iterator, Tuple
 
+from .bind_rules import forecast
+from .binding import BindForecast, BindGrounds
 from .model import (
     SERVING_STATES,
     UNACCEPTED,
@@ -16,6 +18,7 @@ from .model import (
     HidingSpot,
     Namespace,
     PortAnswer,
+    PortRanges,
     Snapshot,
     Socket,
 )  # fmt: skip
@@ -29,8 +32,8 @@ from .wire import to_wire
 MOST_FREE_PORTS = 1024
 
 Place = Tuple[int, str, int]  # port, protocol, namespace
-_NOTHING_TRIED: Mapping[Place, bool] = {}
-_NO_CONNECTIONS: Tuple[Dict[str, int], Optional[Dict[str, int]]] = ({}, {})
+_UNREAD = PortRanges(None, None, None)
+_NO_CONNECTIONS: tuple[dict[str, int], dict[str, int] | None] = ({}, {})
 
 
 def answer_ports(
@@ -38,18 +41,18 @@ def answer_ports(
     ports: tuple[PortRange, ...],
     protocols: tuple[str, ...],
     address: str | None = None,
-    reuseaddr: Mapping[Place, bool] = _NOTHING_TRIED,
 ) -> tuple[PortAnswer, ...]:
     """Return an answer for every port held, and for every port asked for even if nothing holds it.
 
     With ``address`` only sockets count that a bind to it would meet; the snapshot must then have every connection.
-    ``reuseaddr`` is whether a server with SO_REUSEADDR could start now, where that was tried.
     Free ports are listed for the host's own namespace, or for the one namespace the snapshot was limited to. Sorted by
     port, protocol, namespace.
     """
     sockets: dict[Place, list[HeldSocket]] = {}
+    everybody: dict[Place, list[HeldSocket]] = {}
     for held in snapshot.sockets:
         socket = held.socket
+        everybody.setdefault((socket.local.port, socket.protocol, socket.namespace), []).append(held)
         if address is None or overlaps(address, socket.local.address, socket.v6only is True):
             sockets.setdefault((socket.local.port, socket.protocol, socket.namespace), []).append(held)
     if address is None:
@@ -70,6 +73,7 @@ def answer_ports(
     unseen = {(protocol, one): _unseen_sockets(snapshot, one, protocol) for _port, protocol, one in keys}
     unseen_holders = _say(snapshot.hiding_holders)
     ranges = dict(snapshot.ranges_by_namespace)
+    reuseaddr = _tried(snapshot.bind)
     return tuple(
         _answer(
             Case(
@@ -84,7 +88,8 @@ def answer_ports(
                 ranges=ranges.get(key[2]),
                 asked=contains(ports, *key[:2]),
                 reuseaddr_helps=reuseaddr.get(key),
-            )
+            ),
+            _forecast(snapshot.bind, key, everybody.get(key, []), ranges.get(key[2])),
         )
         for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]]))
     )
@@ -154,7 +159,29 @@ def _say(spots: Iterable[BlindSpot | HidingSpot]) -> str:
     return "; ".join(dict.fromkeys("%s (%s)" % (spot.what, spot.why) for spot in spots))
 
 
-def _answer(case: Case) -> PortAnswer:
+def _tried(grounds: BindGrounds | None) -> dict[Place, bool]:
+    """Return where it was tried whether a server with SO_REUSEADDR could start now, and whether it could."""
+    return {
+        (trial.port, trial.request.protocol, trial.namespace): trial.result == "ok"
+        for trial in (grounds.trials if grounds is not None else ())
+        if trial.request.options.reuseaddr
+    }
+
+
+def _forecast(
+    grounds: BindGrounds | None, place: Place, sockets: list[HeldSocket], ranges: PortRanges | None
+) -> BindForecast | None:
+    """Return what the bind that is asked about would return; None where no port or not this protocol is asked about."""
+    port, protocol, namespace = place
+    for request in grounds.requests if grounds is not None else ():
+        if grounds is not None and request.protocol == protocol:
+            tried = [one.result for one in grounds.trials if one[:3] == (namespace, port, request)]
+            address = grounds.addresses.get((namespace, request))
+            return forecast(port, request, sockets, ranges or _UNREAD, address, tried[0] if tried else None)
+    return None
+
+
+def _answer(case: Case, bind: BindForecast | None) -> PortAnswer:
     verdict, judgement = judge(case)
     return PortAnswer(
         port=case.port,
@@ -167,6 +194,7 @@ def _answer(case: Case) -> PortAnswer:
         connections=case.connections,
         unaccepted=case.unaccepted,
         sockets=case.sockets,
+        bind=bind,
     )
 
 

@@ -11,12 +11,14 @@ from functools import partial
 from typing import Collection, Iterable, Iterator, List, NamedTuple, Tuple
 
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
+from .fdinfo import descriptors_in_flight, registered_sockets
 from .host import Host
 from .model import Process
 from .process_directory import ProcessDirectory
 from .processes import ProcessReader, parse_stat, read_descriptor_limit
 from .reading import as_text
 
+_EPOLL = "anon_inode:[eventpoll]"
 _URING = "anon_inode:[io_uring]"
 _RING_FILES = b"UserFiles:"  # left out while the ring is locked (io_uring/fdinfo.c)
 _MANY_OPEN_FILES = 30_000
@@ -42,7 +44,8 @@ class Walk:
     """What one walk found. ``unreadable`` are processes whose descriptors were refused, ``hidden_in_flight`` counts
     descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files,
     ``unlisted_queues`` network namespaces whose UNIX sockets could not be listed, ``unvisited`` processes that kept
-    being born while the walk went on."""
+    being born while the walk went on. Of processes with seats, ``epolls`` are the epoll descriptors, each with the
+    table it is in ('' or 'task/TID/'), and ``rings`` those that have an io_uring."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
@@ -52,6 +55,8 @@ class Walk:
     busy_rings: int = 0
     unlisted_queues: int = 0
     unvisited: int = 0
+    epolls: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
+    rings: set[int] = field(default_factory=set)
 
     @property
     def is_blind(self) -> bool:
@@ -78,6 +83,8 @@ class Walk:
         self.processes.update(other.processes)
         self.nearest_limit.extend(other.nearest_limit)
         self.unreadable.extend(other.unreadable)
+        self.epolls.update(other.epolls)
+        self.rings.update(other.rings)
         self.hidden_in_flight += other.hidden_in_flight
         self.busy_rings += other.busy_rings
 
@@ -193,12 +200,15 @@ class _Walker:
 
     def _visit(self, pid: int, directory: ProcessDirectory) -> None:
         own = directory.descriptor_links()
+        tables = [("", own)]
         seats = list(self._seats(pid, None, directory, own))
         for tid, table in self._private_tables(pid, directory):
+            tables.append(("task/%d/" % tid, table))
             seats.extend(self._seats(pid, tid, directory, table))
             own = own if own[0] else table  # a dead group leader has none
         if seats:
             process = self._reader.read(pid, directory, own[1])
+            self._note_watchers(pid, tables)
             if len(seats) <= _FEW_SEATS:
                 seats = [(inode, seat) for inode, seat in seats if _is_taken(directory, inode, seat)]
             for inode, seat in seats:
@@ -206,6 +216,14 @@ class _Walker:
                 self._found.seats.setdefault(inode, []).append(seat)
         if self._limits and own[0]:
             self._note_limit(pid, directory, len(own[0]))
+
+    def _note_watchers(self, pid: int, tables: list[tuple[str, Links]]) -> None:
+        for table, (descriptors, targets) in tables:
+            if _EPOLL in targets:
+                named = [(table, int(fd)) for fd, target in zip(descriptors, targets) if target == _EPOLL]
+                self._found.epolls.setdefault(pid, []).extend(named)
+            if _URING in targets:
+                self._found.rings.add(pid)
 
     def _note_limit(self, pid: int, directory: ProcessDirectory, count: int) -> None:
         limit = read_descriptor_limit(directory)
@@ -272,20 +290,3 @@ def _fdinfo(directory: ProcessDirectory, table: str, descriptor: str) -> bytes:
         return directory.read("%sfdinfo/%s" % (table, descriptor))
     except (Gone, NotPermitted, NotSupported):
         return b""
-
-
-def registered_sockets(fdinfo: bytes) -> list[int]:
-    """Return the inodes of sockets registered with an io_uring, from its fdinfo.
-
-    ``registered_sockets(b"UserFiles:\\t1\\n    0: socket:[77]\\n") == [77]``.
-    """
-    marker = b": socket:["
-    return [int(line.split(marker)[1].rstrip(b"]")) for line in fdinfo.split(b"\n") if marker in line]
-
-
-def descriptors_in_flight(fdinfo: bytes) -> int:
-    """Return how many descriptors wait in a UNIX socket's queue: ``descriptors_in_flight(b"scm_fds: 2\\n") == 2``."""
-    for line in fdinfo.split(b"\n"):
-        if line.startswith(b"scm_fds:"):
-            return int(line.split()[1])
-    return 0

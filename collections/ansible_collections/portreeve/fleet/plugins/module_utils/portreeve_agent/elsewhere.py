@@ -220,7 +220,8 @@ def _hold(psutil: Any, sockets: list[tuple[Socket, Seats]], show_secrets: bool) 
                 owner = Owner(kind="process", name=process.name, evidence="psutil")
                 holders.append(Holder(pid, fd, "descriptor", None, "unknown", None, process, owner))
         in_kernel = None if socket.inode and not holders else False
-        held.append(HeldSocket(socket, assign_roles(tuple(holders)), in_kernel, None))
+        parts, creator = assign_roles(socket.state, tuple(holders), None, {})
+        held.append(HeldSocket(socket, parts, in_kernel, creator))
     return tuple(sorted(held, key=_order))
 
 

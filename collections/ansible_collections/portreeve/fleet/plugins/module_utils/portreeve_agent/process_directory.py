@@ -41,6 +41,17 @@ class ProcessDirectory:
         except OSError as error:
             translate(error, self._path + "/" + name)
 
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Return what lies in the memory of the process, less than ``size`` where it ends (proc(5), mem)."""
+        try:
+            descriptor = os.open("mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+            try:
+                return os.pread(descriptor, size, address) if size else b""
+            finally:
+                os.close(descriptor)
+        except (OSError, OverflowError) as error:
+            translate(error if isinstance(error, OSError) else OSError(errno.EIO, str(error)), self._path + "/mem")
+
     def readlink(self, name: str) -> str:
         """Return the target of one link below the process directory."""
         try:

@@ -1,18 +1,209 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What part each holder of a socket plays, as far as the evidence decides."""
+"""What part each holder of a socket plays, and who made it, as far as the evidence decides. Pure."""
 
 from __future__ import annotations
 
-from .model import Holder
+from dataclasses import replace
+from typing import Mapping, Optional, Tuple
+
+from .clues import Clues
+from .model import SERVING_STATES, Creator, Holder
+
+_Part = Tuple[str, Optional[str]]  # role and evidence
+
+CREATOR, WORKER, HEIR, UNKNOWN = "creator", "worker", "heir", "unknown"
 
 
-def assign_roles(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """Return the holders with roles: processes of one program under one owner are workers, all else stays unknown."""
-    if len(holders) < 2:
+def assign_roles(
+    state: str, holders: tuple[Holder, ...], creator: Creator | None, clues: Mapping[int, Clues]
+) -> tuple[tuple[Holder, ...], Creator | None]:
+    """Return the holders with their roles, and what is known of the creator. ``clues`` are by pid, none where the part
+    of nobody is in question; of connections only shared programs are told."""
+    if not clues or state not in SERVING_STATES:
+        return _undoubted(state, holders), creator
+    return _Cast(holders, clues).play(creator)
+
+
+def was_handed_over(holder: Holder, creator: Holder) -> bool:
+    """Return whether a holder must have received the descriptor by way of a UNIX socket (unix(7), SCM_RIGHTS).
+
+    It is older than the creator, or it has the socket under another number and with the close-on-exec flag set, which
+    no other program can have inherited.
+    """
+    if holder.process.start_ticks < creator.process.start_ticks:
+        return True
+    another = holder.process.exe != creator.process.exe
+    return holder.fd != creator.fd and holder.cloexec is True and another
+
+
+def _undoubted(state: str, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    pids = {holder.pid for holder in holders}
+    if len(pids) == 1 and state in SERVING_STATES and holders[0].via != "in_flight":
+        return tuple(one._replace(role=CREATOR, evidence="the only one that holds it") for one in holders)
+    if len(pids) < 2 or holders[0].process.exe is None or len({_program(holder) for holder in holders}) != 1:
         return holders
-    programs = {(holder.owner.kind, holder.owner.name, holder.process.exe) for holder in holders}
-    if len({holder.pid for holder in holders}) < 2 or len(programs) != 1 or holders[0].process.exe is None:
-        return holders
-    return tuple(holder._replace(role="worker") for holder in holders)
+    return tuple(one._replace(role=WORKER, evidence="all holders run the same program") for one in holders)
+
+
+def _program(holder: Holder) -> tuple[object, ...]:
+    return holder.process.exe, holder.owner.kind, holder.owner.name, holder.owner.user
+
+
+def _is_started_by(holder: Holder, manager: Holder) -> bool:
+    """Service managers start each service in a session of its own (systemd.exec(5)); orphans keep their parent's."""
+    return holder.process.ppid == manager.pid and holder.process.session == holder.pid
+
+
+class _Cast:
+    """The holders of one socket, by pid."""
+
+    def __init__(self, holders: tuple[Holder, ...], clues: Mapping[int, Clues]) -> None:
+        self._holders = holders
+        self._clues = clues
+        self._first = {holder.pid: holder for holder in reversed(holders)}
+        self._pids = sorted({holder.pid for holder in holders if holder.pid in clues})
+        self._serving = {pid for pid in self._pids if clues[pid].waits}
+        self._creator, self._proof = self._find_creator()
+        self._creators_seat = self._first[self._creator] if self._creator is not None else None
+
+    def play(self, known: Creator | None) -> tuple[tuple[Holder, ...], Creator | None]:
+        parts = {pid: self._part(pid) for pid in self._first}
+        holders = tuple(
+            holder._replace(
+                role=UNKNOWN if holder.via == "in_flight" else parts[holder.pid][0],
+                evidence="in flight: nobody has received it yet" if holder.via == "in_flight" else parts[holder.pid][1],
+                serving=self._serves(holder.pid),
+            )
+            for holder in self._holders
+        )
+        return holders, self._tell_creator(known, {role for role, _evidence in parts.values()})
+
+    def _serves(self, pid: int) -> bool | None:
+        clues = self._clues.get(pid)
+        if clues is None or (clues.waits is None and clues.astray is not True):
+            return None
+        return clues.waits is not None
+
+    def _tell_creator(self, known: Creator | None, roles: set[str]) -> Creator | None:
+        if self._creator is not None:
+            proof = "process %d made it: %s" % (self._creator, self._proof)
+            if known is None:
+                return Creator(None, None, proof, self._creator, True)
+            return replace(known, evidence="%s; %s" % (known.evidence, proof), pid=self._creator, alive=True)
+        if roles != {HEIR}:
+            return known
+        gone = "none of those who hold it made it"
+        if known is None:
+            return Creator(None, None, gone, None, False)
+        return replace(known, evidence="%s; %s" % (known.evidence, gone), alive=False)
+
+    def _find_creator(self) -> tuple[int | None, str]:
+        """Return whose process made the socket, and what shows it."""
+        for pid in self._pids:
+            if self._first[pid].owner.kind == "socket_unit":
+                return pid, "the service manager made it for %s" % self._first[pid].owner.name
+        for pid in self._pids:
+            if self._clues[pid].made_here:
+                return pid, "the socket has the very credentials of this process"
+        possible = [pid for pid in self._pids if self._clues[pid].made_here is None and self._is_at_home(pid)]
+        if len(self._pids) == 1:
+            pid = self._pids[0]
+            if possible and (self._clues[pid].waits or self._clues[pid].astray is not True):
+                return pid, self._clues[pid].waits or "nobody else holds it"
+            return None, ""
+        for pid in possible:
+            inherited = [one for one in self._pids if not was_handed_over(self._first[one], self._first[pid])]
+            if len(inherited) > 1 and all(pid in self._clues[one].ancestors for one in inherited if one != pid):
+                return pid, "it is the parent of the others that hold it"
+        return None, ""
+
+    def _is_at_home(self, pid: int) -> bool:
+        return self._clues[pid].at_home is not False
+
+    def _part(self, pid: int) -> _Part:
+        """Return what the first of the rules says that has something to say."""
+        if pid not in self._clues:
+            return UNKNOWN, None
+        rules = (self._as_creator, self._as_worker, self._as_receiver, self._as_parent, self._as_heir)
+        parts = (rule(self._first[pid], self._clues[pid]) for rule in rules)
+        return next(
+            (part for part in parts if part is not None), (UNKNOWN, "does not serve it; who made it is not told")
+        )
+
+    def _as_creator(self, holder: Holder, _clues: Clues) -> _Part | None:
+        return (CREATOR, self._proof) if holder.pid == self._creator else None
+
+    def _as_worker(self, holder: Holder, clues: Clues) -> _Part | None:
+        creator = self._creators_seat
+        kin = self._kin_that_serves(holder)
+        if clues.waits:
+            return WORKER, clues.waits
+        if creator is not None and creator.owner.kind == "socket_unit" and _is_started_by(holder, creator):
+            return WORKER, "the service manager started it for this socket"
+        if kin is not None:
+            return WORKER, "runs the same program as process %d beside it, which serves" % kin
+        if clues.in_turn and (creator is None or creator.process.exe == holder.process.exe):
+            return WORKER, "waits for a lock, as servers do that accept in turn"
+        return None
+
+    def _as_receiver(self, holder: Holder, _clues: Clues) -> _Part | None:
+        if self._creators_seat is None or not was_handed_over(holder, self._creators_seat):
+            return None
+        return UNKNOWN, "was handed the descriptor, and does not wait on it"
+
+    def _as_parent(self, holder: Holder, _clues: Clues) -> _Part | None:
+        children = [pid for pid in sorted(self._serving) if holder.pid in self._clues[pid].ancestors]
+        return (UNKNOWN, "is a parent of process %d, which serves" % children[0]) if children else None
+
+    def _as_heir(self, holder: Holder, clues: Clues) -> _Part | None:
+        """Judge one that is left: it has inherited the socket, if it does not come back to it and another made it."""
+        related = any(self._is_parent_of_all(pid) for pid in self._pids)
+        if clues.astray is not True:
+            return UNKNOWN, "may be at work on a connection or come back to the socket"
+        if self._creators_seat is not None:
+            why = self._how_inherited(holder, clues, self._creators_seat)
+        elif clues.at_home is False:
+            why = "the socket was made in another cgroup than its own"
+        elif clues.made_here is False:
+            why = "its credentials are not those of the process that made the socket"
+        elif self._serving:
+            why = "process %d does" % min(self._serving)
+        elif len(self._pids) > 1 and not related:
+            why = "no holder is the parent of the others, so who made it is gone"
+        else:
+            return None
+        return HEIR, "does not serve it; " + why
+
+    def _is_parent_of_all(self, pid: int) -> bool:
+        return all(pid in self._clues[other].ancestors for other in self._pids if other != pid)
+
+    def _kin_that_serves(self, holder: Holder) -> int | None:
+        """Return another child of the same parent that runs the same program and serves."""
+        for pid in sorted(self._serving - {self._creator}):
+            other = self._first[pid]
+            if _program(other) == _program(holder) and other.process.ppid == holder.process.ppid:
+                return pid
+        return None
+
+    def _how_inherited(self, holder: Holder, clues: Clues, creator: Holder) -> str:
+        by = "process %d" % creator.pid
+        told = []
+        if creator.pid in clues.ancestors:
+            told.append("a child of %s" % by)
+        same = "under the same number (%d)" if holder.fd == creator.fd else "under another number (%d)"
+        told.append("has it " + same % holder.fd)
+        if holder.process.exe != creator.process.exe:
+            told.append("runs another program")
+        if holder.cloexec is False:
+            told.append("close-on-exec is not set")
+        if holder.process.session != creator.process.session:
+            told.append("is in another session")
+        if holder.process.uid != creator.process.uid:
+            told.append("runs as another user")
+        if clues.at_home is False:
+            told.append("is in another cgroup than the socket was made in")
+        if clues.made_here is False:
+            told.append("its credentials are not those the socket was made with")
+        return ", ".join(told)

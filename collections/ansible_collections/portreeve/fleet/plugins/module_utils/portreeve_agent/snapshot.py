@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Iterable, Sequence
 
 from . import descriptors
+from .bind_trial import try_binds
 from .blindness import Blindness
 from .errors import InvalidInput, PortreeveError
+from .evidence import Evidence, gather
 from .host import Host
 from .kernel.namespaces import read_namespaces
 from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
@@ -32,6 +34,7 @@ from .model import (
 from .ownership.resolve import Owners
 from .roles import assign_roles
 from .sighting import Sighting, take_sighting
+from .socket_options import with_options
 from .tables import Question, blind_spots_of, unlisted_bound_sockets
 from .version import VERSION
 
@@ -65,7 +68,11 @@ def _take(host: Host, question: Question) -> Snapshot:
     namespaces = choose_namespaces(named, question.namespaces)
     sighting = take_sighting(host, question, namespaces, found, ranges)
     blindness = Blindness(host, sighting)
-    sockets = _held_sockets(sighting, owners, blindness, question.show_secrets)
+    owners.meet(sighting.walk.processes.values())
+    evidence = gather(host, sighting, found, owners.birthplace)
+    sockets = _held_sockets(sighting, owners, blindness, evidence, question.show_secrets)
+    if question.ports:
+        sockets = with_options(host, sockets)
     tables = sighting.tables
     hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
     hiding_holders = blindness.spots(sockets)
@@ -80,6 +87,7 @@ def _take(host: Host, question: Question) -> Snapshot:
         blind_spots=unseen_namespaces + tables.blind_spots + blind_spots_of(hiding_sockets) + hiding_holders,
         hiding_sockets=hiding_sockets,
         hiding_holders=hiding_holders,
+        bind=try_binds(host, question, namespaces, sockets),
         ranges_by_namespace=read_ranges_by_namespace(host, namespaces, ranges),
     )
 
@@ -120,7 +128,7 @@ def _missed(sighting: Sighting) -> tuple[HidingSpot, ...]:
 
 
 def _held_sockets(
-    sighting: Sighting, owners: Owners, blindness: Blindness, show_secrets: bool
+    sighting: Sighting, owners: Owners, blindness: Blindness, evidence: Evidence, show_secrets: bool
 ) -> tuple[HeldSocket, ...]:
     walk = sighting.walk
     shown: dict[int, Process] = {}
@@ -129,11 +137,16 @@ def _held_sockets(
     held = []
     for socket in sorted(sighting.tables.sockets, key=_order):
         holders = tuple(
-            Holder(pid, fd, via, tid, "unknown", None, shown[pid], owners.owner_of(walk.processes[pid], socket))
+            Holder(
+                pid, fd, via, tid, "unknown", None,
+                shown[pid], owners.owner_of(walk.processes[pid], socket), evidence.cloexec.get((pid, fd, tid)),
+            )
             for pid, fd, via, tid in _in_order(walk.seats.get(socket.inode, ()))
-        )
+        )  # fmt: skip
         in_kernel = False if holders or not socket.inode else blindness.is_the_kernels(socket.inode)
-        held.append(HeldSocket(socket, assign_roles(holders), in_kernel, owners.creator_of(socket)))
+        clues = evidence.clues.get(socket.inode, {})
+        holders, creator = assign_roles(socket.state, holders, owners.creator_of(socket), clues)
+        held.append(HeldSocket(socket, holders, in_kernel, creator))
     return tuple(held)
 
 

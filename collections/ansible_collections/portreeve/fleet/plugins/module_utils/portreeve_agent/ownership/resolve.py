@@ -46,6 +46,21 @@ class Owners:
             return _noted(self._by_process[process.pid], socket_notes)
         return _noted(owner, case.notes)
 
+    def meet(self, processes: Iterable[Process]) -> None:
+        """Note where processes live: a socket was nearly always made in the cgroup of one of them."""
+        for process in processes:
+            self._scene.remember(process)
+
+    def birthplace(self, socket: Socket) -> str | None:
+        """Return the path of the cgroup in which a socket was made, '' where that is gone, None where nothing tells it."""
+        tree = self._scene.cgroups
+        if socket.cgroup_id in (None, ROOT_CGROUP):
+            return None
+        path = tree.path_of(socket.cgroup_id)
+        if path is None:
+            return "" if tree.mounted() and tree.whole() else None
+        return None if path == "/" else path
+
     def creator_of(self, socket: Socket) -> Creator | None:
         """Return whose process made a socket, or None where its cgroup says nothing."""
         cgroup_id = socket.cgroup_id

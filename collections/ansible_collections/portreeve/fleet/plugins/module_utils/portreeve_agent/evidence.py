@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What tells creators, workers and heirs apart, for the sockets of which that is in question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Iterable, Mapping, Optional
+
+from .clues import Clues
+from .descriptors import Seat, link_of
+from .errors import Gone, NotPermitted, NotSupported, PortreeveError
+from .fdinfo import closes_on_exec, parse_targets
+from .host import Host
+from .lineage import Lineage
+from .model import SERVING_STATES, Namespace, PortRanges, Socket
+from .ports import PortRange
+from .sighting import Sighting
+from .tables import Question, read_tables
+from .waiting import Waiting, read_waiting
+
+try:
+    from .kernel.file_credentials import read_makers
+except ImportError:
+
+    def read_makers(host, wanted):
+        return {}
+
+
+_A_WHILE = 0.03  # seconds between two looks; a process that stays blocked in something else meanwhile does not serve
+_MOST_LOOKS = 8  # at one that is busy: if it served, it would be met waiting, or with a connection
+_STOPPED = "Tt"
+
+Birthplace = Callable[[Socket], Optional[str]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Clues by inode and pid, and the close-on-exec flag by (pid, descriptor, thread)."""
+
+    clues: Mapping[int, Mapping[int, Clues]] = field(default_factory=dict)
+    cloexec: Mapping[tuple[int, int, int | None], bool | None] = field(default_factory=dict)
+
+
+def gather(host: Host, sighting: Sighting, namespaces: tuple[Namespace, ...], birthplace: Birthplace) -> Evidence:
+    """Return what was seen of all holders of sockets that several processes hold, or one that may be an heir.
+
+    ``birthplace`` tells the cgroup path in which a socket was made, '' when that cgroup is gone, None when not known.
+    """
+    return _Gathering(host, sighting, birthplace).run(namespaces)
+
+
+class _Gathering:
+    """One pass over the holders in question."""
+
+    def __init__(self, host: Host, sighting: Sighting, birthplace: Birthplace) -> None:
+        self._host = host
+        self._walk = sighting.walk
+        self._lineage = Lineage(host, sighting.walk.processes)
+        self._birthplace = birthplace
+        self._sockets = {
+            socket.inode: socket
+            for socket in sighting.tables.sockets
+            if socket.state in SERVING_STATES and socket.inode in sighting.walk.seats
+        }
+        self._clues: dict[tuple[int, int], Clues] = {}
+        self._epolls: dict[int, dict[int, tuple[set[int], set[int]]]] = {}
+
+    def run(self, namespaces: tuple[Namespace, ...]) -> Evidence:
+        in_question = {inode: self._pids(inode) for inode in self._sockets}
+        in_question = {inode: pids for inode, pids in in_question.items() if self._is_open(inode, pids)}
+        pids = sorted({pid for pids in in_question.values() for pid in pids})
+        first = {pid: self._waiting(pid) for pid in pids}
+        for inode, holders in in_question.items():
+            for pid in holders:
+                self._clues[inode, pid] = self._look(inode, pid, first[pid])
+        silent = [key for key, clues in self._clues.items() if clues.waits is None]
+        if silent:
+            self._look_again(silent, first, namespaces)
+        clues: dict[int, dict[int, Clues]] = {}
+        for (inode, pid), found in self._clues.items():
+            clues.setdefault(inode, {})[pid] = found
+        return Evidence(clues, self._flags())
+
+    def _pids(self, inode: int) -> list[int]:
+        return sorted({seat.pid for seat in self._walk.seats[inode] if seat.via != "in_flight"})
+
+    def _is_open(self, inode: int, pids: list[int]) -> bool:
+        """Return whether the part of somebody is in question: of several always, of one if he may be the last heir."""
+        if len(pids) != 1:
+            return bool(pids)
+        return self._at_home(inode, pids[0]) is False or self._lineage.may_be_an_orphan(pids[0])
+
+    def _at_home(self, inode: int, pid: int) -> bool | None:
+        made_in, lives_in = self._birthplace(self._sockets[inode]), self._walk.processes[pid].cgroup
+        if made_in is None or lives_in is None:
+            return None
+        return bool(made_in) and (lives_in + "/").startswith(made_in.rstrip("/") + "/")
+
+    def _waiting(self, pid: int) -> Waiting | None:
+        """Return what a process waits for, None when that cannot be told: it is stopped, gone, or out of reach."""
+        if self._walk.processes[pid].state in _STOPPED:
+            return None
+        try:
+            with self._host.open_process(pid) as directory:
+                return read_waiting(directory, self._host.machine())
+        except (Gone, NotPermitted, NotSupported):
+            return None
+
+    def _look(self, inode: int, pid: int, waiting: Waiting | None) -> Clues:
+        clues = Clues(
+            ancestors=self._lineage.ancestors(pid),
+            at_home=self._at_home(inode, pid),
+            in_turn=waiting is not None and waiting.in_turn,
+        )
+        return clues if waiting is None else clues._replace(waits=self._how_it_waits(inode, pid, waiting))
+
+    def _how_it_waits(self, inode: int, pid: int, waiting: Waiting) -> str | None:
+        for seat in self._walk.seats[inode]:
+            if seat.pid == pid and seat.fd in waiting.descriptors:
+                return "waits in %s" % waiting.descriptors[seat.fd]
+        watched = set(waiting.epolls) | set(waiting.descriptors)
+        sets = self._epoll_sets(pid)
+        for epoll, (_descriptors, inodes) in sets.items():
+            nested = any(epoll in sets[outer][0] for outer in watched & sets.keys())
+            if inode in inodes and (epoll in watched or nested):
+                return "waits in an epoll set with it (descriptor %d)" % epoll
+        return None
+
+    def _epoll_sets(self, pid: int) -> dict[int, tuple[set[int], set[int]]]:
+        if pid not in self._epolls:
+            self._epolls[pid] = sets = {}
+            try:
+                with self._host.open_process(pid) as directory:
+                    for table, descriptor in self._walk.epolls.get(pid, ()):
+                        sets[descriptor] = parse_targets(directory.read("%sfdinfo/%d" % (table, descriptor)))
+            except (Gone, NotPermitted, NotSupported):
+                pass
+        return self._epolls[pid]
+
+    def _look_again(
+        self, silent: list[tuple[int, int]], first: Mapping[int, Waiting | None], namespaces: tuple[Namespace, ...]
+    ) -> None:
+        """Ask the kernel who made the sockets of those who were not seen waiting, and look until it is clear that they
+        do something else: one that stays blocked twice, one that is busy many times."""
+        in_doubt = {inode for inode, _pid in silent}
+        wanted: dict[int, list[int]] = {}
+        for inode, pid in self._clues:
+            if inode in in_doubt:
+                wanted.setdefault(pid, []).append(inode)
+        try:
+            makers = read_makers(self._host, wanted)
+        except PortreeveError:
+            makers = {}
+        for (pid, inode), made_here in makers.items():
+            self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
+        busy = {key for key in silent if first[key[1]] is not None}
+        for _look in range(_MOST_LOOKS):
+            if not busy:
+                break
+            self._host.pause(_A_WHILE)
+            connected = self._connected(busy, namespaces)
+            latest = {pid: self._waiting(pid) for _inode, pid in busy}
+            for inode, pid in sorted(busy):
+                clues, done = self._decide(inode, pid, first[pid], latest[pid], (inode, pid) in connected)
+                self._clues[inode, pid] = clues
+                if done:
+                    busy.discard((inode, pid))
+
+    def _decide(
+        self, inode: int, pid: int, before: Waiting | None, now: Waiting | None, connected: bool
+    ) -> tuple[Clues, bool]:
+        """Return the clues after another look, and whether it is decided by now."""
+        clues = self._clues[inode, pid]
+        if before is None or now is None:
+            return clues._replace(astray=None), True
+        clues = clues._replace(in_turn=clues.in_turn or now.in_turn)
+        waits = self._how_it_waits(inode, pid, now)
+        if waits is not None:
+            return clues._replace(waits=waits), True
+        if connected:
+            return clues._replace(astray=False), True
+        if pid in self._walk.rings:
+            return clues, True  # what a ring waits for is not told
+        stays = before.marks == now.marks and "" not in now.calls
+        return clues._replace(astray=True), stays
+
+    def _connected(self, silent: Iterable[tuple[int, int]], namespaces: tuple[Namespace, ...]) -> set[tuple[int, int]]:
+        """Return those who hold a living connection that came by way of the listener: they may be at work on it."""
+        listeners = {inode for inode, _pid in silent if self._sockets[inode].state == "LISTEN"}
+        if not listeners:
+            return set()
+        places: dict[tuple[int, int], list[int]] = {}
+        for inode in listeners:
+            places.setdefault((self._sockets[inode].namespace, self._sockets[inode].local.port), []).append(inode)
+        ports = tuple(PortRange(port, port) for port in sorted({port for _namespace, port in places}))
+        question = Question(ports=ports, protocols=("tcp",), every_connection=True)
+        nearby = [one for one in namespaces if one.id in {namespace for namespace, _port in places}]
+        connections: dict[int, set[str]] = {}
+        for socket in read_tables(self._host, question, nearby, PortRanges(None, None, None)).sockets:
+            if socket.inode and socket.state == "ESTABLISHED":
+                for listener in places.get((socket.namespace, socket.local.port), ()):
+                    connections.setdefault(listener, set()).add(link_of(socket.inode))
+        return {
+            (inode, pid)
+            for inode, pid in silent
+            if inode in connections and not connections[inode].isdisjoint(self._links(pid))
+        }
+
+    def _links(self, pid: int) -> list[str]:
+        try:
+            with self._host.open_process(pid) as directory:
+                return directory.descriptor_links()[1]
+        except (Gone, NotPermitted, NotSupported):
+            return []
+
+    def _flags(self) -> dict[tuple[int, int, int | None], bool | None]:
+        flags: dict[tuple[int, int, int | None], bool | None] = {}
+        by_process: dict[int, list[Seat]] = {}
+        for inode, socket in self._sockets.items():
+            if socket.state == "LISTEN" or (inode, self._walk.seats[inode][0].pid) in self._clues:
+                for seat in self._walk.seats[inode]:
+                    if seat.via in ("descriptor", "thread"):
+                        by_process.setdefault(seat.pid, []).append(seat)
+        for pid, seats in by_process.items():
+            try:
+                with self._host.open_process(pid) as directory:
+                    for seat in seats:
+                        table = "task/%d/" % seat.tid if seat.tid else ""
+                        fdinfo = directory.read("%sfdinfo/%d" % (table, seat.fd))
+                        flags[pid, seat.fd, seat.tid] = closes_on_exec(fdinfo)
+            except (Gone, NotPermitted, NotSupported):
+                continue
+        return flags

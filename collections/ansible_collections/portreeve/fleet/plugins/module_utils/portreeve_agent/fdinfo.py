@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What /proc/PID/fdinfo tells of one descriptor (proc(5))."""
+
+from __future__ import annotations
+
+import re
+
+_TARGET = re.compile(rb"^tfd: +(\d+) .* ino:([0-9a-f]+)", re.MULTILINE)  # inodes since Linux 4.13
+_CLOSE_ON_EXEC = 0o2000000
+
+
+def closes_on_exec(fdinfo: bytes) -> bool | None:
+    """Return the close-on-exec flag, None when it is not told: ``closes_on_exec(b"flags:\\t02000002\\n")`` is True."""
+    for line in fdinfo.split(b"\n"):
+        if line.startswith(b"flags:"):
+            return bool(int(line.split()[1], 8) & _CLOSE_ON_EXEC)
+    return None
+
+
+def parse_targets(fdinfo: bytes) -> tuple[set[int], set[int]]:
+    """Return the descriptors in an epoll set, and the inodes of what they led to when they were added.
+
+    ``parse_targets(b"tfd:  7 events: 19 data: 7  pos:0 ino:4d2 sdev:9\\n") == ({7}, {1234})``
+    """
+    found = _TARGET.findall(fdinfo)
+    return {int(fd) for fd, _inode in found}, {int(inode, 16) for _fd, inode in found}
+
+
+def registered_sockets(fdinfo: bytes) -> list[int]:
+    """Return the inodes of sockets registered with an io_uring, from its fdinfo.
+
+    ``registered_sockets(b"UserFiles:\\t1\\n    0: socket:[77]\\n") == [77]``.
+    """
+    marker = b": socket:["
+    return [int(line.split(marker)[1].rstrip(b"]")) for line in fdinfo.split(b"\n") if marker in line]
+
+
+def descriptors_in_flight(fdinfo: bytes) -> int:
+    """Return how many descriptors wait in a UNIX socket's queue: ``descriptors_in_flight(b"scm_fds: 2\\n") == 2``."""
+    for line in fdinfo.split(b"\n"):
+        if line.startswith(b"scm_fds:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""leaked_to_heirs: beside who made or serves a socket, others hold it that only inherited its descriptor."""
+
+from __future__ import annotations
+
+from .case import Case, Judgement
+from .heirs import heirs_of, name_heirs, others_of
+from .wording import listed, name_addresses, name_owner, name_port, name_processes
+
+ID = "leaked_to_heirs"
+
+
+def judge(case: Case) -> Judgement | None:
+    """Judge a port of which a socket has heirs beside its creator, or beside somebody who serves it."""
+    leaked = tuple(held for held in case.serving if heirs_of((held,)) and others_of((held,)))
+    if not leaked:
+        return None
+    heirs, rightful = heirs_of(leaked), others_of(leaked)
+    owners = listed(list(dict.fromkeys(name_owner(one.owner) for one in rightful)))
+    one = len(heirs) == 1
+    return Judgement(
+        "%s on %s belongs to %s (%s), but %s hold%s it too: inherited, not served."
+        % (
+            name_port(case),
+            name_addresses(leaked),
+            owners,
+            name_processes(rightful),
+            name_heirs(heirs),
+            "s" if one else "",
+        ),
+        "Stopping %s alone does not free it: restart %s as well, and set close-on-exec where the socket is made."
+        % (owners, name_processes(heirs)),
+    )

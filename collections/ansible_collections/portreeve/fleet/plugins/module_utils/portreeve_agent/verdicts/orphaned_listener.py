@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""orphaned_listener: who made the socket is gone; only heirs hold it, and the port migrates from one to the next."""
+
+from __future__ import annotations
+
+from .case import Case, Judgement
+from .heirs import heirs_of, name_creators, name_heirs, others_of
+from .wording import name_addresses, name_port, name_processes
+
+ID = "orphaned_listener"
+
+
+def judge(case: Case) -> Judgement | None:
+    """Judge a port of which a socket has no holders but heirs."""
+    orphaned = tuple(held for held in case.serving if heirs_of((held,)) and not others_of((held,)))
+    if not orphaned:
+        return None
+    heirs = heirs_of(orphaned)
+    one = len(heirs) == 1
+    advice = "Restart %s to free it; a new server cannot bind before."
+    if not one:
+        advice = "Restart %s, all of them, to free it; ending one only moves the port to the next."
+    return Judgement(
+        "%s on %s is served by nobody: %s is gone, and %s keep%s the inherited descriptor open."
+        % (name_port(case), name_addresses(orphaned), name_creators(orphaned), name_heirs(heirs), "s" if one else ""),
+        advice % name_processes(heirs),
+    )

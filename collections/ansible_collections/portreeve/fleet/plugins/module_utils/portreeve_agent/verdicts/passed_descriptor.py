@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""passed_descriptor: a process handed the socket to another on purpose, through a UNIX socket (unix(7), SCM_RIGHTS)."""
+
+from __future__ import annotations
+
+from ..model import HeldSocket
+from .case import Case, Judgement
+from .wording import listed, name_addresses, name_owner, name_port, name_process, name_processes
+
+ID = "passed_descriptor"
+
+
+def judge(case: Case) -> Judgement | None:
+    """Judge a port whose socket is in flight, or held under different numbers by processes that did not leak it."""
+    if case.unseen:
+        return None
+    passed = tuple(held for held in case.serving if _in_flight(held) or _was_passed(held))
+    if not passed:
+        return None
+    waiting = [one for held in passed for one in held.holders if one.via == "in_flight"]
+    served = tuple(one for one in case.holders if one.serving) or case.holders
+    owners = listed(list(dict.fromkeys(name_owner(one.owner) for one in served)))
+    if waiting:
+        how = "is in flight in a UNIX socket of %s, which has not received it yet" % name_process(waiting[0])
+    else:
+        how = "was handed from process to process on purpose, through a UNIX socket"
+    return Judgement(
+        "%s on %s %s: %s (%s)." % (name_port(case), name_addresses(passed), how, owners, name_processes(case.holders)),
+        "To free it, stop or restart %s, which %s it." % (owners, "serves" if served[0].serving else "holds"),
+    )
+
+
+def _in_flight(held: HeldSocket) -> bool:
+    return any(holder.via == "in_flight" for holder in held.holders)
+
+
+def _was_passed(held: HeldSocket) -> bool:
+    """Inherited descriptors keep their number, and what serves under another owner was let in by somebody."""
+    numbers: dict[int, set[int]] = {}
+    for holder in held.holders:
+        numbers.setdefault(holder.pid, set()).add(holder.fd)
+    if len(numbers) < 2 or any(holder.owner.kind == "socket_unit" for holder in held.holders):
+        return False
+    if not any(holder.serving for holder in held.holders):
+        return False
+    return not set.intersection(*numbers.values())

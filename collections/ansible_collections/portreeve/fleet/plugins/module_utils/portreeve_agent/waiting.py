@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the threads of a process wait for: which descriptors, which epoll sets, whose turn (proc(5), syscall)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Mapping, NamedTuple, Sequence
+
+from .errors import Gone, NotPermitted, NotSupported
+from .process_directory import ProcessDirectory
+
+_ONE = "accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "read", "readv"  # their first argument is the descriptor
+_LOCKS = "semop", "semtimedop", "flock", "fcntl"  # by which pre-fork servers let one worker accept at a time
+_GENERIC = {
+    202: "accept", 242: "accept4", 207: "recvfrom", 212: "recvmsg", 243: "recvmmsg", 63: "read", 65: "readv",
+    73: "ppoll", 72: "pselect6", 22: "epoll_pwait", 441: "epoll_pwait2", 193: "semop", 192: "semtimedop",
+    32: "flock", 25: "fcntl", 98: "futex", 426: "io_uring_enter",
+}  # fmt: skip
+#: System calls by number (asm/unistd_64.h, asm-generic/unistd.h); of other machines only the wait channel tells.
+_CALLS: dict[str, dict[int, str]] = {
+    "x86_64": {
+        43: "accept", 288: "accept4", 45: "recvfrom", 47: "recvmsg", 299: "recvmmsg", 0: "read", 19: "readv",
+        7: "poll", 271: "ppoll", 23: "select", 270: "pselect6", 232: "epoll_wait", 281: "epoll_pwait",
+        441: "epoll_pwait2", 65: "semop", 220: "semtimedop", 73: "flock", 72: "fcntl", 202: "futex",
+        426: "io_uring_enter",
+    },
+    "aarch64": _GENERIC,
+    "riscv64": _GENERIC,
+    "loongarch64": _GENERIC,
+}  # fmt: skip
+_COMPAT_STACKS = 1 << 32  # below: a process of 32 bits, whose calls have other numbers
+_MOST_POLLED = 1 << 16
+_POLLED = struct.Struct("=ihh")  # struct pollfd
+_READABLE = 0x1  # POLLIN
+
+
+class Waiting(NamedTuple):
+    """What one process waits for at one moment.
+
+    ``descriptors`` it waits on by the call it does so in; ``epolls`` in whose sets it waits; ``calls`` are the names of
+    all calls its threads are blocked in, '' for what could not be told; ``marks`` change as soon as a thread runs.
+    """
+
+    descriptors: Mapping[int, str]
+    epolls: frozenset[int]
+    calls: frozenset[str]
+    marks: tuple[bytes, ...]
+
+    @property
+    def in_turn(self) -> bool:
+        """True when a thread waits for a lock as those around accept() are."""
+        return not self.calls.isdisjoint(_LOCKS)
+
+
+def read_waiting(directory: ProcessDirectory, machine: str) -> Waiting:
+    """Return what the threads of a process are blocked in. Raises Gone or NotPermitted as reading it does."""
+    descriptors: dict[int, str] = {}
+    epolls = set()
+    calls = set()
+    marks = []
+    for tid in directory.list("task"):
+        try:
+            line = directory.read("task/%s/syscall" % tid)
+            marks.append(line + _switches(directory.read("task/%s/status" % tid)))
+        except (Gone, NotSupported):
+            continue
+        call, arguments = parse_call(line, _CALLS.get(machine, {}))
+        calls.add(call)
+        if call in _ONE:
+            descriptors[arguments[0]] = call
+        elif call.startswith("epoll"):
+            epolls.add(arguments[0])
+        elif call in ("poll", "ppoll"):
+            size = min(arguments[1], _MOST_POLLED) * _POLLED.size
+            memory = _remembered(directory, arguments[0], size)
+            whole = memory[: len(memory) // _POLLED.size * _POLLED.size]
+            descriptors.update((fd, call) for fd, events, _answer in _POLLED.iter_unpack(whole) if events & _READABLE)
+        elif call in ("select", "pselect6"):
+            bits = _remembered(directory, arguments[1], min(arguments[0], _MOST_POLLED) + 7 >> 3)
+            descriptors.update((fd, call) for fd in range(len(bits) * 8) if bits[fd >> 3] >> (fd & 7) & 1)
+    return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks))
+
+
+def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int]]:
+    """Return the call a thread is blocked in and its arguments, '' for one that runs or whose calls have no names here.
+
+    ``parse_call(b"288 0x3 0 0 0 0 0 0x7ffc1234abcd 0x7f\\n", {288: "accept4"})[0] == "accept4"``
+    """
+    values = line.split()
+    if len(values) < 9 or int(values[7], 16) < _COMPAT_STACKS or not names:
+        return "", ()
+    arguments = [int(value, 16) for value in values[1:7]]
+    return names.get(int(values[0]), "another"), arguments
+
+
+def _switches(status: bytes) -> bytes:
+    return status[status.find(b"voluntary_ctxt_switches") :]
+
+
+def _remembered(directory: ProcessDirectory, address: int, size: int) -> bytes:
+    """Return memory of the process, nothing when it cannot be read."""
+    try:
+        return directory.read_memory(address, size)
+    except (Gone, NotPermitted, NotSupported):
+        return b""

@@ -18,7 +18,7 @@ from .expectations import Expectation, disappointment
 from .host import Host
 from .model import PROTOCOLS
 from .ports import parse_address, parse_ports
-from .risks import host_risks
+from .risks.registry import host_risks
 from .snapshot import take_snapshot
 from .tables import Question
 from .verdicts.wording import one_line
@@ -71,7 +71,8 @@ def _watch(options: argparse.Namespace) -> int:
     from .watch.session import watch
 
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
-    question = Question(parse_ports(options.ports, protocols), protocols, options.namespace)
+    ports = parse_ports(options.ports, protocols)
+    question = Question(ports=ports, protocols=protocols, namespaces=options.namespace)
     output = None if sys.stdout is None else sys.stdout.fileno()
     seen = watch(
         Host(), question, lambda line: _write([line]), output, options.seconds, options.every, json=options.json
@@ -79,9 +80,32 @@ def _watch(options: argparse.Namespace) -> int:
     return Exit.ANSWERED if seen else Exit.INCOMPLETE
 
 
+def _record(options: argparse.Namespace) -> int:
+    from .recording.failures import record_failure
+
+    _print([one_line(record_failure(Host(), options.unit, options.ports, options.file, os.environ))])
+    return Exit.ANSWERED
+
+
+def _recorded(options: argparse.Namespace) -> int:
+    from .recording.failures import read_failures, say_failures
+
+    records = list(read_failures(options.file, options.unit))
+    if options.json:
+        import json
+
+        _print(json.dumps(record) for record in records)
+    else:
+        _print(say_failures(records, options.file))
+    return Exit.ANSWERED
+
+
+_OTHER_VERBS = {"watch": _watch, "record": _record, "recorded": _recorded}
+
+
 def _run(options: argparse.Namespace) -> int:
-    if options.verb == "watch":
-        return _watch(options)
+    if options.verb in _OTHER_VERBS:
+        return _OTHER_VERBS[options.verb](options)
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
     ports = parse_ports(options.ports, protocols) if options.verb == "owner" else ()
     address = None if options.verb != "owner" or options.address is None else parse_address(options.address)

@@ -25,6 +25,7 @@ exit codes:
   4  no answer, or nowhere to write it
 """
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
+FAILURES = "/var/log/portreeve/failures.jsonl"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -66,6 +67,14 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
     watch.add_argument("--namespace", default="host", help="host (default), all, or the name or number of one")
     watch.add_argument("--json", action="store_true", help="print a JSON object for each event, one per line")
+    record = verbs.add_parser("record", help="keep who holds the ports of a failed unit now (see agent/README.md)")
+    record.add_argument("ports", nargs="*", metavar="PORT", help="default: those of /etc/portreeve/UNIT.ports")
+    record.add_argument("--unit", required=True, help="the systemd unit that failed")
+    recorded = verbs.add_parser("recorded", help="what was kept when units failed")
+    recorded.add_argument("--unit", help="of this one only")
+    recorded.add_argument("--json", action="store_true", help="print a JSON object for each failure, one per line")
+    for verb in (record, recorded):
+        verb.add_argument("--file", default=FAILURES, help="default: " + FAILURES)
     for verb in (owner, listing, snapshot):
         verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
         verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")

@@ -88,7 +88,8 @@ class Observer:
         if (self._stale and rested >= self._walk_cost) or (rested >= due and any(row.inode for row in tables.sockets)):
             self.snapshot = self._walk()
         sockets = tuple(self._with_holders(row) for row in tables.sockets)
-        self._known = {key: held for key, held in self._known.items() if key in {identity(one) for one in sockets}}
+        present = {identity(held) for held in sockets}
+        self._known = {key: held for key, held in self._known.items() if key in present}
         self._follow()
         return Observation(
             tables_at=Span(started, ended), holders_at=self._holders_at, sockets=sockets,

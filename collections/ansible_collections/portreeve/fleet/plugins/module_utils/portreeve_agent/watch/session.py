@@ -147,9 +147,9 @@ class _Session:
                     self._say(now, sentence)
 
     def _end(self, reason: str, seconds: float) -> bool:
-        now = Span(monotonic_ms(), monotonic_ms())
         for answer in self._answers():
             self._tell_state("standing", answer)
+        now = Span(monotonic_ms(), monotonic_ms())
         counts = ["%d %s" % (number, kind.replace("_", " ")) for kind, number in sorted(self._totals.items())]
         said = listed(counts, most=len(counts)) if counts else "nothing changed"
         if self._gaps:

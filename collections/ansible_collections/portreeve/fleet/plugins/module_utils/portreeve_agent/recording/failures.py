@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The record of failures: one JSON object per line, in a file that only root reads and that does not grow for ever."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Iterator, Mapping
+
+from ..answers import answer_ports, owner_result
+from ..errors import NotPermitted, PortreeveError
+from ..host import Host
+from ..model import PROTOCOLS
+from ..reading import translate
+from ..snapshot import take_snapshot
+from ..tables import Question
+from ..verdicts.wording import one_line
+from .failed_unit import check_unit, wanted_ports
+
+FORMAT = "portreeve.failure/1"
+_MOST_BYTES = 4 << 20  # of the file; one older file of this size is kept beside it
+
+
+def record_failure(host: Host, unit: str, named: list[str], path: str, surroundings: Mapping[str, str]) -> str:
+    """Append who holds the ports of a failed unit now, and return it in one sentence.
+
+    Raises InvalidInput where no port is known, NotPermitted or NotSupported where the file cannot be written.
+    """
+    unit = check_unit(unit)
+    ports, source = wanted_ports(host, unit, named, surroundings)
+    now = time.gmtime()
+    snapshot = take_snapshot(host, Question(ports=ports, namespaces="host"))
+    answers = answer_ports(snapshot, ports, PROTOCOLS)
+    result = owner_result(snapshot, answers)
+    record = {
+        "format": FORMAT,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
+        "host": snapshot.host.name,
+        "boot_id": snapshot.host.boot_id,
+        "unit": unit,
+        "service_result": surroundings.get("MONITOR_SERVICE_RESULT"),
+        "exit_status": surroundings.get("MONITOR_EXIT_STATUS"),
+        "ports_from": source,
+        "complete": result["complete"],
+        "blind_spots": result["blind_spots"],
+        "ports": result["ports"],
+    }
+    _append(path, record)
+    held = [answer.summary for answer in answers if answer.verdict != "free"]
+    return "recorded for %s in %s: %s" % (unit, path, " ".join(held) or "none of its ports is held now.")
+
+
+def _append(path: str, record: dict[str, Any]) -> None:
+    """Append one line; whoever else does so at the same time waits."""
+    import fcntl
+    import json
+
+    line = (json.dumps(record) + "\n").encode("ascii")
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        lock = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(path) and os.path.getsize(path) + len(line) > _MOST_BYTES:
+                os.replace(path, path + ".1")
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        translate(error, path)
+
+
+def read_failures(path: str, unit: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the records, oldest first, of one unit or of all. Raises NotPermitted where they may not be read.
+
+    A line that is no record, as a full disk leaves one, is passed over.
+    """
+    import json
+
+    wanted = None if unit is None else check_unit(unit)
+    for name in (path + ".1", path):
+        try:
+            with open(name, encoding="utf-8", errors="backslashreplace") as stream:
+                for line in stream:
+                    try:
+                        record = json.loads(line)
+                    except ValueError:
+                        continue
+                    known = isinstance(record, dict) and record.get("format") == FORMAT
+                    if known and wanted in (None, record["unit"]):
+                        yield record
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            raise NotPermitted("%s: permission denied: only root reads it" % name) from error
+        except OSError as error:
+            raise PortreeveError("%s: %s" % (name, error.strerror)) from error
+
+
+def say_failures(records: list[dict[str, Any]], path: str) -> Iterator[str]:
+    """Yield the records in words: when, which unit, and for each port that was held by whom."""
+    if not records:
+        yield "No failure is recorded in %s." % path
+    for record in records:
+        how = "failed" if not record.get("service_result") else "failed (%s)" % record["service_result"]
+        yield one_line("%s  %s %s on %s" % (_local_time(record["at"]), record["unit"], how, record["host"]))
+        for answer in record["ports"]:
+            if answer["verdict"] != "free":
+                yield one_line("  %(port)d/%(protocol)s: %(verdict)s: %(summary)s" % answer)
+                yield from _say_holders(answer)
+        free = ["%(port)d/%(protocol)s" % answer for answer in record["ports"] if answer["verdict"] == "free"]
+        if free:
+            yield "  free at that moment: " + ", ".join(free)
+        for spot in record["blind_spots"]:
+            yield one_line("  Incomplete: %(what)s not seen: %(why)s (%(count)d)" % spot)
+
+
+def _say_holders(answer: dict[str, Any]) -> Iterator[str]:
+    holders = {holder["pid"]: holder for socket in answer["sockets"] for holder in socket["holders"]}
+    for pid, holder in sorted(holders.items()):
+        process = holder["process"]
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process["started_at"]))
+        named = (process["name"], pid, process["user"] or process["uid"], since, " ".join(process["cmdline"]))
+        yield one_line("    %s[%d] of %s, since %s: %s" % named)
+
+
+def _local_time(text: str) -> str:
+    import calendar
+
+    seconds = calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -14,6 +14,7 @@ import sys
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.cli import Exit
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.risks.registry import RISKS
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.verdicts.registry import VERDICTS
 
 AGENT = "plugins/module_utils/portreeve_agent"
@@ -114,7 +115,8 @@ def test_a_page_on_a_verdict_answers_five_questions(root, verdict):
     ]  # fmt: skip
 
 
-def test_every_risk_has_its_place_on_the_page(root, collection):
-    real = set(re.findall(r'Risk\(\s*"(\w+)"', text_of(collection, f"{AGENT}/risks.py")))
+def test_every_risk_has_its_place_on_the_page_and_a_file_of_its_name(root, collection):
+    files = {path.stem for path in (collection / AGENT / "risks").glob("*.py")} - {"__init__", "registry"}
 
-    assert set(re.findall(r"^## (\w+)$", text_of(root, "docs/risks.md"), re.MULTILINE)) == real
+    assert re.findall(r"^## (\w+)$", text_of(root, "docs/risks.md"), re.MULTILINE) == [danger.id for danger in RISKS]
+    assert files == {danger.id for danger in RISKS}

@@ -23,7 +23,7 @@ from .model import (
     Socket,
 )  # fmt: skip
 from .ports import PortRange, contains, overlaps
-from .risks import host_risks, port_risks
+from .risks.registry import host_risks, port_risks
 from .verdicts.case import Case
 from .verdicts.registry import judge
 from .wire import to_wire

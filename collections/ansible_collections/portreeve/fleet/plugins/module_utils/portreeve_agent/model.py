@@ -207,6 +207,14 @@ class PortRanges:
 
 
 @dataclass(frozen=True)
+class SettingFile:
+    """A file that sets a kernel parameter at boot (sysctl.d(5)), and the value it gives."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True)
 class DescriptorPressure:
     """Descriptors of the whole host (proc_sys_fs(5): file-nr) and the processes nearest to their own limit."""
 
@@ -255,6 +263,7 @@ class Snapshot:
     Among ``blind_spots`` are those because of which a socket may be missing (``hiding_sockets``, there by what and why
     only), and those because of which a socket's holder may be (``hiding_holders``). ``ranges`` are those of the agent's
     own network namespace, ``ranges_by_namespace`` those of every one that was looked at.
+    ``reservation_files`` are those that reserve ports at boot, in the order in which they are applied.
     """
 
     agent: Agent
@@ -269,6 +278,7 @@ class Snapshot:
     hiding_holders: tuple[BlindSpot, ...] = ()
     bind: BindGrounds | None = None
     ranges_by_namespace: tuple[tuple[int, PortRanges], ...] = ()
+    reservation_files: tuple[SettingFile, ...] | None = None
 
     @property
     def complete(self) -> bool:

@@ -18,6 +18,7 @@ from .evidence import Evidence, gather
 from .host import Host
 from .kernel.namespaces import read_namespaces
 from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
+from .kernel.sysctl_files import read_setting_files
 from .masking import mask_secrets
 from .model import (
     Agent,
@@ -89,6 +90,7 @@ def _take(host: Host, question: Question) -> Snapshot:
         hiding_holders=hiding_holders,
         bind=try_binds(host, question, namespaces, sockets),
         ranges_by_namespace=read_ranges_by_namespace(host, namespaces, ranges),
+        reservation_files=read_setting_files(host) if question.host_picture else None,
     )
 
 

@@ -48,7 +48,6 @@ class Question:
     """
 
     ports: tuple[PortRange, ...] = ()
-    declared: tuple[PortRange, ...] = ()
     protocols: tuple[str, ...] = ("tcp", "udp")
     namespaces: str = "all"
     every_connection: bool = False
@@ -56,6 +55,7 @@ class Question:
     show_secrets: bool = False
     scanner: str = "auto"
     bind: BindWish | None = None
+    declared: tuple[PortRange, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.protocols:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which files reserve ports at the next boot, by the precedence of sysctl.d(5)."""
+
+from __future__ import annotations
+
+from ..errors import Gone, NotPermitted, NotSupported
+from ..host import Host
+from ..model import SettingFile
+
+RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
+_MAIN_FILE = "/etc/sysctl.conf"
+#: A file hides those of the same name in the directories after its own.
+_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+_MOST = 1 << 20  # bytes of one file
+
+
+def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFile, ...] | None:
+    """Return the files that set ``key``, in the order in which they are applied: the last one wins.
+
+    sysctl(8) applies /etc/sysctl.conf after all others, systemd-sysctl(8) only where a link in sysctl.d leads to it:
+    then it has the link's place here as well. None when a file that may set it cannot be read.
+    """
+    files = {}
+    for directory in reversed(_DIRECTORIES):
+        for name in _names(host, directory):
+            if name.endswith(".conf"):
+                files[name] = "%s/%s" % (directory, name)
+    paths = [files[name] for name in sorted(files)]
+    main = _inode(host, _MAIN_FILE)
+    if main is not None and main not in [_inode(host, path) for path in paths]:
+        paths.append(_MAIN_FILE)
+    found = []
+    for path in paths:
+        try:
+            value = parse_setting(host.read_ordinary(path, _MOST), key)
+        except Gone:
+            continue
+        except NotSupported:  # a link to /dev/null, which hides a file of the distribution's
+            continue
+        except NotPermitted:
+            return None
+        if value is not None:
+            found.append(SettingFile(path, value))
+    return tuple(found)
+
+
+def parse_setting(text: str, key: str) -> str | None:
+    """Return the value that a file gives to ``key``, its last one, or None.
+
+    ``parse_setting("# ours\\n-net/ipv4/ip_local_reserved_ports = 8080, 9000\\n", RESERVED_PORTS) == "8080, 9000"``.
+    """
+    value = None
+    for line in text.split("\n"):
+        name, equals, right = line.strip().partition("=")
+        if equals and name[:1] not in ("#", ";") and name.strip().lstrip("-").strip().replace("/", ".") == key:
+            value = right.strip()
+    return value
+
+
+def _names(host: Host, directory: str) -> list[str]:
+    try:
+        return host.list(directory)
+    except (Gone, NotPermitted, NotSupported):
+        return []
+
+
+def _inode(host: Host, path: str) -> int | None:
+    try:
+        return host.inode(path)
+    except (Gone, NotPermitted, NotSupported):
+        return None

@@ -228,6 +228,13 @@ class Host(Files):
         except OSError as error:
             translate(error, "/proc/%d/fd/%d" % (pid, descriptor))
 
+    def bpf(self, command: int, layout: str, *fields: int | bytes | bytearray) -> int:
+        """Return what bpf(2) returns, see ``syscalls.bpf``; the caller closes a descriptor."""
+        try:
+            return syscalls.bpf(command, layout, *fields)
+        except OSError as error:
+            translate(error, "bpf(2)")
+
     def peek_descriptors(self, pid: int, descriptor: int, inode: int) -> list[int]:
         """Return the inodes of what is in flight in the UNIX socket ``inode`` (see ``message_queue.peek_descriptors``).
 

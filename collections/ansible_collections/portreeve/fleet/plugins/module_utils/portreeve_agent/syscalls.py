@@ -26,6 +26,7 @@ _CLOEXEC = 1  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC (linux/mount.h)
 _FSCONFIG_CMD_CREATE = 6
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
 _PERF_FLAG_FD_CLOEXEC = 8
+_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "ppc64le": 361, "s390x": 351}
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
 
 
@@ -106,3 +107,21 @@ def open_perf_event(attributes: bytes, cpu: int) -> int:
         raise NotSupported("perf_event_open(2) is not known for " + os.uname().machine)
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     return _call(_libc().syscall, number, ctypes.addressof(buffer), -1, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+
+
+def bpf(command: int, layout: str, *fields: int | bytes | bytearray) -> int:
+    """Return what bpf(2) returns for the attributes of a command, packed by ``layout`` (struct); a bytearray stands for
+    its address."""
+    import ctypes
+    import struct
+
+    number = _BPF.get(os.uname().machine)
+    if number is None:
+        raise NotSupported("bpf(2) is not known for " + os.uname().machine)
+    libc = _libc()
+    held = [
+        (ctypes.c_char * len(field)).from_buffer(field) if isinstance(field, bytearray) else field for field in fields
+    ]
+    values = [ctypes.addressof(one) if isinstance(one, ctypes.Array) else one for one in held]
+    attributes = ctypes.create_string_buffer(struct.pack(layout, *values))
+    return _call(libc.syscall, number, command, ctypes.addressof(attributes), struct.calcsize(layout))

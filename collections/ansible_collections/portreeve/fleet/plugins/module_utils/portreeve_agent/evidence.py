@@ -13,20 +13,13 @@ from .descriptors import Seat, link_of
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .fdinfo import closes_on_exec, parse_targets
 from .host import Host
+from .kernel.file_credentials import read_makers
 from .lineage import Lineage
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
 from .sighting import Sighting
 from .tables import Question, read_tables
 from .waiting import Waiting, read_waiting
-
-try:
-    from .kernel.file_credentials import read_makers
-except ImportError:
-
-    def read_makers(host, wanted):
-        return {}
-
 
 _A_WHILE = 0.03  # seconds between two looks; a process that stays blocked in something else meanwhile does not serve
 _MOST_LOOKS = 8  # at one that is busy: if it served, it would be met waiting, or with a connection
@@ -114,7 +107,11 @@ class _Gathering:
             at_home=self._at_home(inode, pid),
             in_turn=waiting is not None and waiting.in_turn,
         )
-        return clues if waiting is None else clues._replace(waits=self._how_it_waits(inode, pid, waiting))
+        if waiting is not None:
+            return clues._replace(waits=self._how_it_waits(inode, pid, waiting))
+        stopped = self._walk.processes[pid].state in _STOPPED
+        watched = any(inode in inodes for _descriptors, inodes in self._epoll_sets(pid).values())
+        return clues._replace(waits="has it in an epoll set, but is stopped") if stopped and watched else clues
 
     def _how_it_waits(self, inode: int, pid: int, waiting: Waiting) -> str | None:
         for seat in self._walk.seats[inode]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from . import cgroup, network
 from .command import FleetError, run, wait_for
 from .mounts import mount_overlay
-from .places import KNOWN_HOSTS, RUN, SSH_KEY
+from .places import CONTROL, KNOWN_HOSTS, RUN, SSH_KEY
 
 #: Where Ansible looks for Python on every host, whichever Python that is.
 INTERPRETER = "usr/local/bin/python-under-test"
@@ -49,7 +49,9 @@ class Host:
 
     def run(self, *command: str, user: str = "root", given: bytes = b"") -> str:
         """Return what the command printed on the host; FleetError when it fails."""
-        return run(*self.ssh(user=user), shlex.join(command), given=given)
+        # One connection for many commands; it goes with the host.
+        shared = ("-o", "ControlMaster=auto", "-o", "ControlPersist=15", "-o", f"ControlPath={CONTROL}/%C")
+        return run(*self.ssh(*shared, user=user), shlex.join(command), given=given)
 
     def answers(self) -> bool:
         """Return whether the host's processes live and its sshd takes connections."""

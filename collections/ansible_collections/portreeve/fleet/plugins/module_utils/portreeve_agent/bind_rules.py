@@ -12,14 +12,13 @@ from __future__ import annotations
 from typing import Iterable, NamedTuple
 
 from .binding import BindForecast, BindOptions, BindRequest, Occupant, Reason
-from .model import HeldSocket, PortRanges, Socket, SocketOptions
+from .model import UNACCEPTED, HeldSocket, PortRanges, Socket, SocketOptions
 from .ports import contains, is_mapped, overlaps, parse_ports
 
 OK, IN_USE, UNKNOWN = "ok", "EADDRINUSE", "unknown"
 
 _ANY4, _ANY6 = "0.0.0.0", "::"
-_WAITING = frozenset(("ESTABLISHED", "CLOSE_WAIT"))  # in an accept queue, as they have no descriptor
-_NOTHING_SET = BindOptions()
+_STAND_IN = "127.0.0.6"  # LOOPBACK4_IPV6 of net/ipv6.h, the IPv4 address of sockets that have none
 _USUAL_START = 1024
 _WHY_ADDRESS = {
     "EADDRNOTAVAIL": "no interface of the host has the address %s",
@@ -150,6 +149,8 @@ def _refusal(
             rules.insert(0 if ":" in wanted else len(rules), ("EACCES", rule))
         elif port < _USUAL_START:
             rules.append((UNKNOWN, "net.ipv4.ip_unprivileged_port_start could not be read"))
+    if request.protocol == "tcp" and wanted.startswith("ff") and ":" in wanted:
+        rules.insert(0, ("EINVAL", "%s is a multicast address, and TCP has none" % wanted))
     if not rules:
         return None
     return rules[0][0], (Reason(None, rules[0][1]),)
@@ -159,30 +160,35 @@ def _stands(
     request: BindRequest, sockets: tuple[HeldSocket, ...], automatic: bool
 ) -> Iterable[tuple[HeldSocket, _Stand]]:
     """Yield those of the sockets that the bind meets, and how each stands to it."""
-    for held in sockets:
+    for one in sockets:
+        held = _as_its_listener(one, sockets)
         socket = held.socket
         if socket.protocol != request.protocol or (socket.state == "SYN_RECV" and not socket.inode):
             continue  # a connection request is no socket yet and keeps no port
         meets = _meets(request, socket)
         if meets is False:
             continue
-        options = held.options or _inherited(socket, sockets)
-        stand = _stand(request, socket, options, automatic)
+        stand = _stand(request, socket, held.options, automatic)
         if meets is None and stand.hinders is not False:
             stand = _Stand(None, "whether it is limited to IPv6, or to the same device, could not be read")
         yield held, stand
 
 
-def _inherited(socket: Socket, sockets: tuple[HeldSocket, ...]) -> SocketOptions | None:
-    """Return the options of a connection that waits in an accept queue: those of its listener, if there is only one.
+def _as_its_listener(held: HeldSocket, sockets: tuple[HeldSocket, ...]) -> HeldSocket:
+    """Return a connection that waits in an accept queue with what it has of its listener, if there is only one.
 
     What has left the queue may be older than the listener of today, which then tells nothing about it.
     """
-    if socket.inode or socket.state not in _WAITING:
-        return None
-    plain = BindRequest(socket.protocol, socket.local.address, _NOTHING_SET)
+    socket = held.socket
+    if socket.inode or socket.state not in UNACCEPTED:
+        return held
+    plain = BindRequest(socket.protocol, socket.local.address, BindOptions())
     listeners = [one for one in sockets if one.socket.state == "LISTEN" and _meets(plain, one.socket) is not False]
-    return listeners[0].options if len(listeners) == 1 else None
+    if len(listeners) != 1:
+        return held
+    listener = listeners[0]
+    inherited = socket._replace(uid=listener.socket.uid, v6only=listener.socket.v6only)
+    return held._replace(socket=inherited, options=listener.options)
 
 
 def _stand(request: BindRequest, socket: Socket, options: SocketOptions | None, automatic: bool) -> _Stand:
@@ -245,11 +251,20 @@ def _meets(request: BindRequest, socket: Socket) -> bool | None:
     if device is False:
         return False
     ours, theirs = request.address, socket.local.address
-    if not overlaps(ours, theirs, socket.v6only is True, request.options.v6only):
-        return False
-    if theirs == _ANY6 and socket.v6only is None and not overlaps(ours, theirs, True, request.options.v6only):
-        return None
-    return device
+    if overlaps(ours, theirs, socket.v6only is True, request.options.v6only):
+        unlike = theirs == _ANY6 and socket.v6only is None and not overlaps(ours, theirs, True, request.options.v6only)
+        return None if unlike else device
+    if _passes_for_ipv4(theirs) and (ours == _ANY4 or (ours == _STAND_IN and socket.protocol == "udp")):
+        return None if socket.v6only is None else not socket.v6only and device
+    return False
+
+
+def _passes_for_ipv4(address: str) -> bool:
+    """Return whether the kernel lets a socket with this IPv6 address stand in the way of IPv4 unless it is v6only.
+
+    bind() to such an address makes a socket v6only, but a connection of a listener on ``::`` is not.
+    """
+    return ":" in address and address != _ANY6 and not is_mapped(address)
 
 
 def _share_device(wanted: str | None, bound: str | None) -> bool | None:

@@ -63,9 +63,17 @@ def _only_remains(sockets_there: Iterable[HeldSocket]) -> list[tuple[int, int]]:
 
 
 def _try_port(host: Host, namespace: Namespace, port: int, request: BindRequest) -> Iterable[BindTrial]:
-    """Yield what the bind returns, and what it returns with SO_REUSEADDR."""
-    for tried in dict.fromkeys((request, replace(request, options=replace(request.options, reuseaddr=True)))):
-        result = _bind(host, namespace, tried, port)
+    """Yield what the bind returns, and what it returns with SO_REUSEADDR.
+
+    SO_REUSEPORT is left out where SO_REUSEADDR is enough: a bind with it that succeeds lets the kernel pass over the
+    rules for the next one of the same user.
+    """
+    helped = replace(request, options=replace(request.options, reuseaddr=True, reuseport=False))
+    results = {helped: _bind(host, namespace, helped, port)}
+    if request not in results:
+        enough = request.options.reuseaddr and results[helped] == "ok"
+        results[request] = "ok" if enough else _bind(host, namespace, request, port)
+    for tried, result in results.items():
         if result is not None and result != "EACCES":  # our own lack of a privilege says nothing about theirs
             yield BindTrial(namespace.id, port, tried, result)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Calls of bind(2) that are refused and of listen(2) as they return, on the whole machine (perf_event_open(2)).
+"""Calls of bind(2) and listen(2) that are refused, and the moment a listener begins or ends, on the whole machine.
 
-The kernel's own trace points tell which process and what was returned. With them come the caller's registers and the
-top of its stack, where most programs keep the address they ask for.
+The kernel's own trace points tell it, with the time and the process (perf_event_open(2)). With a refused call come the
+caller's registers and the top of its stack, where most programs keep the address they ask for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 from contextlib import suppress
-from typing import Iterator, NamedTuple
+from typing import Iterable, Iterator, NamedTuple
 
 from . import syscalls
 from .errors import NotPermitted, NotSupported
@@ -37,15 +37,17 @@ _EADDRINUSE = 98
 #: (asm/perf_regs.h), in ascending order of their numbers; the first argument is lost where the result takes its place.
 _REGISTERS_OF = {"x86_64": (4, 5, 7), "aarch64": (1, None, 31)}
 
-_CALLS = (("bind", "ret == -%d" % _EADDRINUSE), ("listen", "ret == 0 || ret == -%d" % _EADDRINUSE))
+_REFUSED = "ret == -%d" % _EADDRINUSE
+_LISTEN_STATE = 10  # net/tcp_states.h
+_TURN = struct.Struct("=16xiiH")  # of the record of sock:inet_sock_set_state: old state, new state, local port
+_MOST_RANGES = 20
 
 
 class BindCall(NamedTuple):
-    """One call that returned. ``at_ms`` is monotonic; ``address`` what bind(2) asked for, None when it is not told;
+    """A call that was refused. ``at_ms`` is monotonic; ``address`` what bind(2) asked for, None when it is not told;
     ``descriptor`` of the socket likewise."""
 
     call: str
-    refused: bool
     at_ms: float
     pid: int
     descriptor: int | None
@@ -53,17 +55,34 @@ class BindCall(NamedTuple):
     family: int | None
 
 
-class BindCalls:
-    """The calls of every process, from now on. Raises NotSupported or NotPermitted where the kernel does not tell."""
+class Turn(NamedTuple):
+    """A TCP socket that began to listen, or ceased to; ``pid`` is who made it do so. ``at_ms`` is monotonic."""
 
-    def __init__(self) -> None:
+    begins: bool
+    at_ms: float
+    pid: int
+    port: int
+
+
+class BindCalls:
+    """What every process does from now on; listeners on the ports in ``ranges`` (inclusive) only.
+
+    Raises NotSupported or NotPermitted where the kernel does not tell.
+    """
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
         self._registers = _REGISTERS_OF.get(os.uname().machine, (None, None, None))
-        self._calls: dict[int, tuple[str, str]] = {}
+        events = {
+            "bind": ("syscalls/sys_exit_bind", _REFUSED),
+            "listen": ("syscalls/sys_exit_listen", _REFUSED),
+            "turn": ("sock/inet_sock_set_state", _turns_of(list(ranges))),
+        }
+        self._events: dict[int, tuple[str, str]] = {}
         self._opened: list[int] = []
         self._rings: dict[int, mmap.mmap] = {}
         try:
-            for name, condition in _CALLS:
-                self._calls[_read_id("sys_exit_" + name)] = name, condition
+            for name, (event, condition) in events.items():
+                self._events[_read_id(event)] = name, condition
             for cpu in _online():
                 self._open(cpu)
         except OSError as error:
@@ -77,7 +96,7 @@ class BindCalls:
         import fcntl
 
         first = None
-        for one, (_name, condition) in self._calls.items():
+        for one, (_name, condition) in self._events.items():
             descriptor = syscalls.open_perf_event(self._attributes(one), cpu)
             self._opened.append(descriptor)
             fcntl.ioctl(descriptor, _SET_FILTER, condition.encode("ascii") + b"\0")
@@ -101,12 +120,12 @@ class BindCalls:
         """Descriptors that become readable with the next call."""
         return tuple(self._rings)
 
-    def read(self) -> list[BindCall]:
-        """Return the calls since the last read, in order."""
-        calls = [call for ring in self._rings.values() for call in self._drain(ring)]
-        return sorted(calls, key=lambda call: call.at_ms)
+    def read(self) -> list[BindCall | Turn]:
+        """Return what was done since the last read, in order."""
+        done = [one for ring in self._rings.values() for one in self._drain(ring)]
+        return sorted(done, key=lambda one: one.at_ms)
 
-    def _drain(self, ring: mmap.mmap) -> Iterator[BindCall]:
+    def _drain(self, ring: mmap.mmap) -> Iterator[BindCall | Turn]:
         head, tail, start, size = struct.unpack_from("=QQQQ", ring, _HEAD)
         while tail < head:
             place = tail % size
@@ -118,19 +137,21 @@ class BindCalls:
             tail += length
         struct.pack_into("=Q", ring, _HEAD + 8, tail)
 
-    def _parse(self, record: bytes) -> BindCall | None:
+    def _parse(self, record: bytes) -> BindCall | Turn | None:
         pid, _tid, nanoseconds, raw_size = struct.unpack_from("=IIQI", record, 8)
         raw = 8 + 20
-        number, result = struct.unpack_from("=H14xq", record, raw)
-        if number not in self._calls or pid in (0, 0xFFFFFFFF):  # of a process outside of our PID namespace
+        name, _condition = self._events.get(struct.unpack_from("=H", record, raw)[0], ("", ""))
+        if name == "turn":
+            _before, after, port = _TURN.unpack_from(record, raw)
+            return Turn(after == _LISTEN_STATE, nanoseconds / 1e6, pid, port)
+        if not name or pid in (0, 0xFFFFFFFF):  # of a process outside of our PID namespace
             return None
-        name, _condition = self._calls[number]
         descriptor, place, top, stack = self._arguments(record, raw + raw_size)
         family = address = None
         if name == "bind" and place is not None:
             packed = stack[place - top :][:_LONGEST_ADDRESS] if 0 <= place - top < len(stack) else _recall(pid, place)
             family, address = parse_address(packed)
-        return BindCall(name, result < 0, nanoseconds / 1e6, pid, descriptor, address, family)
+        return BindCall(name, nanoseconds / 1e6, pid, descriptor, address, family)
 
     def _arguments(self, record: bytes, start: int) -> tuple[int | None, int | None, int, bytes]:
         """Return descriptor, where the address lies, where the stack's top lies, and what is on it."""
@@ -174,6 +195,14 @@ def parse_address(packed: bytes) -> tuple[int | None, tuple[str, int] | None]:
     return (family, None) if family == socket.AF_UNIX else (None, None)
 
 
+def _turns_of(ranges: list[tuple[int, int]]) -> str:
+    """Return the filter for listeners on some ports (Documentation/trace/events.rst); of too many ranges, the hull."""
+    if len(ranges) > _MOST_RANGES:
+        ranges = [(min(low for low, _high in ranges), max(high for _low, high in ranges))]
+    ports = " || ".join("(sport >= %d && sport <= %d)" % one for one in ranges)
+    return "(oldstate == %d || newstate == %d) && (%s)" % (_LISTEN_STATE, _LISTEN_STATE, ports)
+
+
 def _recall(pid: int, place: int) -> bytes:
     """Return what lies in a process's memory now: programs that do not ask from their stack mostly keep the address."""
     with suppress(OSError, OverflowError):
@@ -193,7 +222,7 @@ def _around(ring: mmap.mmap, start: int, size: int, place: int, length: int) -> 
 
 def _read_id(event: str) -> int:
     """Return the number of a trace point; tracefs is looked at where it is mounted, or else apart from everything."""
-    name = "events/syscalls/%s/id" % event
+    name = "events/%s/id" % event
     try:
         descriptor = os.open("%s/%s" % (_TRACING, name), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

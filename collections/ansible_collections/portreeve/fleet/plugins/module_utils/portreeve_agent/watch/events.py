@@ -98,11 +98,23 @@ class _Step:
 
     def ending(self, held: HeldSocket) -> Span:
         """Return when a socket went."""
-        return self.now.destroyed.get(held.socket.cookie or 0, self.between)
+        return self._turn(held, False) or self.now.destroyed.get(held.socket.cookie or 0, self.between)
 
     def _opening(self, held: HeldSocket) -> Span:
-        told = [self.now.listened[one.pid] for one in held.holders if one.pid in self.now.listened]
-        return told[0] if len(told) == 1 and held.socket.state == "LISTEN" else self.between
+        return self._turn(held, True) or self.between
+
+    def _turn(self, held: HeldSocket, begins: bool) -> Span | None:
+        """Return when the kernel says that a socket began or ceased to listen, None where it is not told for sure: a
+        turn does not name its socket, but one of the socket's holders has made it."""
+        if held.socket.state != "LISTEN":
+            return None
+        pids = {holder.pid for holder in held.holders}
+        told = [
+            turn.at
+            for turn in self.now.turns
+            if turn.begins is begins and turn.port == held.socket.local.port and turn.pid in pids
+        ]
+        return Span(min(told), max(told)) if told else None
 
 
 def serving(look: Observation) -> dict[Identity, HeldSocket]:

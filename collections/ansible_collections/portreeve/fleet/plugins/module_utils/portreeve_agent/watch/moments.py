@@ -58,20 +58,29 @@ class Refusal:
     namespace: int | None = None
 
 
+class Turn(NamedTuple):
+    """The kernel's word that a process made a TCP socket on a port listen (``begins``) or cease to."""
+
+    begins: bool
+    at: float
+    pid: int
+    port: int
+
+
 @dataclass(frozen=True)
 class Observation:
     """One look. ``tables_at`` is when the socket tables were read, ``holders_at`` when the descriptors were.
 
     ``sockets`` are those that serve and the connections to which nobody listens. What the kernel itself told since the
-    look before is more precise: ``destroyed`` by cookie, ``listened`` by (pid, descriptor) and ``deaths`` by pid.
+    look before is more precise: ``destroyed`` by cookie, ``deaths`` by pid, and ``turns`` of listeners.
     """
 
     tables_at: Span
     holders_at: Span
     sockets: tuple[HeldSocket, ...]
     destroyed: dict[int, Span] = field(default_factory=dict)
-    listened: dict[int, Span] = field(default_factory=dict)
     deaths: dict[int, Span] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
 

@@ -93,7 +93,7 @@ class Observer:
         self._follow()
         return Observation(
             tables_at=Span(started, ended), holders_at=self._holders_at, sockets=sockets,
-            destroyed=told.destroyed, listened=told.listened, deaths=deaths, refusals=told.refusals,
+            destroyed=told.destroyed, deaths=deaths, turns=told.turns, refusals=told.refusals,
         )  # fmt: skip
 
     def refresh(self) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the kernel tells by itself while some ports are watched: sockets destroyed, calls refused, listeners begun."""
+"""What the kernel tells by itself while some ports are watched: sockets destroyed, calls refused, listeners begun and ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..model import BlindSpot, Namespace, Process
 from ..ports import HIGHEST_PORT, PortRange, contains
 from ..processes import read_process
 from ..tables import Question
-from .moments import Refusal, Span
+from .moments import Refusal, Span, Turn
 
 _REFUSED_STARTS = "failed starts (bind() refused with EADDRINUSE)"
 _DESTRUCTION = "the moment a socket is destroyed, to the millisecond"
@@ -33,7 +33,7 @@ class Told(NamedTuple):
     """What was told since the last time; see ``moments.Observation``."""
 
     destroyed: dict[int, Span]
-    listened: dict[int, Span]
+    turns: tuple[Turn, ...]
     refusals: tuple[Refusal, ...]
 
 
@@ -47,13 +47,14 @@ class SignalsOfChange:
         self._calls: BindCalls | None = None
         self._ends: list[sockets.socket] = []
         spots = []
+        ranges = [(one.low, one.high) for one in question.ports]
         try:
-            self._calls = BindCalls()
+            self._calls = BindCalls(ranges)
         except PortreeveError as error:
             spots.append(BlindSpot(_REFUSED_STARTS, str(error), 1))
         for namespace in namespaces:
             try:
-                self._ends.append(hear_destroyed(host, namespace, [(one.low, one.high) for one in question.ports]))
+                self._ends.append(hear_destroyed(host, namespace, ranges))
             except PortreeveError as error:
                 spots.append(BlindSpot(_DESTRUCTION, str(error), 1))
         self.blind_spots = tuple(dict.fromkeys(spots))
@@ -73,17 +74,16 @@ class SignalsOfChange:
     def drain(self, heard: Span, membership: Membership) -> Told:
         """Return what was told since the last call; ``heard`` is when, for what is told without a time."""
         destroyed = {cookie: heard for end in self._ends for cookie in read_destroyed(end)}
-        listened: dict[int, Span] = {}
+        turns = []
         refusals = []
         for call in self._calls.read() if self._calls else ():
-            if not call.refused:
-                first = listened.get(call.pid, Span(call.at_ms, call.at_ms))
-                listened[call.pid] = Span(first.least, call.at_ms)
-            else:
+            if isinstance(call, BindCall):
                 refusal = self._refusal(call, membership)
                 if refusal is not None:
                     refusals.append(refusal)
-        return Told(destroyed, listened, tuple(refusals))
+            else:
+                turns.append(Turn(call.begins, call.at_ms, call.pid, call.port))
+        return Told(destroyed, tuple(turns), tuple(refusals))
 
     def _refusal(self, call: BindCall, membership: Membership) -> Refusal | None:
         """Return a refused call, None when it is known to be about another port or namespace, or no port at all."""

@@ -183,7 +183,9 @@ def test_lingering_after_a_servers_death(arena: Any, judge: Judge, port: int, ev
     )
 
 
-def test_lingering_where_so_reuseaddr_helps(arena: Any, judge: Judge, port: int, eventually: Callable[..., Any]) -> None:
+def test_lingering_where_so_reuseaddr_helps(
+    arena: Any, judge: Judge, port: int, eventually: Callable[..., Any]
+) -> None:
     server = arena.play(f"one = server({port}, reuseaddr=1); ready(); peer = one.accept()[0]; ready(); hold()")
     arena.play(f"one = connected({port}); ready(); hold()")
     server.hear()
@@ -406,7 +408,7 @@ def test_hung_when_every_worker_is_stopped_and_its_parent_is_not(
     assert judge().verdict == "shared_workers"
     os.kill(workers[1], signal.SIGSTOP)
     assert eventually(lambda: _stopped(arena, port), 2) == 2
-    answer = judge()
+    answer = arena.answer(port)
     assert answer.verdict == "hung_listener"
     assert " and ".join(f"python[{pid}]" for pid in workers) + " are stopped" in answer.summary
 

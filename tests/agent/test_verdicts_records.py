@@ -166,8 +166,8 @@ def lingers(state: str = "TIME_WAIT", timer_ms: int | None = LEFT, **known: obje
         (True, "Start the service with SO_REUSEADDR, which helps here, or wait 43 s; there is nothing to kill."),
         (
             False,
-            "Wait 43 s, or destroy what is left (ss -Kta sport = :8080, where the kernel can); SO_REUSEADDR does not "
-            "help, as the old socket had not set it; there is nothing to kill.",
+            "Wait 43 s and start the service again, or destroy what is left (ss -Kta sport = :8080, where the kernel "
+            "can); SO_REUSEADDR does not help, as the old socket had not set it; there is nothing to kill.",
         ),
         (
             None,

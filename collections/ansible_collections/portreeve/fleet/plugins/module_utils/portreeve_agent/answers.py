@@ -164,7 +164,7 @@ def _tried(grounds: BindGrounds | None) -> dict[Place, bool]:
     return {
         (trial.port, trial.request.protocol, trial.namespace): trial.result == "ok"
         for trial in (grounds.trials if grounds is not None else ())
-        if trial.request.options.reuseaddr
+        if trial.request.options.reuseaddr and trial.result in ("ok", "EADDRINUSE")
     }
 
 

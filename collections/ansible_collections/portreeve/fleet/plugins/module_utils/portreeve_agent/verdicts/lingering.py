@@ -80,8 +80,8 @@ def _advise(case: Case, left: int | None, chosen: bool) -> str:
     destroy = "destroy what is left (%s)" % way_to_destroy(case)
     if case.reuseaddr_helps:
         advice = "Start the service with SO_REUSEADDR, which helps here, or %s%s" % (wait[0].lower(), wait[1:])
-    elif case.reuseaddr_helps is None:
-        advice = "%s and start the service again, or %s" % (wait, destroy)
     else:
-        advice = "%s, or %s; SO_REUSEADDR does not help, as the old socket had not set it" % (wait, destroy)
+        advice = "%s and start the service again, or %s" % (wait, destroy)
+    if case.reuseaddr_helps is False:
+        advice += "; SO_REUSEADDR does not help, as the old socket had not set it"
     return advice + ("; then reserve the port." if chosen else "; there is nothing to kill.")

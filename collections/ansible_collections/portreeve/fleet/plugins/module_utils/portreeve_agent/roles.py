@@ -29,13 +29,12 @@ def assign_roles(
 def was_handed_over(holder: Holder, creator: Holder) -> bool:
     """Return whether a holder must have received the descriptor by way of a UNIX socket (unix(7), SCM_RIGHTS).
 
-    It is older than the creator, or it has the socket under another number and with the close-on-exec flag set, which
-    no other program can have inherited.
+    It has the socket under another number, and is older than the creator or has set the close-on-exec flag although it
+    runs another program, which cannot have inherited it so.
     """
-    if holder.process.start_ticks < creator.process.start_ticks:
-        return True
-    another = holder.process.exe != creator.process.exe
-    return holder.fd != creator.fd and holder.cloexec is True and another
+    older = holder.process.start_ticks < creator.process.start_ticks
+    survived = holder.cloexec is True and holder.process.exe != creator.process.exe
+    return holder.fd != creator.fd and (older or survived)
 
 
 def _undoubted(state: str, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
@@ -117,6 +116,9 @@ class _Cast:
             inherited = [one for one in self._pids if not was_handed_over(self._first[one], self._first[pid])]
             if len(inherited) > 1 and all(pid in self._clues[one].ancestors for one in inherited if one != pid):
                 return pid, "it is the parent of the others that hold it"
+        eldest = min(self._pids, key=lambda pid: (self._first[pid].process.start_ticks, pid))
+        if eldest in possible and self._serving == {eldest}:
+            return eldest, "it is the oldest that holds it, and the only one that serves it"
         return None, ""
 
     def _is_at_home(self, pid: int) -> bool:
@@ -168,9 +170,9 @@ class _Cast:
             why = "the socket was made in another cgroup than its own"
         elif clues.made_here is False:
             why = "its credentials are not those of the process that made the socket"
-        elif self._serving:
-            why = "process %d does" % min(self._serving)
-        elif len(self._pids) > 1 and not related:
+        elif any(self._first[pid].fd == holder.fd for pid in self._serving):
+            why = "process %d does, which has it under the same number" % min(self._serving)
+        elif len(self._pids) > 1 and not related and not self._serving:
             why = "no holder is the parent of the others, so who made it is gone"
         else:
             return None

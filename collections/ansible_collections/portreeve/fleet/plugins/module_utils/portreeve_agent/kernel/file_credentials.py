@@ -58,7 +58,7 @@ _META, _TASK, _FILE = 0, 8, 24  # arguments of bpf_iter_task_file()
 _NUMBERS = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid", "securebits")
 _CAPABILITIES = ("cap_inheritable", "cap_permitted", "cap_effective", "cap_bset", "cap_ambient")
 _POINTERS = ("user_ns", "group_info")
-_KEYRING = "session_keyring"  # only in kernels with keys
+_KEYRINGS = ("session_keyring", "process_keyring", "thread_keyring")  # only in kernels with keys
 
 # Where things lie on the program's stack.
 _INODE, _PID, _OUTCOME = -16, -8, -4
@@ -73,10 +73,9 @@ def read_makers(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple
     Raises NotSupported or NotPermitted where the kernel does not tell (Linux 5.8 with BTF; CAP_BPF and CAP_PERFMON).
     """
     types = read_types(host)
-    _be_where_numbers_mean_the_same(host)
     rows: dict[tuple[int, int], int] = {}
     with loaded(host, types.function("bpf_iter_task_file"), list(_program(types))) as files:
-        for inode, pid, outcome in _rows(files, wanted):
+        for inode, pid, outcome in _rows(host, files, wanted):
             if inode in wanted.get(pid, ()):
                 rows[pid, inode] = outcome
     known = {pair: outcome == _MADE for pair, outcome in rows.items() if outcome != _UNDECIDED}
@@ -94,11 +93,14 @@ def _be_where_numbers_mean_the_same(host: Host) -> None:
         raise NotSupported("in a PID namespace of its own, the agent cannot know who made a socket")
 
 
-def _rows(files: Iteration, wanted: Mapping[int, Collection[int]]) -> Iterator[tuple[int, int, int]]:
+def _rows(host: Host, files: Iteration, wanted: Mapping[int, Collection[int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield inode, process and outcome. A process is asked for by its number in the agent's own PID namespace."""
     try:
         for pid in wanted:
-            yield from _ROW.iter_unpack(files.of_process(pid))
+            for inode, _pid, outcome in _ROW.iter_unpack(files.of_process(pid)):
+                yield inode, pid, outcome
     except NotSupported:  # before Linux 6.1
+        _be_where_numbers_mean_the_same(host)
         yield from _ROW.iter_unpack(files.everywhere())
 
 
@@ -202,7 +204,8 @@ def _compared(types: TypeInformation) -> Iterator[tuple[int, int]]:
         yield from ((4, offset), (4, offset + 4))
     for name in _POINTERS:
         yield 8, types.offset("cred", name)
-    try:
-        yield 8, types.offset("cred", _KEYRING)
-    except NotSupported:
-        return
+    for name in _KEYRINGS:
+        try:
+            yield 8, types.offset("cred", name)
+        except NotSupported:
+            return

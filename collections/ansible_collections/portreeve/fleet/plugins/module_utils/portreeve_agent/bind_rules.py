@@ -95,8 +95,6 @@ def _automatic(request: BindRequest, sockets: list[HeldSocket], ranges: PortRang
     if ranges.automatic is None or ranges.reserved is None:
         return UNKNOWN, (Reason(None, "the automatic range, or what is reserved of it, could not be read"),)
     low, high = ranges.automatic
-    if request.protocol == "tcp" and high > low:
-        high = low + ((high - low + 1) & ~1) - 1  # of an odd number of ports TCP never tries the last
     reserved = parse_ports(ranges.reserved) if ranges.reserved else ()
     taken: dict[int, list[HeldSocket]] = {}
     for held in sockets:
@@ -107,6 +105,10 @@ def _automatic(request: BindRequest, sockets: list[HeldSocket], ranges: PortRang
             continue
         stands = list(_stands(request, tuple(taken.get(port, ())), automatic=True))
         if all(stand.hinders is False for _held, stand in stands):
+            if request.protocol == "tcp" and port == high and (high - low) % 2 == 0 and high > low:
+                return UNKNOWN, (
+                    Reason(None, "only the last port of an odd number is left, which TCP tries by chance"),
+                )
             return OK, ()
         if not _reasons(stands, True):
             undecided += _reasons(stands, None)

@@ -15,6 +15,7 @@ from ..host import Host
 _PATH = "/sys/kernel/btf/vmlinux"
 _HEADER = struct.Struct("=HBBIIIII")  # btf_header: magic, version, flags, its length, then where types and names lie
 _MAGIC = 0xEB9F
+_CUT = "the kernel's type information is cut short"
 _HEAD = 3  # 32-bit words every type begins with: where its name is, its kind and count, its size or the type meant
 
 _ARRAY, _STRUCT, _UNION, _ENUM, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT = 3, 4, 5, 6, 8, 9, 10, 11
@@ -46,9 +47,9 @@ class TypeInformation:
     def __init__(self, data: bytes) -> None:
         """Take raw BTF. Raises NotSupported where it is none of this machine's."""
         if len(data) < _HEADER.size:
-            raise NotSupported("the kernel's type information is cut short")
+            raise NotSupported(_CUT)
         magic, _version, _flags, header, types, types_length, names, names_length = _HEADER.unpack_from(data)
-        if magic != _MAGIC or header + max(types + types_length, names + names_length) > len(data):
+        if magic != _MAGIC or types_length % 4 or header + max(types + types_length, names + names_length) > len(data):
             raise NotSupported("the kernel's type information is not readable")
         self._words = array("I", data[header + types : header + types + types_length])
         self._names = data[header + names : header + names + names_length]
@@ -58,10 +59,12 @@ class TypeInformation:
         """Return where each type begins, by its number; 0 means void and has no place."""
         words, lengths = self._words, _Lengths()
         starts = array("I", (0,))
-        append, start, end = starts.append, 0, len(words)
-        while start < end:
+        append, start, last = starts.append, 0, len(words) - _HEAD
+        while start <= last:
             append(start)
             start += lengths[words[start + 1]]
+        if start != len(words):
+            raise NotSupported(_CUT)
         return starts
 
     def _named(self, name: str, kind: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Collection, Iterator, Mapping
 
-from ..errors import Gone, NotSupported
+from ..errors import NotSupported
 from ..host import Host
 from .bpf import (
     PROBE_READ_KERNEL,
@@ -73,6 +73,8 @@ def read_makers(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple
     Raises NotSupported or NotPermitted where the kernel does not tell (Linux 5.8 with BTF; CAP_BPF and CAP_PERFMON).
     """
     types = read_types(host)
+    if host.readlink("/proc/self") != str(host.own_pid()):
+        raise NotSupported("/proc has the process ids of another PID namespace than the kernel takes from the agent")
     rows: dict[tuple[int, int], int] = {}
     with loaded(host, types.function("bpf_iter_task_file"), list(_program(types))) as files:
         for inode, pid, outcome in _rows(host, files, wanted):
@@ -83,24 +85,16 @@ def read_makers(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple
     return {**{pair: False for pair in rows if pair[1] in made}, **known}  # what one made, no other did
 
 
-def _be_where_numbers_mean_the_same(host: Host) -> None:
-    """The kernel tells process ids as the first PID namespace has them."""
-    try:
-        first = host.inode("/proc/self/ns/pid") == _FIRST_PID_NAMESPACE
-    except Gone:
-        first = False
-    if not first:
-        raise NotSupported("in a PID namespace of its own, the agent cannot know who made a socket")
-
-
 def _rows(host: Host, files: Iteration, wanted: Mapping[int, Collection[int]]) -> Iterator[tuple[int, int, int]]:
-    """Yield inode, process and outcome. A process is asked for by its number in the agent's own PID namespace."""
+    """Yield inode, process and outcome. A process is asked for by its number in the agent's own PID namespace; rows
+    about all processes have numbers of the first one."""
     try:
         for pid in wanted:
             for inode, _pid, outcome in _ROW.iter_unpack(files.of_process(pid)):
                 yield inode, pid, outcome
     except NotSupported:  # before Linux 6.1
-        _be_where_numbers_mean_the_same(host)
+        if host.inode("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE:
+            raise
         yield from _ROW.iter_unpack(files.everywhere())
 
 

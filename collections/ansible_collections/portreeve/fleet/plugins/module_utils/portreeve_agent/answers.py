@@ -63,6 +63,7 @@ def answer_ports(
         }
     else:
         counts = {place: _count_connections(met) for place, met in sockets.items()}
+    if address is not None or snapshot.bind is not None:
         sockets = {place: _without_ordinary(met) for place, met in sockets.items()}
     namespaces = {namespace.id: namespace for namespace in snapshot.namespaces}
     own = own_namespace(snapshot.namespaces)

@@ -28,7 +28,7 @@ _WHY_ADDRESS = {
 }
 _SHARED_ADDRESS = {
     "tcp": "both set SO_REUSEADDR, and it does not listen",
-    "udp": "both set SO_REUSEADDR: the one bound last gets the datagrams",
+    "udp": "both set SO_REUSEADDR, and the one bound last gets the datagrams",
 }
 _STATES_OF_REMAINS = frozenset(("TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK"))
 
@@ -199,7 +199,9 @@ def _stand(request: BindRequest, socket: Socket, options: SocketOptions | None, 
     if automatic and socket.protocol == "tcp":
         return _Stand(True, "a port is chosen only where no other socket has it on this address")
     if not ours.reuseport and (listens or not ours.reuseaddr):
-        return _Stand(True, "it listens: SO_REUSEADDR does not help" if listens else "the bind sets no SO_REUSEADDR")
+        return _Stand(
+            True, "it listens, against which SO_REUSEADDR does not help" if listens else "the bind sets no SO_REUSEADDR"
+        )
     if options is None:
         return _Stand(None, _unread(request, listens))
     if ours.reuseaddr and options.reuseaddr and not listens:
@@ -219,7 +221,7 @@ def _same_user(request: BindRequest, socket: Socket) -> _Stand:
 
 def _missing(request: BindRequest, socket: Socket, listens: bool) -> str:
     if listens and not request.options.reuseport:
-        return "it listens: SO_REUSEADDR does not help"
+        return "it listens, against which SO_REUSEADDR does not help"
     wanted = [
         name
         for name, is_set in (

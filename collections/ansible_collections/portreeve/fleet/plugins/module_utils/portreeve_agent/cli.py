@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Iterable, Sequence, TextIO
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
+from .bind_wish import parse_bind
 from .cli_options import expectation_of, parser
 from .errors import ExpectationFailed, InvalidInput, PortreeveError, one_sentence
 from .expectations import Expectation, disappointment
@@ -110,16 +111,18 @@ def _run(options: argparse.Namespace) -> int:
     ports = parse_ports(options.ports, protocols) if options.verb == "owner" else ()
     address = None if options.verb != "owner" or options.address is None else parse_address(options.address)
     expectation = expectation_of(options) if options.verb == "owner" else Expectation()
+    bind = None if options.verb != "owner" or options.bind is None else parse_bind(options.bind)
     snapshot = take_snapshot(
         Host(),
         Question(
             ports=ports,
             protocols=protocols,
             namespaces=options.namespace,
-            every_connection=address is not None or getattr(options, "connections", False),
+            every_connection=bool(address or bind) or getattr(options, "connections", False),
             host_picture=options.verb == "snapshot",
             show_secrets=options.show_secrets,
             scanner=options.scanner,
+            bind=bind,
         ),
     )
     told_by_socket = options.verb == "snapshot" and not options.json
@@ -131,7 +134,7 @@ def _run(options: argparse.Namespace) -> int:
         _write(json.JSONEncoder(indent=2).iterencode(result))
         _write("\n")
     elif options.verb == "owner":
-        _print(say_owner(answers, snapshot))
+        _print(say_owner(answers, snapshot, with_bind=bind is not None))
     elif options.verb == "list":
         _print(say_list(answers, snapshot))
     else:

@@ -47,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
     owner = verbs.add_parser("owner", help="the whole truth about some ports")
     owner.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
     owner.add_argument("--address", help="only sockets that a bind to this address would meet")
+    owner.add_argument(
+        "--bind",
+        metavar="BIND",
+        help="what would come of a bind: ADDRESS[,reuseaddr=no][,reuseport][,v6only][,protocol=P][,device=D][,user=U]",
+    )
     for name, meaning in (
         ("unit", "systemd unit that should hold the port"),
         ("exe", "executable (path or name) that should hold the port"),

@@ -10,7 +10,7 @@ fork() and execve() make a new one, and so does every change of user, group or c
 from __future__ import annotations
 
 import struct
-from typing import Collection, Iterator, Mapping
+from typing import Collection, Iterable, Iterator, Mapping
 
 from ..errors import NotSupported
 from ..host import Host
@@ -75,21 +75,22 @@ def read_makers(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple
     types = read_types(host)
     if host.readlink("/proc/self") != str(host.own_pid()):
         raise NotSupported("/proc has the process ids of another PID namespace than the kernel takes from the agent")
+    asked = {pid: frozenset(inodes) for pid, inodes in wanted.items()}
     rows: dict[tuple[int, int], int] = {}
     with loaded(host, types.function("bpf_iter_task_file"), list(_program(types))) as files:
-        for inode, pid, outcome in _rows(host, files, wanted):
-            if inode in wanted.get(pid, ()):
+        for inode, pid, outcome in _rows(host, files, asked):
+            if inode in asked.get(pid, ()):
                 rows[pid, inode] = outcome
     known = {pair: outcome == _MADE for pair, outcome in rows.items() if outcome != _UNDECIDED}
     made = {inode for (_pid, inode), by_it in known.items() if by_it}
     return {**{pair: False for pair in rows if pair[1] in made}, **known}  # what one made, no other did
 
 
-def _rows(host: Host, files: Iteration, wanted: Mapping[int, Collection[int]]) -> Iterator[tuple[int, int, int]]:
+def _rows(host: Host, files: Iteration, pids: Iterable[int]) -> Iterator[tuple[int, int, int]]:
     """Yield inode, process and outcome. A process is asked for by its number in the agent's own PID namespace; rows
     about all processes have numbers of the first one."""
     try:
-        for pid in wanted:
+        for pid in pids:
             for inode, _pid, outcome in _ROW.iter_unpack(files.of_process(pid)):
                 yield inode, pid, outcome
     except NotSupported:  # before Linux 6.1

@@ -196,7 +196,7 @@ def _connection_events(step: _Step) -> Iterator[Event]:
     for place, rows in after.items():
         if place not in before:
             kind = "connections_remain" if place in step.course.served else "connection_took_port"
-            holders = tuple(dict.fromkeys(holder for held in rows for holder in held.holders))
+            holders = in_order_of_age(tuple(holder for held in rows for holder in held.holders))
             yield Event(kind, step.between, place, rows[0], holders, states=count_states(rows))
     for place in before.keys() - after.keys():
         yield Event("connections_gone", step.between, place)

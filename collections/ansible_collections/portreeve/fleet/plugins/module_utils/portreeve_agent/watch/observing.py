@@ -21,6 +21,7 @@ from .signals_of_change import SignalsOfChange
 
 _REST = 20  # times as long as a look or a walk took is the least until the next one that nothing has suggested
 _LEAST_DELAY_MS = 1.0  # from what happens until we are awake; more as soon as we were seen to wake up later
+_MOST_WALKING_MS = 2000.0  # in one go, when sockets come all the time; from then on half of the time
 _SECONDS_BETWEEN_WALKS = 1.0  # at least, as long as no socket has changed
 
 
@@ -39,7 +40,7 @@ class Observer:
         self._every = every_ms
         self._known: dict[Identity, HeldSocket] = {}
         self._handles: dict[int, int] = {}
-        self._walk_cost = self._look_cost = 0.0
+        self._walk_cost = self._look_cost = self._walked = 0.0
         self._stale = False
         self._holders_at = Span(0.0, 0.0)
         self._delay = _LEAST_DELAY_MS
@@ -85,7 +86,8 @@ class Observer:
             self._stale = True
         rested = ended - self._holders_at.most
         due = max(_SECONDS_BETWEEN_WALKS * 1000, _REST * self._walk_cost)
-        if (self._stale and rested >= self._walk_cost) or (rested >= due and any(row.inode for row in tables.sockets)):
+        affordable = self._walked - rested < _MOST_WALKING_MS
+        if (self._stale and affordable) or (rested >= due and any(row.inode for row in tables.sockets)):
             self.snapshot = self._walk()
         sockets = tuple(self._with_holders(row) for row in tables.sockets)
         present = {identity(held) for held in sockets}
@@ -102,9 +104,11 @@ class Observer:
 
     def _walk(self) -> Snapshot:
         started = monotonic_ms()
+        rested = started - self._holders_at.most
         snapshot = take_snapshot(self._host, self._question)
         self._holders_at = Span(started, monotonic_ms())
         self._walk_cost = self._holders_at.most - started
+        self._walked = max(self._walked - rested, 0.0) + self._walk_cost
         self._known.update((identity(held), held) for held in snapshot.sockets if held.socket.inode)
         self._stale = False
         return snapshot

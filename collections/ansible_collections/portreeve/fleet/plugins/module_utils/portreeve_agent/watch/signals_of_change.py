@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the kernel tells by itself while some ports are watched: sockets destroyed, calls refused, listeners begun and ended."""
+"""What the kernel tells by itself of watched ports: sockets destroyed, calls refused, listeners begun and ended."""
 
 from __future__ import annotations
 

@@ -82,6 +82,12 @@ def test_the_number_of_a_function(function: str, number: int) -> None:
     assert TypeInformation(described().raw()).function(function) == number
 
 
+def test_numbers_begin_with_one() -> None:
+    made = Description()
+    made.add(FUNCTION, "first", 0)
+    assert TypeInformation(made.raw()).function("first") == 1
+
+
 @pytest.mark.parametrize(
     ("structure", "member", "offset"),
     [
@@ -109,6 +115,8 @@ def test_what_is_not_there() -> None:
         types.offset("file", "nowhere")
     with pytest.raises(NotSupported, match="no member red in its structure file"):
         types.offset("file", "red")
+    with pytest.raises(NotSupported, match="no member deep in its structure nowhere"):
+        types.offset("nowhere", "deep")  # though structures without a name have it
     with pytest.raises(NotSupported, match="structure later"):
         types.offset("later", "f_mode")
 

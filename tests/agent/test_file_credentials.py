@@ -115,6 +115,17 @@ UNDECIDED = {
     "became another group": "one = bound(0); os.setegid(65534)",
     "gave up a capability": "one = bound(0); called(LIBC.prctl(24, 0, 0, 0, 0))",  # PR_CAPBSET_DROP, CAP_CHOWN
     "asked to keep its capabilities": "one = bound(0); called(LIBC.prctl(8, 1, 0, 0, 0))",
+    "gave up a capability for a while": """
+        one = bound(0)
+        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        sets = (ctypes.c_uint32 * 6)()
+        called(LIBC.capget(header, sets))
+        sets[0] &= ~1  # effective, CAP_CHOWN
+        called(LIBC.capset(header, sets))
+    """,
+    "began a session of keys": "one = bound(0); keyctl(1, None)",
+    "has keys of its own": "one = bound(0); keyctl(0, -2, 1)",
+    "has a thread with keys of its own": "one = bound(0); keyctl(0, -1, 1)",
     "entered another user namespace": "one = bound(0); called(LIBC.unshare(0x10000000))",
     "was forked, with threads of different credentials": """
         one = bound(0)
@@ -124,6 +135,11 @@ UNDECIDED = {
         os.setuid(os.getuid())
     """,
 }
+
+KEYS = """
+def keyctl(*arguments):
+    called(LIBC.syscall({"x86_64": 250, "aarch64": 219}[os.uname().machine], *arguments))
+"""
 
 # A new object of the same content: nothing tells these from a fork.
 SAME_AGAIN = {
@@ -144,7 +160,7 @@ def made_by_it(play: Callable[..., Any], needs: Callable[..., None]) -> Callable
     needs("root")
 
     def ask(code: str, host: Host | None = None) -> bool | None:
-        program = play(textwrap.dedent(code) + ("" if "ready(" in code else TELL))
+        program = play(KEYS + textwrap.dedent(code) + ("" if "ready(" in code else TELL))
         pair = program["pid"], program["inode"]
         found = read_makers(host or Host(), {pair[0]: [pair[1]]})
         assert found.keys() <= {pair}

@@ -21,6 +21,7 @@ for group in /sys/fs/cgroup/system.slice/{PREFIX}*; do
   [ -e "$group" ] && echo 1 > "$group/cgroup.kill"
 done
 systemctl stop '{PREFIX}*' 2>/dev/null
+ss -K -H -t state time-wait state fin-wait-1 state fin-wait-2 > /dev/null
 systemctl reset-failed '{PREFIX}*' 2>/dev/null
 rm -rf {PLACE} /run/systemd/system/{PREFIX}*
 systemctl daemon-reload

@@ -95,12 +95,8 @@ def test_a_reload_is_never_a_leak(
         SAMPLER.format(place=PLACE, port=port),
         options=(f"--property=StandardOutput=file:{PLACE}/samples",),
     )
-    for reload in range(RELOADS):
-        scene.start(f"client-{reload}", "python3", "-c", CLIENT, str(port))
-        wait_for(lambda: truth.states(scene.host, port).count("ESTAB") == reload + 1, "the client is connected")
-        old = listening(scene, port)
-        haproxy.reload()
-        wait_for(lambda: listening(scene, port).isdisjoint(old), "the new process has the port to itself")
+    for number in range(RELOADS):
+        reload(haproxy, scene, port, number)
         check(answer(scene.host, port), scene, port)
     sampled = len(samples(scene))
     wait_for(lambda: len(samples(scene)) > sampled, "one more sample")
@@ -119,6 +115,15 @@ one = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 one.sendall(b"GET / HTTP/1.1\\r\\n")
 signal.pause()
 """
+
+
+def reload(haproxy: Daemon | MasterWorker, scene: Scene, port: int, number: int) -> None:
+    """Leave the process at work with a client that stays, and reload; return when the new one has the port."""
+    scene.start(f"client-{number}", "python3", "-c", CLIENT, str(port))
+    wait_for(lambda: truth.states(scene.host, port).count("ESTAB") == number + 1, "the client is connected")
+    old = listening(scene, port)
+    haproxy.reload()
+    wait_for(lambda: listening(scene, port) and listening(scene, port).isdisjoint(old), "the new process has the port")
 
 
 def listening(scene: Scene, port: int) -> set[int]:

@@ -69,7 +69,7 @@ def test_a_listener_given_over_a_unix_socket(stage: Stage, answer: Answer, after
 def test_a_listener_on_its_way(stage: Stage, answer: Answer) -> None:
     """Nobody has a descriptor of it: it lies in the queue of the taker's UNIX socket, and ss knows no process."""
     scene = stage("alder")
-    giver, taker = hand_over(scene, 7804, "close", "leave")
+    _giver, taker = hand_over(scene, 7804, "close", "leave")
     wait_for(lambda: truth.holders(scene.host, 7804) == set(), "the giver has let go")
     assert truth.states(scene.host, 7804) == ["LISTEN"]
     found = answer(scene.host, 7804)

@@ -12,10 +12,10 @@ from typing import Any
 from ..fleet.harness.host import Host
 
 _INODE = re.compile(r"\bino:(\d+)")
-_TIMER = re.compile(r"timer:\((\w+),([^,]*),")
+_TIMER = re.compile(r"timer:\((\w+),(?:(\d+)min)?(?:(\d+)sec)?(?:([\d.]+)ms)?,")
 _LOOK = r"""
 ss -H -a -n -e -o --{protocol} 'sport = :{port}'
-echo --
+echo '#'
 find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %f %l\n' 2>/dev/null
 true
 """
@@ -40,19 +40,18 @@ print(json.dumps(results))
 
 @dataclass(frozen=True)
 class Row:
-    """One socket of ss, with everybody who has a descriptor of it."""
+    """One socket of ss, with everybody who has a descriptor of it. ``left``: seconds of its time-wait timer."""
 
     state: str
     local: str
     peer: str
-    timer: str | None
-    left: str | None
+    left: float | None
     holders: frozenset[tuple[int, int]]
 
 
 def rows(host: Host, port: int, protocol: str = "tcp") -> list[Row]:
     """Return every socket whose local port it is. ss of Debian 12 does not show what is only bound."""
-    listing, _, links = host.run("sh", "-c", _LOOK.format(protocol=protocol, port=port)).partition("--\n")
+    listing, _, links = host.run("sh", "-c", _LOOK.format(protocol=protocol, port=port)).partition("#\n")
     descriptors: dict[str, set[tuple[int, int]]] = {}
     for link in links.splitlines():
         directory, descriptor, target = link.split()
@@ -60,10 +59,30 @@ def rows(host: Host, port: int, protocol: str = "tcp") -> list[Row]:
     found = []
     for line in listing.strip().splitlines():
         state, _, _, local, peer = line.split()[:5]
-        inode, timer = _INODE.search(line), _TIMER.search(line)
+        inode = _INODE.search(line)
         holders = descriptors.get(inode[1], set()) if inode else set()
-        found.append(Row(state, local, peer, timer and timer[1], timer and timer[2], frozenset(holders)))
+        found.append(Row(state, local, peer, _time_wait(line), frozenset(holders)))
     return found
+
+
+def _time_wait(line: str) -> float | None:
+    """Return the seconds left of a time-wait timer, None where the line shows another or none.
+
+    >>> _time_wait("... timer:(timewait,59sec,0) ..."), _time_wait("timer:(timewait,5.231ms,0)")
+    (59.0, 5.231)
+    """
+    timer = _TIMER.search(line)
+    if timer is None or timer[1] != "timewait":
+        return None
+    # ss(8) writes 5.231ms for five seconds and a bit.
+    fraction = float(timer[4] or 0) if "." in (timer[4] or "") else float(timer[4] or 0) / 1000
+    return int(timer[2] or 0) * 60 + int(timer[3] or 0) + fraction
+
+
+def time_left(host: Host, port: int) -> float | None:
+    """Return the seconds left of the time-wait timer of a TCP port's one socket, None when it has no such timer."""
+    [row] = rows(host, port)
+    return row.left
 
 
 def holders(host: Host, port: int, protocol: str = "tcp") -> set[tuple[int, int]]:

@@ -30,10 +30,12 @@ Birthplace = Callable[[Socket], Optional[str]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Clues by inode and pid, and the close-on-exec flag by (pid, descriptor, thread)."""
+    """Clues by inode and pid, and the close-on-exec flag by (pid, descriptor, thread). ``gone`` are those who ended
+    while they were looked at."""
 
     clues: Mapping[int, Mapping[int, Clues]] = field(default_factory=dict)
     cloexec: Mapping[tuple[int, int, int | None], bool | None] = field(default_factory=dict)
+    gone: frozenset[int] = frozenset()
 
 
 def gather(host: Host, sighting: Sighting, namespaces: tuple[Namespace, ...], birthplace: Birthplace) -> Evidence:
@@ -57,6 +59,7 @@ class _Gathering:
             for socket in sighting.tables.sockets
             if socket.state in SERVING_STATES and socket.inode in sighting.walk.seats
         }
+        self._gone: set[int] = set()
         self._clues: dict[tuple[int, int], Clues] = {}
         self._epolls: dict[int, dict[int, tuple[set[int], set[int]]]] = {}
 
@@ -74,7 +77,7 @@ class _Gathering:
         clues: dict[int, dict[int, Clues]] = {}
         for (inode, pid), found in self._clues.items():
             clues.setdefault(inode, {})[pid] = found
-        return Evidence(clues, self._flags())
+        return Evidence(clues, self._flags(), frozenset(self._gone))
 
     def _pids(self, inode: int) -> list[int]:
         return sorted({seat.pid for seat in self._walk.seats[inode] if seat.via != "in_flight"})
@@ -92,14 +95,15 @@ class _Gathering:
         return bool(made_in) and (lives_in + "/").startswith(made_in.rstrip("/") + "/")
 
     def _waiting(self, pid: int) -> Waiting | None:
-        """Return what a process waits for, None when that cannot be told: it is stopped, gone, or out of reach."""
-        if self._walk.processes[pid].state in _STOPPED:
-            return None
+        """Return what a process waits for, None when that cannot be told: it is out of reach, or gone."""
         try:
             with self._host.open_process(pid) as directory:
                 return read_waiting(directory, self._host.machine())
-        except (Gone, NotPermitted, NotSupported):
-            return None
+        except Gone:
+            self._gone.add(pid)
+        except (NotPermitted, NotSupported):
+            pass
+        return None
 
     def _look(self, inode: int, pid: int, waiting: Waiting | None) -> Clues:
         clues = Clues(
@@ -107,11 +111,7 @@ class _Gathering:
             at_home=self._at_home(inode, pid),
             in_turn=waiting is not None and waiting.in_turn,
         )
-        if waiting is not None:
-            return clues._replace(waits=self._how_it_waits(inode, pid, waiting))
-        stopped = self._walk.processes[pid].state in _STOPPED
-        watched = any(inode in inodes for _descriptors, inodes in self._epoll_sets(pid).values())
-        return clues._replace(waits="has it in an epoll set, but is stopped") if stopped and watched else clues
+        return clues if waiting is None else clues._replace(waits=self._how_it_waits(inode, pid, waiting))
 
     def _how_it_waits(self, inode: int, pid: int, waiting: Waiting) -> str | None:
         for seat in self._walk.seats[inode]:
@@ -123,6 +123,8 @@ class _Gathering:
             nested = any(epoll in sets[outer][0] for outer in watched & sets.keys())
             if inode in inodes and (epoll in watched or nested):
                 return "waits in an epoll set with it (descriptor %d)" % epoll
+            if inode in inodes and self._walk.processes[pid].state in _STOPPED:
+                return "has it in an epoll set (descriptor %d), but is stopped" % epoll
         return None
 
     def _epoll_sets(self, pid: int) -> dict[int, tuple[set[int], set[int]]]:

@@ -143,13 +143,18 @@ def _held_sockets(
                 pid, fd, via, tid, "unknown", None,
                 shown[pid], owners.owner_of(walk.processes[pid], socket), evidence.cloexec.get((pid, fd, tid)),
             )
-            for pid, fd, via, tid in _in_order(walk.seats.get(socket.inode, ()))
+            for pid, fd, via, tid in _in_order(_lasting(walk.seats.get(socket.inode, ()), evidence.gone))
         )  # fmt: skip
         in_kernel = False if holders or not socket.inode else blindness.is_the_kernels(socket.inode)
         clues = evidence.clues.get(socket.inode, {})
         holders, creator = assign_roles(socket.state, holders, owners.creator_of(socket), clues)
         held.append(HeldSocket(socket, holders, in_kernel, creator))
     return tuple(held)
+
+
+def _lasting(seats: Sequence[descriptors.Seat], gone: frozenset[int]) -> Sequence[descriptors.Seat]:
+    """Leave out those who ended meanwhile, unless nobody would be left: another walk would have to look for others."""
+    return [seat for seat in seats if seat.pid not in gone] or seats
 
 
 def _in_order(seats: Sequence[descriptors.Seat]) -> Iterable[descriptors.Seat]:

@@ -54,6 +54,16 @@ def listening(port, address="127.0.0.1", options=()):
     return made
 
 
+def accepting(server):
+    threading.Thread(target=server.accept, daemon=True).start()
+    return server
+
+
+def until_it_runs(pid, program):
+    while open(f"/proc/{pid}/comm").read() != program + "\\n":
+        pass
+
+
 def child(act):
     reader, writer = os.pipe()
     pid = os.fork()

@@ -20,7 +20,7 @@ SCENES = {
         """
 name("web")
 server = listening(8080, "0.0.0.0")
-workers = [child(lambda: None) for _ in range(2)]
+workers = [child(lambda: accepting(server)) for _ in range(2)]
 client = socket.create_connection(("127.0.0.1", 8080))
 accepted, _peer = server.accept()
 
@@ -82,7 +82,66 @@ ready()
     "owned": Scene("billing.py", 'name("billing")\nserver = listening(8080)\nready()'),
     "shared_workers": Scene(
         "web.py",
-        'name("web")\nserver = listening(8080, "0.0.0.0")\nworkers = [child(lambda: None) for _ in range(3)]\nready()',
+        """
+name("web")
+server = listening(8080, "0.0.0.0")
+workers = [child(lambda: accepting(server)) for _ in range(3)]
+ready()
+""",
+    ),
+    "leaked_to_heirs": Scene(
+        "billing.py",
+        """
+import subprocess
+
+name("billing")
+server = listening(8080, "0.0.0.0")
+accepting(server)
+heir = subprocess.Popen(["sleep", "infinity"], pass_fds=[server.fileno()])
+until_it_runs(heir.pid, "sleep")
+ready()
+""",
+    ),
+    "orphaned_listener": Scene(
+        "init.py",
+        """
+import subprocess
+
+
+def billing():
+    name("billing")
+    server = listening(8080, "0.0.0.0")
+    for heir in (["sleep", "infinity"], ["tail", "-f", "/dev/null"]):
+        until_it_runs(subprocess.Popen(heir, pass_fds=[server.fileno()]).pid, heir[0])
+
+
+os.kill(child(billing), signal.SIGKILL)
+ready()
+""",
+    ),
+    "passed_descriptor": Scene(
+        "init.py",
+        """
+here, there = socket.socketpair()
+
+
+def giver():
+    name("giver")
+    server = listening(8080, "0.0.0.0")
+    socket.send_fds(here, [b"."], [server.fileno()])
+    return server
+
+
+def taker():
+    name("taker")
+    taken = socket.recv_fds(there, 1, 1)[1][0]
+    return accepting(socket.socket(fileno=taken))
+
+
+for act in (giver, taker):
+    child(act)
+ready()
+""",
     ),
     "reuseport_group": Scene(
         "queue.py",
@@ -106,17 +165,5 @@ server.close()
 ready()
 """,
     ),
-    "unknown": Scene(
-        "parent.py",
-        """
-import subprocess
-
-name("parent")
-server = listening(8080)
-heir = subprocess.Popen(["sleep", "infinity"], pass_fds=[server.fileno()])
-while open(f"/proc/{heir.pid}/comm").read() != "sleep\\n":
-    pass
-ready()
-""",
-    ),
+    "unknown": Scene("nobody.py", "ready()"),
 }

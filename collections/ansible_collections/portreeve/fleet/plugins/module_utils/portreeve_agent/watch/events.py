@@ -66,7 +66,7 @@ def advance(course: Course, now: Observation) -> tuple[Course, tuple[Event, ...]
         vacancies=step.vacancies[-_MOST_VACANCIES:],
         served=course.served | {place_of(held) for held in step.after.values() if is_open(held)},
     )
-    return following, tuple(sorted(events, key=lambda event: event.at.middle))
+    return following, tuple(sorted(events, key=lambda event: event.at.most))
 
 
 def _place_of_refusal(refusal: object) -> Place | None:

@@ -14,12 +14,12 @@ from ..answers import answer_ports
 from ..host import Host
 from ..model import PROTOCOLS, BlindSpot, Namespace, PortAnswer
 from ..tables import Question
-from ..verdicts.wording import listed, one_line
+from ..verdicts.wording import one_line
 from .events import advance, begin
-from .moments import Event, Place, Span
+from .moments import Event, Place, Refusal, Span
 from .observing import Observer, monotonic_ms
 from .wire import event_to_wire, line
-from .words import name_gap, name_place, say_event
+from .words import name_gap, name_place, say_event, say_totals
 
 _ENDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _UNTIL_WORTH_A_LOOK_MS = 3_600_000.0
@@ -86,6 +86,8 @@ class _Session:
         self._gaps: list[Span] = []
         self._names: dict[int, Namespace] = {}
         self._said: set[BlindSpot] = set()
+        self._refused: object = None
+        self._repeats = 0
 
     def run(self, ends: _Ends, output: int | None, seconds: float | None) -> bool:
         began = monotonic_ms()
@@ -116,13 +118,31 @@ class _Session:
         self._names = {namespace.id: namespace for namespace in self._observer.snapshot.namespaces}
 
     def _tell(self, event: Event) -> None:
-        self._totals[event.kind] += 1
+        self._totals[event.kind] += event.refusal.times if event.refusal else 1
         if event.kind == "handed_over" and event.gap is not None:
             self._gaps.append(event.gap)
         if self._json:
             self._emit(event_to_wire(event, self._names))
-        else:
+        elif event.refusal is None or not self._is_repeated(event.refusal):
+            if event.refusal is None:
+                self._tell_repeats()
             self._say(event.at, say_event(event, self._names))
+
+    def _is_repeated(self, refusal: Refusal) -> bool:
+        """Return whether the line before said the same: who tries again and again is told once, and counted."""
+        again = (refusal.pid, refusal.call, refusal.address, refusal.port)
+        if again == self._refused:
+            self._repeats += refusal.times
+            return True
+        self._tell_repeats()
+        self._refused = again
+        return False
+
+    def _tell_repeats(self) -> None:
+        repeats, self._repeats, self._refused = self._repeats, 0, None
+        if repeats:
+            now = Span(monotonic_ms(), monotonic_ms())
+            self._say(now, "that start failed %d more %s" % (repeats, "time" if repeats == 1 else "times"))
 
     def _tell_state(self, kind: str, answer: PortAnswer) -> None:
         now = Span(monotonic_ms(), monotonic_ms())
@@ -147,11 +167,11 @@ class _Session:
                     self._say(now, sentence)
 
     def _end(self, reason: str, seconds: float) -> bool:
+        self._tell_repeats()
         for answer in self._answers():
             self._tell_state("standing", answer)
         now = Span(monotonic_ms(), monotonic_ms())
-        counts = ["%d %s" % (number, kind.replace("_", " ")) for kind, number in sorted(self._totals.items())]
-        said = listed(counts, most=len(counts)) if counts else "nothing changed"
+        said = say_totals(self._totals)
         if self._gaps:
             said += "; longest hand-over " + name_gap(max(self._gaps, key=lambda gap: gap.middle))
         sentence = "watched for %.1f s (%s): %s" % (seconds, reason, said)
@@ -163,7 +183,7 @@ class _Session:
         return complete
 
     def _say(self, at: Span, sentence: str) -> None:
-        clock = (at.middle + self._wall_clock) / 1000
+        clock = (at.most + self._wall_clock) / 1000  # when it was known: lines do not go back in time
         told = time.strftime("%H:%M:%S", time.localtime(clock))
         self._write("%s.%03d  %s\n" % (told, int(clock * 1000) % 1000, one_line(sentence)))
 

@@ -75,18 +75,19 @@ class SignalsOfChange:
         """Return what was told since the last call; ``heard`` is when, for what is told without a time."""
         destroyed = {cookie: heard for end in self._ends for cookie in read_destroyed(end)}
         turns = []
-        refusals = []
+        refused: dict[object, list[BindCall]] = {}
         for call in self._calls.read() if self._calls else ():
             if isinstance(call, BindCall):
-                refusal = self._refusal(call, membership)
-                if refusal is not None:
-                    refusals.append(refusal)
+                refused.setdefault((call.pid, call.call, call.address), []).append(call)
             else:
                 turns.append(Turn(call.begins, call.at_ms, call.pid, call.port))
-        return Told(destroyed, tuple(turns), tuple(refusals))
+        refusals = (self._refusal(calls, membership) for calls in refused.values())
+        return Told(destroyed, tuple(turns), tuple(one for one in refusals if one is not None))
 
-    def _refusal(self, call: BindCall, membership: Membership) -> Refusal | None:
-        """Return a refused call, None when it is known to be about another port or namespace, or no port at all."""
+    def _refusal(self, calls: list[BindCall], membership: Membership) -> Refusal | None:
+        """Return refused calls of the same kind, None when they are known to be about another port or namespace, or no
+        port at all."""
+        call = calls[-1]
         namespace = membership(call.pid)
         protocol = self._protocol(call)
         address, port = call.address or (None, None)
@@ -97,7 +98,8 @@ class SignalsOfChange:
         process: Process | None = None
         with suppress(PortreeveError):
             process = read_process(self._host, call.pid)
-        return Refusal(Span(call.at_ms, call.at_ms), call.call, call.pid, process, address, port, protocol, namespace)
+        at = Span(calls[0].at_ms, call.at_ms)
+        return Refusal(at, call.call, call.pid, process, address, port, protocol, namespace, len(calls))
 
     def _protocol(self, call: BindCall) -> str | None:
         """Return the protocol of the socket, while the process still has it."""

@@ -100,7 +100,8 @@ def _refused(event: Event) -> str:
         return "%s: %s() refused with EADDRINUSE at that moment; port not told" % (who, refusal.call)
     what = ("[%s]:%d" if ":" in (refusal.address or "") else "%s:%d") % (refusal.address, refusal.port)
     network = "" if refusal.namespace is not None else "; its network namespace is not told"
-    return "failed start: %s got EADDRINUSE from %s() for %s%s" % (who, refusal.call, what, network)
+    times = "" if refusal.times == 1 else ", %d times" % refusal.times
+    return "failed start: %s got EADDRINUSE from %s() for %s%s%s" % (who, refusal.call, what, times, network)
 
 
 _SENTENCES: dict[str, Callable[[Event], str]] = {
@@ -118,8 +119,26 @@ _SENTENCES: dict[str, Callable[[Event], str]] = {
     "bind_refused": _refused,
 }
 
-#: Every kind of event that one look after another may show.
-KINDS = tuple(_SENTENCES)
+_COUNTED = {
+    "socket_appeared": ("socket appeared", "sockets appeared"),
+    "socket_changed": ("socket changed its state", "sockets changed their state"),
+    "socket_vanished": ("socket vanished", "sockets vanished"),
+    "holder_came": ("arrival of holders", "arrivals of holders"),
+    "holder_left": ("departure of holders", "departures of holders"),
+    "holder_changed": ("change of program", "changes of program"),
+    "migrated": ("migration", "migrations"),
+    "handed_over": ("hand-over", "hand-overs"),
+    "connections_remain": ("time that connections remained", "times that connections remained"),
+    "connection_took_port": ("time that a connection took the port", "times that a connection took the port"),
+    "connections_gone": ("time that the last of them went", "times that the last of them went"),
+    "bind_refused": ("failed start", "failed starts"),
+}
+
+
+def say_totals(totals: dict[str, int]) -> str:
+    """Return what happened how often: ``say_totals({"handed_over": 2}) == "2 hand-overs"``."""
+    counts = ["%d %s" % (number, _COUNTED[kind][number != 1]) for kind, number in sorted(totals.items())]
+    return listed(counts, most=len(counts)) if counts else "nothing changed"
 
 
 def _address(event: Event) -> str:

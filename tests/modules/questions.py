@@ -17,7 +17,9 @@ ANSWERED: dict[str, tuple[str, dict[str, Any]]] = {
     "address": (OWNER, {"port": 8080, "address": "127.0.0.9", "protocol": ["tcp"]}),
     "procnet": (OWNER, {"port": 8080, "scanner": "procnet"}),
     "hostile": (OWNER, {"port": 7300, "protocol": "tcp"}),
+    "bind": (OWNER, {"port": 8080, "protocol": "tcp", "bind": {"address": "127.0.0.9", "user": "nobody"}}),
     "audit": (AUDIT, {}),
+    "declared": (AUDIT, {"declared": ["36602/tcp", "36601/tcp", "7300/tcp"], "namespaces": "host"}),
     "audit_udp": (AUDIT, {"protocol": ["udp"], "namespaces": "host"}),
 }
 
@@ -63,6 +65,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no_protocol": ({"port": 80, "protocol": []}, "no protocol was given: accepted are tcp and udp"),
     "no_address": ({"port": 80, "address": "localhost"}, "'localhost' is not an address: accepted is"),
     "empty_address": ({"port": 80, "address": ""}, "'' is not an address: accepted is"),
+    "no_bind_address": ({"port": 80, "bind": {"address": "here"}}, "'here' is not an address: accepted is"),
+    "no_bind_protocol": ({"port": 80, "bind": {"protocol": "sctp"}}, "'sctp' is not known: accepted are tcp and udp"),
+    "no_bind_user": ({"port": 80, "bind": {"user": "nosuch"}}, "user 'nosuch' is not on this host: accepted is"),
+    "bind_v6only": ({"port": 80, "bind": {"address": "0.0.0.0", "v6only": True}}, "v6only does not go with 0.0.0.0"),
     "no_namespace": ({"port": 80, "namespaces": "attic"}, "namespace 'attic' is not on this host; accepted are"),
     "empty_unit": ({"port": 80, "expect": {"unit": ""}}, "the expected unit is empty"),
     "unknown_expectation": ({"port": 80, "expect": {"colour": "blue"}}, "colour"),
@@ -87,6 +93,7 @@ _TASKS = [
     _task("not_as_expected", OWNER, {"port": 8080, "expect": {"unit": "nginx", "free": True}}),
     _task("refused", OWNER, {"port": "9-3"}),
     _task("audit_refused", AUDIT, {"namespaces": "attic"}),
+    _task("declared_refused", AUDIT, {"declared": ["1-2000"]}),
     _task("one_in_check_mode", OWNER, {"port": 8080}, check_mode=True, diff=True),
     _task("audit_in_check_mode", AUDIT, {}, check_mode=True, diff=True),
     _as_nobody("nobody", OWNER, {"port": [8080, "8125/udp", 8081]}),

@@ -73,6 +73,23 @@ def test_the_owners_are_units_containers_and_processes(returned):
     assert ("container", CONTAINER[:12], "docker") in owners(returned["all"])
 
 
+def test_what_would_come_of_a_bind(returned, quarter):
+    [asked] = returned["bind"]["ports"]
+    plain = {f"{one['port']}/{one['protocol']}": one["bind"] for one in returned["one"]["ports"]}
+
+    assert asked["bind"]["address"] == "127.0.0.9"
+    assert asked["bind"]["options"] == {
+        "reuseaddr": True, "reuseport": False, "v6only": False, "device": None, "user": "nobody"
+    }  # fmt: skip
+    assert (asked["bind"]["result"], asked["bind"]["listen"], asked["bind"]["tried"]) == ("EADDRINUSE", None, False)
+    [reason] = asked["bind"]["because"]
+    assert reason["rule"] == "it listens, against which SO_REUSEADDR does not help"
+    assert reason["socket"]["state"] == "LISTEN"
+    assert quarter.facts["web"] in reason["socket"]["pids"]
+    assert {port: bind["result"] for port, bind in plain.items()} == {"8080/tcp": "EADDRINUSE", "8080/udp": "ok"}
+    assert {one["bind"] for one in returned["all"]["ports"]} == {None}
+
+
 def test_an_address_meets_the_wildcard(returned):
     assert verdicts(returned["address"]) == {"8080/tcp": "shared_workers"}
 
@@ -90,10 +107,28 @@ def test_the_audit_is_every_port_and_the_host(returned):
 
     assert audit["ports"] == returned["all"]["ports"]
     assert audit["format"] == "portreeve.port_audit/1"
-    assert set(audit) - set(returned["all"]) == {"connections", "descriptors", "namespaces", "ranges", "risks"}
+    assert set(audit) - set(returned["all"]) == {
+        "connections", "declared", "descriptors", "namespaces", "ranges", "risks",
+    }  # fmt: skip
     assert [one["kind"] for one in audit["namespaces"]] == ["host"]
     assert 0 < audit["descriptors"]["used"] < audit["descriptors"]["maximum"]
     assert audit["ranges"]["automatic"][0] < audit["ranges"]["automatic"][1]
+
+
+def test_an_audit_answers_for_what_is_declared(returned):
+    result = returned["declared"]
+
+    assert result["declared"] == ["7300/tcp", "36601-36602/tcp"]
+    assert {name: verdict for name, verdict in verdicts(result).items() if name.startswith("366")} == {
+        "36601/tcp": "free",
+        "36602/tcp": "free",
+    }
+    assert [
+        one["port"] for one in result["ports"] for risk in one["risks"] if risk["id"] == "ephemeral_unreserved"
+    ] == [
+        36601,
+        36602,
+    ]
 
 
 def test_an_audit_of_one_protocol(returned):
@@ -144,7 +179,7 @@ def test_expectations(ask, name):
 
 
 def test_a_question_that_cannot_be_asked_fails_the_task(returned):
-    for name in ("refused", "audit_refused", "by_group"):
+    for name in ("refused", "audit_refused", "declared_refused", "by_group"):
         assert returned[name]["failed"] is True
         assert ": accepted are " in returned[name]["msg"].replace("; accepted are ", ": accepted are ")
         assert "ports" not in returned[name]

@@ -60,6 +60,7 @@ class ActionModule(ActionBase):
             "directory": str(directory / name),
             "latest": str(directory / LATEST),
             "files": {renderer.name: str(directory / name / renderer.file_name) for renderer in RENDERERS},
+            "proposals": [str(proposal) for proposal in report.proposals],
             "summary": summary(report),
             "_ansible_verbose_always": True,  # the sentence is what the task is for: show it without -v
         }

@@ -15,11 +15,22 @@ description:
     are reported in full; ordinary connections are only counted by state.
   - Adds what concerns the host as a whole, namely its automatic and reserved port ranges, its network namespaces, and
     how near it and its processes are to their limits of open descriptors.
+  - Ports that lie in the automatic range, are not reserved, and are listened on or declared, carry the risk
+    V(ephemeral_unreserved).
   - What could not be seen is reported in RV(blind_spots), never guessed. Run it as root for complete answers.
 extends_documentation_fragment:
   - portreeve.fleet.attributes
   - portreeve.fleet.attributes.read_only
   - portreeve.fleet.look
+options:
+  declared:
+    description:
+      - Ports that applications on the host need, whether they run now or not, such as V(8080), V(8000-8010) or
+        V(53/udp). At most 1024 ports.
+      - Each of them is answered for in RV(ports), also when it is free, or held by no more than an outgoing connection.
+    type: list
+    elements: raw
+    default: []
 seealso:
   - module: portreeve.fleet.port_owner
 author:
@@ -30,6 +41,10 @@ EXAMPLES = r"""
 - name: Take the picture
   portreeve.fleet.port_audit:
   register: audit
+
+- name: See what has the ports that the applications need, and whether the kernel may give them away
+  portreeve.fleet.port_audit:
+    declared: [36601, 37601, "38601-38605/tcp"]
 
 - name: Name what listens on TCP
   ansible.builtin.debug:
@@ -64,11 +79,17 @@ host:
   type: dict
   sample: {"name": "web1", "system": "Linux", "kernel": "6.12.9", "boot_id": "0d8b7c5e-58a5-4f0b-9a26-4ed2f0a2c0c1"}
 ports:
-  description: One answer per held port, as in the module M(portreeve.fleet.port_owner).
+  description: One answer per held or declared port, as in the module M(portreeve.fleet.port_owner).
   returned: success
   type: list
   elements: dict
   sample: []
+declared:
+  description: The ports that were declared, merged and sorted.
+  returned: success
+  type: list
+  elements: str
+  sample: ["36601", "38601-38605/tcp"]
 namespaces:
   description: The network namespaces of the host, by id (nsfs inode), name, kind and the path that opens them.
   returned: success
@@ -107,10 +128,12 @@ from ..module_utils.portreeve_agent.answers import answer_ports, audit_result
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.model import PROTOCOLS
+from ..module_utils.portreeve_agent.ports import parse_declared
 from ..module_utils.portreeve_agent.snapshot import take_snapshot
 from ..module_utils.portreeve_agent.tables import SCANNERS, Question
 
 OPTIONS = {
+    "declared": {"type": "list", "elements": "raw", "default": []},
     "protocol": {"type": "list", "elements": "str", "choices": list(PROTOCOLS), "default": list(PROTOCOLS)},
     "namespaces": {"type": "str", "default": "all"},
     "scanner": {"type": "str", "choices": list(SCANNERS), "default": "auto"},
@@ -130,15 +153,17 @@ def main() -> None:
 def take_picture(options: dict[str, Any]) -> dict[str, Any]:
     """Return the result of the task."""
     protocols = tuple(options["protocol"])
+    declared = parse_declared(options["declared"], protocols)
     question = Question(
         protocols=protocols,
         namespaces=options["namespaces"],
         host_picture=True,
         show_secrets=options["show_secrets"],
         scanner=options["scanner"],
+        declared=declared,
     )
     snapshot = take_snapshot(Host(), question)
-    return audit_result(snapshot, answer_ports(snapshot, (), protocols))
+    return audit_result(snapshot, answer_ports(snapshot, declared, protocols), declared)
 
 
 if __name__ == "__main__":

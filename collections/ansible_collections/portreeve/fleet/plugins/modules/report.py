@@ -88,6 +88,14 @@ files:
   sample:
     html: /srv/reports/2026-05-04T130211Z/report.html
     json: /srv/reports/2026-05-04T130211Z/report.json
+proposals:
+  description:
+    - For each port that the kernel may give to any outgoing connection, a number that it never chooses and that is free
+      on every host seen in full.
+  returned: success
+  type: list
+  elements: str
+  sample: ["36601 → 26601, free on all 3 hosts"]
 summary:
   description: The counts of the report.
   returned: success

@@ -212,7 +212,9 @@ def owner_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[st
     }
 
 
-def audit_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[str, Any]:
+def audit_result(
+    snapshot: Snapshot, answers: tuple[PortAnswer, ...], declared: tuple[PortRange, ...] = ()
+) -> dict[str, Any]:
     """Return the result of ``port_audit`` in plain JSON types: the host's whole picture, connections only counted."""
     totals: dict[tuple[int, str], dict[str, int]] = {}
     for count in snapshot.connections:
@@ -222,6 +224,7 @@ def audit_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[st
     return {
         **owner_result(snapshot, answers),
         "format": "portreeve.port_audit/1",
+        "declared": [str(one) for one in declared],
         "namespaces": to_wire(snapshot.namespaces),
         "connections": [
             {"namespace": namespace, "protocol": protocol, "states": dict(sorted(states.items()))}

@@ -19,6 +19,7 @@ _ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or
 _ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
 _ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
 _SHOWN_LENGTH = 40
+_MOST_DECLARED = 1024
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -65,6 +66,14 @@ def port_set(text: str | None) -> frozenset[int] | None:
             return None
         found.update(range(int(low), int(high or low) + 1))
     return None if text is None else frozenset(found)
+
+
+def parse_declared(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[PortRange, ...]:
+    """Return the ranges as ``parse_ports`` does, none for none. Raises InvalidInput for more ports than anybody needs."""
+    declared = parse_ports(values, protocols) if values else ()
+    if sum(one.high - one.low + 1 for one in declared) > _MOST_DECLARED:
+        raise InvalidInput(f"too many ports are declared: accepted are at most {_MOST_DECLARED}")
+    return declared
 
 
 def describe(ranges: Sequence[PortRange]) -> str:

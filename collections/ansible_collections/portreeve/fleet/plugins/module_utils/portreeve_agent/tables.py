@@ -82,8 +82,8 @@ class Sieve:
     """Decides row by row, for one namespace and protocol, and counts the connections.
 
     A connection is ordinary, and only counted, when a listener has its address and port, or when nobody asked for the
-    port, none declared it, and the kernel chose it. Listening rows come first in a dump, so they are known in time. Of connections
-    that no process has, of which there may be very many, some are kept for each port.
+    port, nobody declared it, and the kernel chose it. Listening rows come first in a dump, so they are known in time.
+    Of connections that no process has, of which there may be very many, some are kept for each port.
     """
 
     def __init__(self, question: Question, protocol: str, automatic: tuple[int, int]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -21,6 +22,7 @@ def render(report: Report) -> str:
         "format": _text(FORMAT),
         "generated_at": _text(report.generated_at),
         "hosts": "{\n" + hosts + "\n }",
+        "proposals": _text([dataclasses.asdict(proposal) for proposal in report.proposals]),
         "summary": _text(summary(report)),
     }
     return "{\n" + ",\n".join(f" {_text(key)}: {value}" for key, value in members.items()) + "\n}\n"
@@ -30,7 +32,7 @@ def summary(report: Report) -> dict[str, Any]:
     """Return the counts of a report: hosts by status, ports, verdicts, risks, and ports that need attention."""
     return {
         "hosts": {"total": len(report.hosts), **report.status_counts},
-        "ports": len(report.ports),
+        "ports": report.in_use,
         "attention": len(report.attention),
         "holder_not_seen": len(report.hidden),
         "verdicts": report.verdict_counts,

@@ -15,14 +15,19 @@ _MOST_NAMED = 10
 
 
 def closing(report: Report, place: PurePath, written: bool) -> str:
-    """Return what was reported where, naming the hosts that were not seen in full."""
+    """Return what was reported where, the hosts that were not seen in full, and better numbers for ports at risk."""
     did = "was written to" if written else "would be written to"
     sentence = f"The report on {counted(len(report.hosts), 'host')} {did} {place}."
-    if not report.unseen:
-        return sentence
-    named = [f"{host.name} ({host.status})" for host in report.unseen[:_MOST_NAMED]]
-    more = len(report.unseen) - len(named)
-    return f"{sentence} Not seen in full: {', '.join(named)}{f' and {more} more' if more else ''}."
+    if report.unseen:
+        sentence += f" Not seen in full: {_first([f'{host.name} ({host.status})' for host in report.unseen], ', ')}."
+    if report.proposals:
+        sentence += f" Ports to move or reserve: {_first([str(one) for one in report.proposals], '; ')}."
+    return sentence
+
+
+def _first(named: list[str], between: str) -> str:
+    more = len(named) - _MOST_NAMED
+    return between.join(named[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def figures(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -65,6 +65,8 @@ def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool
     unseen = [line for host in report.unseen for line in sheet.host_lines(host)]
     lines: list[Line] = [Note("", ""), *unseen, Note("", "")] if unseen else [Note("", "")]
     lines += [Note(words, "", 0, f"{label:<8}") for label, words in figures(written["summary"])]
+    proposals = [Note(proposal, NOTICE, 0, f"{'Move':<8}") for proposal in written.get("proposals", ())]
+    lines += proposals
     if only_checked:
         return [*lines, Note(f"{written['directory']} (not written in check mode)", "", 0, f"{'Report':<8}")]
     names = sorted(PurePath(path).name for path in written["files"].values())

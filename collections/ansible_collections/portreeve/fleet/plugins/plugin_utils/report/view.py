@@ -10,18 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..fleet.picture import STATUSES, HostAnswer, natural
+from ..fleet.proposals import Proposal, propose
 from .hosts import HostRow, host_row
 from .ports import ALARM, UNSEEN, PortRow, port_rows
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report. ``generated_at`` is ISO 8601 in UTC; the answers are kept for formats that hand on everything."""
+    """A whole report. ``generated_at`` is ISO 8601 in UTC; the answers are kept for formats that hand on everything.
+    ``proposals`` are better numbers for ports that the kernel may give away."""
 
     generated_at: str
     answers: tuple[HostAnswer, ...]
     hosts: tuple[HostRow, ...]
     ports: tuple[PortRow, ...]
+    proposals: tuple[Proposal, ...] = ()
 
     @property
     def unseen(self) -> tuple[HostRow, ...]:
@@ -47,6 +50,11 @@ class Report:
         return _most_frequent(identity for risks in borne for identity in {risk.id for risk in risks})
 
     @property
+    def in_use(self) -> int:
+        """Return how many ports are not free."""
+        return sum(port.verdict != "free" for port in self.ports)
+
+    @property
     def attention(self) -> tuple[PortRow, ...]:
         """Ports that somebody should look at."""
         return tuple(port for port in self.ports if port.tone == ALARM)
@@ -62,7 +70,8 @@ def report_of(answers: Iterable[HostAnswer], generated_at: str) -> Report:
     kept = tuple(answers)
     ports = tuple(row for answer in kept for row in port_rows(answer))
     numbers = Counter(port.host for port in ports)
-    return Report(generated_at, kept, tuple(host_row(answer, numbers[answer.name]) for answer in kept), ports)
+    hosts = tuple(host_row(answer, numbers[answer.name]) for answer in kept)
+    return Report(generated_at, kept, hosts, ports, propose(kept))
 
 
 def join(reports: Iterable[Report]) -> Report:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Better numbers for ports that the kernel may give to any outgoing connection. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...module_utils.portreeve_agent.errors import InvalidInput
+from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, parse_ports
+from .picture import OK, HostAnswer
+
+_RISK = "ephemeral_unreserved"
+_USUAL_RANGE = (32768, 60999)
+_FIRST_UNPRIVILEGED = 1024
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A port that is at risk, and a number that is not: ``better`` is None when there is none.
+
+    ``hosts`` is on how many hosts the better number was found free, ``unseen`` how many could not be looked at in full.
+    """
+
+    port: int
+    better: int | None
+    hosts: int
+    unseen: int
+
+    def __str__(self) -> str:
+        if self.better is None:
+            return f"{self.port}: no number outside of the automatic range is free on every host"
+        where = "the only host" if self.hosts == 1 else f"all {self.hosts} hosts"
+        unseen = f" seen in full, {self.unseen} not" if self.unseen else ""
+        return f"{self.port} → {self.better}, free on {where}{unseen}"
+
+
+def propose(answers: Iterable[HostAnswer]) -> tuple[Proposal, ...]:
+    """Return a proposal for each port at risk on any host, by port; nothing when no host was seen in full.
+
+    The better number is outside of the automatic and the privileged range of every host, free on all of them for TCP
+    and UDP, and not declared or proposed for anything else. The first such number is taken: one with the same last
+    four digits below the port, the nearest first; else the same last three digits, below and then above; else the
+    nearest below, then above.
+    """
+    asked = list(answers)
+    seen = [answer.result for answer in asked if answer.status == OK and answer.result is not None]
+    if not seen:
+        return ()
+    taken = {port for result in seen for port in _taken(result)}
+    ranges = [_automatic(result) for result in seen]
+    lowest = max(_first_unprivileged(result) for result in seen)
+    proposals = []
+    for port in sorted({port for result in seen for port in _at_risk(result)}):
+        fitting = (
+            one
+            for one in _candidates(port)
+            if one >= lowest and one not in taken and not any(low <= one <= high for low, high in ranges)
+        )
+        better = next(fitting, None)
+        if better is not None:
+            taken.add(better)
+        proposals.append(Proposal(port, better, len(seen), len(asked) - len(seen)))
+    return tuple(proposals)
+
+
+def _candidates(port: int) -> Iterator[int]:
+    """Yield all other ports, those first that are easy to remember in place of ``port``."""
+    yield from range(port - 10_000, 0, -10_000)
+    yield from range(port - 1_000, 0, -1_000)
+    yield from range(port + 1_000, HIGHEST_PORT + 1, 1_000)
+    yield from range(port - 1, 0, -1)
+    yield from range(port + 1, HIGHEST_PORT + 1)
+
+
+def _ports(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the answers about ports of the host's own network namespace."""
+    for answer in _list(result.get("ports")):
+        if isinstance(answer, Mapping) and isinstance(answer.get("port"), int):
+            namespace = answer.get("namespace")
+            if isinstance(namespace, Mapping) and namespace.get("kind") == "host":
+                yield answer
+
+
+def _at_risk(result: Mapping[str, Any]) -> Iterator[int]:
+    for answer in _ports(result):
+        risks = _list(answer.get("risks"))
+        if any(isinstance(risk, Mapping) and risk.get("id") == _RISK for risk in risks):
+            yield answer["port"]
+
+
+def _taken(result: Mapping[str, Any]) -> Iterator[int]:
+    for answer in _ports(result):
+        if answer.get("verdict") != "free":
+            yield answer["port"]
+    for declared in _declared(result):
+        yield from range(declared.low, declared.high + 1)
+
+
+def _declared(result: Mapping[str, Any]) -> tuple[PortRange, ...]:
+    try:
+        return parse_ports(result.get("declared"))
+    except InvalidInput:  # none, or what no agent would send
+        return ()
+
+
+def _automatic(result: Mapping[str, Any]) -> tuple[int, int]:
+    bounds = _setting(result, "automatic")
+    if isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds):
+        return bounds[0], bounds[1]
+    return _USUAL_RANGE
+
+
+def _first_unprivileged(result: Mapping[str, Any]) -> int:
+    found = _setting(result, "unprivileged_start")
+    return max(_FIRST_UNPRIVILEGED, found) if isinstance(found, int) else _FIRST_UNPRIVILEGED
+
+
+def _setting(result: Mapping[str, Any], name: str) -> Any:
+    ranges = result.get("ranges")
+    return ranges.get(name) if isinstance(ranges, Mapping) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

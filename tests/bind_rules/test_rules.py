@@ -103,7 +103,7 @@ def test_a_rule_says_what_decided(options, wish, rule):
 def test_remains_are_told_from_their_listener():
     told = ask(held("TIME_WAIT", NEITHER, inode=0))
 
-    assert [reason.rule for reason in told.because] == ["its listener had not set SO_REUSEADDR"]
+    assert [reason.rule for reason in told.because] == ["its old socket had not set SO_REUSEADDR"]
 
 
 def test_a_connection_in_the_queue_has_what_its_only_listener_has():

@@ -35,6 +35,35 @@ options:
       - A socket bound to a wildcard address meets every address of its family; V(::) meets IPv4 too unless
         IPV6_V6ONLY is set.
     type: str
+  bind:
+    description:
+      - A bind that somebody is to do, or that failed. RV(ports[].bind) says what would come of it and why.
+      - Only with O(port). What is left out is as a plain server has it.
+    type: dict
+    suboptions:
+      address:
+        description: The address. If left out, V(0.0.0.0), or V(::) with O(bind.v6only).
+        type: str
+      protocol:
+        description: V(tcp) or V(udp); if left out, each of O(protocol).
+        type: str
+      reuseaddr:
+        description: Whether SO_REUSEADDR is set. If left out, it is on TCP and is not on UDP.
+        type: bool
+      reuseport:
+        description: Whether SO_REUSEPORT is set; if left out, it is not.
+        type: bool
+      v6only:
+        description: Whether IPV6_V6ONLY is set; if left out, it is not.
+        type: bool
+      device:
+        description: The interface to which SO_BINDTODEVICE limits the socket.
+        type: str
+      user:
+        description:
+          - Who binds, by name or uid; root if left out.
+          - Anybody else is taken to lack CAP_NET_BIND_SERVICE.
+        type: str
   expect:
     description:
       - Who should hold the ports. The task fails with one sentence when somebody else does, or nobody.
@@ -84,6 +113,20 @@ EXAMPLES = r"""
     expect:
       unit: nginx.service
       free: true
+
+- name: Why can a second worker not bind?
+  portreeve.fleet.port_owner:
+    port: 8080
+    protocol: tcp
+    bind:
+      address: 127.0.0.1
+      reuseport: true
+      user: www-data
+  register: second
+
+- name: Say what bind() would return
+  ansible.builtin.debug:
+    msg: "{{ second.ports[0].bind.result }}: {{ second.ports[0].bind.because | map(attribute='rule') | list }}"
 
 - name: The resolver on loopback only, on UDP and TCP
   portreeve.fleet.port_owner:
@@ -157,6 +200,35 @@ ports:
     connections:
       description: How many connections have this local port, by state.
       type: dict
+    bind:
+      description: >-
+        What the bind of O(bind), or else that of a plain server, would return now. Null without O(port), and for the
+        other protocol where O(bind.protocol) names one.
+      type: dict
+      contains:
+        address:
+          description: The address that would be bound.
+          type: str
+        options:
+          description: What would be set before, as in O(bind).
+          type: dict
+        result:
+          description: >-
+            V(ok), the name of an errno such as V(EADDRINUSE), or V(unknown) if what decides could not be seen.
+          type: str
+        listen:
+          description: What listen() would return after it, null where bind() fails.
+          type: str
+        because:
+          description: >-
+            Which sockets decide, by state, local address, inode and process ids, each with the rule by which it
+            does. The socket is null where a setting of the host decides.
+          type: list
+          elements: dict
+        tried:
+          description: >-
+            Whether that very bind was tried, as is done where only connections without a process are left.
+          type: bool
     sockets:
       description: >-
         Every socket of the port except the ordinary connections of a listener; with its state, addresses, kernel
@@ -172,17 +244,22 @@ ports:
       advice: To free it, restart or stop billing.service.
       risks: []
       connections: {"ESTABLISHED": 12}
+      bind:
+        address: 0.0.0.0
+        options: {"reuseaddr": true, "reuseport": false, "v6only": false, "device": null, "user": null}
+        result: EADDRINUSE
+        listen: null
+        because:
+          - socket: {"state": "LISTEN", "local": {"address": "0.0.0.0", "port": 8080}, "inode": 4711, "pids": [812]}
+            rule: it listens, against which SO_REUSEADDR does not help
+        tried: false
       sockets: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.portreeve_agent.answers import (
-    answer_ports,
-    in_own_namespace,
-    owner_result,
-    unseen_in_own_namespace,
-)
+from ..module_utils.portreeve_agent.answers import answer_ports, in_own_namespace, owner_result, unseen_in_own_namespace
+from ..module_utils.portreeve_agent.bind_wish import checked_bind
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.expectations import Expectation, disappointment
 from ..module_utils.portreeve_agent.host import Host
@@ -196,6 +273,11 @@ EXPECT_OPTIONS = {
     "free": {"type": "bool", "default": False},
 }
 
+BIND_OPTIONS = {
+    **{name: {"type": "str"} for name in ("address", "protocol", "device", "user")},
+    **{flag: {"type": "bool"} for flag in ("reuseaddr", "reuseport", "v6only")},
+}
+
 OPTIONS = {
     "port": {"type": "list", "elements": "raw"},
     "protocol": {"type": "list", "elements": "str", "choices": list(PROTOCOLS), "default": list(PROTOCOLS)},
@@ -203,6 +285,7 @@ OPTIONS = {
     "namespaces": {"type": "str", "default": "all"},
     "scanner": {"type": "str", "choices": list(SCANNERS), "default": "auto"},
     "show_secrets": {"type": "bool", "default": False},
+    "bind": {"type": "dict", "options": BIND_OPTIONS},
     "expect": {"type": "dict", "options": EXPECT_OPTIONS},
 }
 
@@ -222,23 +305,24 @@ def answer(module: AnsibleModule) -> None:
     protocols = tuple(options["protocol"])
     ports = () if options["port"] is None else parse_ports(options["port"], protocols)
     address = None if options["address"] is None else parse_address(options["address"])
+    bind = checked_bind(options["bind"]) if options["bind"] else None
     expectation = Expectation(**(options["expect"] or {}))
     question = Question(
         ports=ports,
         protocols=protocols,
         namespaces=options["namespaces"],
-        every_connection=address is not None,
+        every_connection=bool(address or bind),
         show_secrets=options["show_secrets"],
         scanner=options["scanner"],
+        bind=bind,
     )
     snapshot = take_snapshot(Host(), question)
     answers = answer_ports(snapshot, ports, protocols, address)
-    result = owner_result(snapshot, answers)
-    own = in_own_namespace(answers, snapshot.namespaces)
-    sentence = disappointment(expectation, own, ports, unseen_in_own_namespace(snapshot))
+    own, unseen = in_own_namespace(answers, snapshot.namespaces), unseen_in_own_namespace(snapshot)
+    sentence = disappointment(expectation, own, ports, unseen)
     if sentence:
-        module.fail_json(msg=sentence, **result)
-    module.exit_json(**result)
+        module.fail_json(msg=sentence, **owner_result(snapshot, answers))
+    module.exit_json(**owner_result(snapshot, answers))
 
 
 if __name__ == "__main__":

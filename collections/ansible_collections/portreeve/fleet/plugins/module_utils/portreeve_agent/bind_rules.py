@@ -30,6 +30,7 @@ _SHARED_ADDRESS = {
     "tcp": "both set SO_REUSEADDR, and it does not listen",
     "udp": "both set SO_REUSEADDR, and the one bound last gets the datagrams",
 }
+_TRIED = "refused when tried: %s had not set %s"
 _STATES_OF_REMAINS = frozenset(("TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK"))
 
 
@@ -124,7 +125,8 @@ def _request_of(socket: Socket, options: SocketOptions) -> BindRequest:
 
 def _told(request: BindRequest, result: str, because: tuple[Reason, ...], tried: str | None) -> BindForecast:
     if tried is not None and tried != result:
-        because = tuple(reason for reason in because if result == UNKNOWN and tried != OK)
+        rule = _TRIED % ("it" if len(because) == 1 else "one of these", " or ".join(_flags(request, listens=False)))
+        because = tuple(Reason(one.socket, rule) for one in because if result == UNKNOWN and tried == IN_USE)
         result = tried
     listen = None
     if result == OK:
@@ -203,7 +205,7 @@ def _stand(request: BindRequest, socket: Socket, options: SocketOptions | None, 
             True, "it listens, against which SO_REUSEADDR does not help" if listens else "the bind sets no SO_REUSEADDR"
         )
     if options is None:
-        return _Stand(None, _unread(request, listens))
+        return _Stand(None, "whether it has set %s could not be read" % " or ".join(_flags(request, listens)))
     if ours.reuseaddr and options.reuseaddr and not listens:
         return _Stand(False, _SHARED_ADDRESS[socket.protocol])
     if ours.reuseport and options.reuseport:
@@ -222,24 +224,14 @@ def _same_user(request: BindRequest, socket: Socket) -> _Stand:
 def _missing(request: BindRequest, socket: Socket, listens: bool) -> str:
     if listens and not request.options.reuseport:
         return "it listens, against which SO_REUSEADDR does not help"
-    wanted = [
-        name
-        for name, is_set in (
-            ("SO_REUSEADDR", request.options.reuseaddr and not listens),
-            ("SO_REUSEPORT", request.options.reuseport),
-        )
-        if is_set
-    ]
-    whose = "its listener had not set " if socket.state in _STATES_OF_REMAINS else "it has not set "
-    return whose + " or ".join(wanted)
+    whose = "its old socket had not set " if socket.state in _STATES_OF_REMAINS else "it has not set "
+    return whose + " or ".join(_flags(request, listens))
 
 
-def _unread(request: BindRequest, listens: bool) -> str:
-    reuseaddr = request.options.reuseaddr and not listens
-    names = "SO_REUSEADDR" if reuseaddr and not request.options.reuseport else "SO_REUSEPORT"
-    if reuseaddr and request.options.reuseport:
-        names = "SO_REUSEADDR or SO_REUSEPORT"
-    return "whether it has set %s could not be read" % names
+def _flags(request: BindRequest, listens: bool) -> list[str]:
+    """Return the flags by which the bind may share the port: what the other one would have to have set as well."""
+    may_help = {"SO_REUSEADDR": request.options.reuseaddr and not listens, "SO_REUSEPORT": request.options.reuseport}
+    return [name for name, helps in may_help.items() if helps]
 
 
 def _is_remains(socket: Socket) -> bool:

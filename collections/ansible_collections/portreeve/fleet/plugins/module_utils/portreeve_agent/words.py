@@ -184,7 +184,7 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
     for held in sockets:
         seats = tuple(sorted({(holder.pid, holder.tid or 0) for holder in held.holders}))
         together.setdefault((seats, held.in_kernel), []).append(held)
-    roles = any(holder.role != "unknown" for held in sockets for holder in held.holders)
+    roles = any(len({holder.pid for holder in held.holders}) > 1 or _heirs(held.holders) for held in sockets)
     titles = ("PID", "FD", "PROCESS", "USER", "SINCE", *(("ROLE",) if roles else ()), "OWNER")
     rows = [[_holder_cells(seat, roles) for seat in _seats(group)] for group in together.values()]
     title, *body = columns([titles, *(row for group_rows in rows for row in group_rows)])
@@ -201,8 +201,14 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
             if _command(seat[0].process) not in ("", command):
                 command = _command(seat[0].process)
                 yield _INDENT * 4 + command
+            for heir in _heirs(seat)[:1]:
+                yield from _paragraph(heir.evidence or "", _INDENT * 4)
         if not group_rows:
             yield _INDENT * 2 + _name_nobody(group[0])
+
+
+def _heirs(holders: Iterable[Holder]) -> list[Holder]:
+    return [holder for holder in holders if holder.role == "heir"]
 
 
 def _seats(group: list[HeldSocket]) -> list[list[Holder]]:

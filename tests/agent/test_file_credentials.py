@@ -144,6 +144,7 @@ def keyctl(*arguments):
 # A new object of the same content: nothing tells these from a fork.
 SAME_AGAIN = {
     "became who it was": "one = bound(0); os.setuid(0)",
+    "set its capabilities to what they were": "one = bound(0); called(LIBC.prctl(47, 4, 0, 0, 0))",  # ambient: none
     "gave up a capability that it had given up": """
         called(LIBC.prctl(24, 0, 0, 0, 0))
         one = bound(0)
@@ -237,6 +238,12 @@ def test_only_what_was_asked_for_is_answered() -> None:
             assert read_makers(host, {os.getpid(): inodes[:1]}) == {(os.getpid(), inodes[0]): True}
         assert read_makers(Host(), {os.getpid(): inodes}).keys() == {(os.getpid(), inode) for inode in inodes}
         assert read_makers(Host(), {}) == {}
+
+
+@pytest.mark.needs("root")
+def test_a_file_that_is_no_socket_is_not_answered_for(tmp_path: pathlib.Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        assert read_makers(Host(), {os.getpid(): [os.fstat(file.fileno()).st_ino]}) == {}
 
 
 @pytest.mark.needs("root")

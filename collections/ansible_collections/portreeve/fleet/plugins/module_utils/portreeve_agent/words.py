@@ -195,14 +195,16 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
         yield _INDENT * 2 + title
     for group, group_rows in zip(together.values(), rows):
         yield from _name_sockets(group)
-        command = ""
+        command = evidence = ""
         for seat, line in zip(_seats(group), lines):
             yield _INDENT * 2 + line
             if _command(seat[0].process) not in ("", command):
                 command = _command(seat[0].process)
                 yield _INDENT * 4 + command
             for heir in _heirs(seat)[:1]:
-                yield from _paragraph(heir.evidence or "", _INDENT * 4)
+                if heir.evidence not in (None, evidence):
+                    evidence = heir.evidence
+                    yield from _paragraph(evidence, _INDENT * 4)
         if not group_rows:
             yield _INDENT * 2 + _name_nobody(group[0])
 

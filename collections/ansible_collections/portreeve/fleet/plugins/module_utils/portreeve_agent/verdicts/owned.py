@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .case import Case, Judgement, distinct_owners
-from .wording import listed, name_addresses, name_owner, name_port, name_processes
+from .wording import listed, name_addresses, name_owner, name_peers, name_port, name_processes
 
 ID = "owned"
 
@@ -17,9 +17,42 @@ def judge(case: Case) -> Judgement | None:
     if not case.holders or not held_by_one:
         return None
     owners = listed([name_owner(owner) for owner in case.owners])
-    verb = "is held by" if case.serving else "is the local port of a connection of"
+    if not case.serving:
+        return _judge_connections(case, owners)
     return Judgement(
-        "%s on %s %s %s: %s."
-        % (name_port(case), name_addresses(case.sockets), verb, owners, name_processes(case.holders)),
+        "%s on %s is held by %s: %s."
+        % (name_port(case), name_addresses(case.sockets), owners, name_processes(case.holders)),
         "To free it, restart or stop %s." % owners,
     )
+
+
+def _judge_connections(case: Case, owners: str) -> Judgement:
+    """Judge connections that outlived their listener, or that were opened from a port of the program's own choice."""
+    held = tuple(one for one in case.sockets if one.holders)
+    states = sorted({one.socket.state for one in held})
+    closed = " (the peer has closed, the process has not)" if states == ["CLOSE_WAIT"] else ""
+    return Judgement(
+        "Nobody listens on %s; %s of %s still %s %d connection%s from it to %s: %s%s."
+        % (
+            name_port(case),
+            name_processes(case.holders),
+            owners,
+            "has" if len(case.holders) == 1 else "have",
+            len(held),
+            "" if len(held) == 1 else "s",
+            name_peers(held),
+            listed(states),
+            closed,
+        ),
+        "To free it, restart or stop %s%s." % (owners, _reuse(case)),
+    )
+
+
+def _reuse(case: Case) -> str:
+    """Whether SO_REUSEADDR helps depends on the other socket as well (ip(7)); its flag is read where ports are asked."""
+    options = [held.options for held in case.sockets]
+    if not options or None in options:
+        return ""
+    if all(one is not None and one.reuseaddr for one in options):
+        return "; a server that sets SO_REUSEADDR can bind beside it now"
+    return "; SO_REUSEADDR in a new server does not help, as the old socket has not set it"

@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import HeldSocket, PortAnswer
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import (
+    HeldSocket,
+    PortAnswer,
+    Socket,
+)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.cgroup_tree import (
     parse_unified_mounts,
 )
@@ -49,6 +53,10 @@ class Scene:
     def look(self, *ports: int) -> dict[tuple[int, str], PortAnswer]:
         """Return what the agent answers for each port and protocol."""
         return {(one.port, one.protocol): one for one in self._arena.answers(*ports, host=Host())}
+
+    def rows(self, protocol: str, port: int) -> list[Socket]:
+        """Return the rows of the kernel's table with this local port."""
+        return [row for row in self._arena.rows(protocol, port) if row.local.port == port]
 
     def end(self) -> None:
         self._director.finish()

@@ -28,12 +28,12 @@ LONG = 1_000_000
 LONG_SLEEP = ["sleep", str(LONG)]
 
 MAKERS: dict[str, Callable[[int], socket.socket]] = {
-    "tcp4": lambda port: server(port),
+    "tcp4": server,
     "tcp6": lambda port: server(port, "::1"),
     "wildcard": lambda port: server(port, "::"),
     "udp4": lambda port: bound(port, kind=socket.SOCK_DGRAM),
     "udp6": lambda port: bound(port, "::1", kind=socket.SOCK_DGRAM),
-    "bound4": lambda port: bound(port),
+    "bound4": bound,
     "bound6": lambda port: bound(port, "::1"),
 }
 

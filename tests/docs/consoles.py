@@ -43,6 +43,7 @@ def comparable(text: str) -> str:
         (r"\d{4}-\d\d-\d\d \d\d:\d\d", "DATE"),
         (r"\b\d+ s\b", "TIME"),
         (r"(?<=to 127\.0\.0\.1:)\d{5}\b", "CHOSEN"),
+        (r"(?<=with 127\.0\.0\.1:)\d{5}\b", "CHOSEN"),
         (r"\S+ -I -S \S+/(?=\w+\.py)", "python3 /srv/"),
         (r"descriptors of the host: \d+ of \d+", "descriptors of the host: USED of MOST"),
     ):

@@ -73,7 +73,31 @@ def forgetful():
     return server, accepted
 
 
-for act in (replaced, crowded, forgetful):
+def script():
+    name("script")
+    server = listening(8004)
+    server.set_inheritable(True)
+    return server
+
+
+def newer():
+    name("newer")
+    made = bound(8005, "::", options=[(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)])
+    made.listen(5)
+    return made
+
+
+def clone():
+    name("clone")
+    return listening(36601)
+
+
+def store():
+    name("memcached")
+    return listening(11211, "0.0.0.0")
+
+
+for act in (replaced, crowded, forgetful, script, newer, clone, store):
     child(act)
 ready()
 """,
@@ -166,4 +190,31 @@ ready()
 """,
     ),
     "unknown": Scene("nobody.py", "ready()"),
+    "hung_listener": Scene(
+        "billing.py",
+        """
+name("billing")
+server = listening(8080)
+
+def many():
+    name("clients")
+    server.close()
+    return [socket.create_connection(("127.0.0.1", 8080)) for _ in range(6)]
+
+
+child(many)
+ready()
+""",
+    ),
+    "squatted": Scene(
+        "backup.py",
+        """
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as setting:
+    setting.write("36601 36602")
+child(lambda: (name("vault"), listening(9000)))
+name("backup")
+client = socket.create_connection(("127.0.0.1", 9000))
+ready()
+""",
+    ),
 }

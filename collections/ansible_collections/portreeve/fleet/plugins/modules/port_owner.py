@@ -185,7 +185,8 @@ ports:
       description:
         - What the state of the port means.
         - One of V(free), V(owned), V(shared_workers), V(reuseport_group), V(socket_activated), V(container_published),
-          V(bound_not_listening), V(lingering), V(kernel_held), V(unknown).
+          V(leaked_to_heirs), V(orphaned_listener), V(passed_descriptor), V(hung_listener), V(bound_not_listening),
+          V(lingering), V(squatted), V(kernel_held), V(unknown).
       type: str
     summary:
       description: The verdict as one plain sentence.
@@ -199,6 +200,9 @@ ports:
       elements: dict
     connections:
       description: How many connections have this local port, by state.
+      type: dict
+    unaccepted:
+      description: How many of them still wait for their listener's accept(), by state; null where that cannot be told.
       type: dict
     bind:
       description: >-
@@ -244,6 +248,7 @@ ports:
       advice: To free it, restart or stop billing.service.
       risks: []
       connections: {"ESTABLISHED": 12}
+      unaccepted: {}
       bind:
         address: 0.0.0.0
         options: {"reuseaddr": true, "reuseport": false, "v6only": false, "device": null, "user": null}

@@ -225,10 +225,8 @@ class DescriptorPressure:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Connections of one namespace by state; ``port`` is the local one, None for ports that the kernel chose.
-
-    ``unaccepted`` are those among them that still wait for their listener's accept().
-    """
+    """Connections of one namespace by state, and those among them that wait for their listener's accept(), None where
+    that is not known. ``port`` is the local one, None for ports that the kernel chose."""
 
     namespace: int
     protocol: str
@@ -261,9 +259,8 @@ class Snapshot:
     """Everything one scan saw.
 
     Among ``blind_spots`` are those because of which a socket may be missing (``hiding_sockets``, there by what and why
-    only), and those because of which a socket's holder may be (``hiding_holders``). ``ranges`` are those of the agent's
-    own network namespace, ``ranges_by_namespace`` those of every one that was looked at.
-    ``reservation_files`` are those that reserve ports at boot, in the order in which they are applied.
+    only), and those because of which a socket's holder may be (``hiding_holders``). ``ranges`` are the own
+    network namespace's; ``reservation_files`` set ports aside at boot, in the order in which they are applied.
     """
 
     agent: Agent
@@ -288,8 +285,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class PortAnswer:
-    """What one port of one namespace means; ``connections`` counts the ordinary ones by state, ``unaccepted`` those
-    among them that wait for their listener's accept()."""
+    """What one port of one namespace means; connections are counted as in ``ConnectionCount``."""
 
     port: int
     protocol: str

@@ -19,7 +19,8 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ve
 
 AGENT = "plugins/module_utils/portreeve_agent"
 BIN = pathlib.Path(sys.executable).parent
-VERBS = {"owner", "list", "snapshot"}
+ANSWERING = {"owner", "list", "snapshot"}
+VERBS = ANSWERING | {"watch", "record", "recorded"}
 INTERRUPTED = 130
 
 
@@ -36,7 +37,7 @@ def documented_options(page: str) -> dict[str, set[str]]:
     """Return the options of each verb, from the rows of the page's table: ``| `--json` | all | … |``."""
     found: dict[str, set[str]] = {verb: set() for verb in VERBS}
     for option, of in re.findall(r"^\| `(--[\w-]+)[^`]*` \| (\w+) \|", page, re.MULTILINE):
-        for verb in VERBS if of == "all" else {of}:
+        for verb in ANSWERING if of == "all" else {of}:
             found[verb].add(option)
     return found
 

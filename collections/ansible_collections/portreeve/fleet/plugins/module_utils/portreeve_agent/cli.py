@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The command line of the agent: ``owner``, ``list`` and ``snapshot``, in words for people or JSON for programs."""
+"""The command line of the agent: its verbs, in words for people or JSON for programs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""A service that fails because its port is taken leaves a record of the culprit, by the unit that agent/systemd/ ships."""
+"""A service that fails because its port is taken leaves a record of the culprit, by the unit in agent/systemd/."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def test_a_unit_of_which_no_port_is_known_is_said_in_one_sentence(host: Host) ->
 
         wait_for(complaints, "the recorder says what is missing")
         assert len(complaints()) == 1
-        assert "which ports silent.service needs is not known: name them in /etc/portreeve/silent.service.ports" in (
-            complaints()[0]
+        assert (
+            "which ports silent.service needs is not known: name them in /etc/portreeve/silent.service.ports"
+            in (complaints()[0])
         )
         assert recorded(host, "silent") == []

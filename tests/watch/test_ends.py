@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.watch.words import SENTENCES
 
 from ..cli.stage import ROOT
 from .conftest import PATIENCE
@@ -62,6 +63,10 @@ def test_every_line_has_the_documented_shape(watch, actor):
     assert seen.kinds()[-1] == "ended"
     told = [kind for kind in seen.kinds() if kind not in {"watching", "standing", "ended", "blind_spot"}]
     assert seen.lines[-1]["totals"] == {kind: told.count(kind) for kind in sorted(set(told))}
+
+
+def test_every_kind_has_its_row_on_the_page():
+    assert sorted(KINDS) == sorted({*SENTENCES, "watching", "blind_spot", "standing", "ended"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -120,5 +125,3 @@ def test_what_cannot_be_asked_is_said(arguments, said):
 
     assert done.returncode == 2
     assert said in done.stderr
-
-

@@ -17,7 +17,7 @@ _STATES = {"LISTEN": "listening", "UNCONNECTED": "open", "BOUND": "bound but not
 def say_event(event: Event, namespaces: dict[int, Namespace]) -> str:
     """Return what happened, in one line without its time."""
     where = "" if event.place is None else name_place(event.place, namespaces) + ": "
-    return where + _SENTENCES[event.kind](event)
+    return where + SENTENCES[event.kind](event)
 
 
 def name_place(place: Place, namespaces: dict[int, Namespace]) -> str:
@@ -104,7 +104,8 @@ def _refused(event: Event) -> str:
     return "failed start: %s got EADDRINUSE from %s() for %s%s%s" % (who, refusal.call, what, times, network)
 
 
-_SENTENCES: dict[str, Callable[[Event], str]] = {
+#: Every kind of event that one look after another may show, and what is said of it.
+SENTENCES: dict[str, Callable[[Event], str]] = {
     "socket_appeared": _appeared,
     "socket_changed": _appeared,
     "socket_vanished": _vanished,

@@ -17,7 +17,8 @@ _LONGEST_FILE = 1 << 16
 _MOST_LINES = 200
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")  # systemd.unit(5)
 _COMPLAINT = re.compile(r"address (?:is )?already in use|address in use|EADDRINUSE", re.IGNORECASE)
-_PORT = re.compile(r"(?:\bport[ =:]+|[0-9a-z*.)\]]:)([1-9][0-9]{0,4})\b(?![.:])", re.IGNORECASE)
+_HOST = r"(?:\d+\.\d+\.\d+\.\d+|localhost|\]|\*|::|(?<![^\s\"'(\[=]))"  # what may stand before the colon
+_PORT = re.compile(r"(?:\bport[ =:]+|%s:)([1-9][0-9]{0,4})(?!\w|[.:]\w)" % _HOST, re.IGNORECASE)
 
 
 def check_unit(unit: str) -> str:

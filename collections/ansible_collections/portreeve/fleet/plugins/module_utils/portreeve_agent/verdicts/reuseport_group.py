@@ -27,9 +27,9 @@ def judge(case: Case) -> Judgement | None:
     programs = sorted({holder.process.exe or holder.process.name for holder in case.holders})
     strangers = ""
     if len(programs) > 1:
-        strangers += "; different programs: " + listed(programs)
+        strangers += "; different programs: " + listed(programs, most=2)
     if len(users) > 1:
-        strangers += "; different users: " + listed(users)
+        strangers += "; different users: " + listed(users, most=2)
     return Judgement(
         "%d sockets share %s by %s: %s (%s)%s."
         % (

@@ -121,6 +121,11 @@ OWN: dict[str, tuple[int, int, bool]] = {  # processes, visits, stormed
     "dropper_daemon": (1, 0, True),
     "below_a_shell": (2, 0, True),
     "reborn": (1, 0, True),
+    "spawning": (1, 0, True),
+    "stopped": (1, 0, False),
+    "pool_stopped": (FOUR, 0, False),
+    "pool_stopped_in_part": (FOUR, 0, False),
+    "forking_between_clients": (1, 0, True),
     "passed": (2, 0, True),
     "passed_and_shared": (2, 0, True),
     "claim": (1, 0, False),
@@ -165,8 +170,15 @@ def inetd(name: str, mode: str = "wait") -> Callable[[Setting], list[str]]:
     return argv
 
 
-def supervised(setting: Setting) -> list[str]:
-    settings = f"""
+def supervised(command: str) -> Callable[[Setting], list[str]]:
+    def argv(setting: Setting) -> list[str]:
+        return [str(BESIDE / "supervisord"), "-n", "-c", setting.file("supervisord.conf", _programs(setting, command))]
+
+    return argv
+
+
+def _programs(setting: Setting, command: str) -> str:
+    return f"""
 [supervisord]
 nodaemon=true
 logfile=/dev/null
@@ -175,11 +187,13 @@ pidfile={setting.place}/supervisord.pid
 childlogdir={setting.place}
 [fcgi-program:queue]
 socket=tcp://127.0.0.1:{setting.port}
-command={sys.executable} {SERVERS} accept 0
+command={command}
 process_name=%(program_name)s_%(process_num)d
 numprocs=3
 """
-    return [str(BESIDE / "supervisord"), "-n", "-c", setting.file("supervisord.conf", settings)]
+
+
+ACCEPT = f"{sys.executable} {SERVERS} accept 0"
 
 
 # --- real servers -----------------------------------------------------------------------------------------------------
@@ -364,7 +378,9 @@ SERVICES: tuple[Service, ...] = (
     Service("inetd wait", inetd("accept"), ("inetd",), 2, HELLO, taken=0, stormed=True),
     Service("inetd wait, busy", inetd("read_one"), ("inetd",), 2, HELLO),
     Service("inetd wait, pool", inetd("pool"), ("inetd",), 5, HELLO, taken=0, stormed=True),
-    Service("supervisord", supervised, ("module:supervisor",), 4, stormed=True),
+    Service("supervisord, shells between", supervised(f"sh -c '{ACCEPT}; true'"), ("module:supervisor",), 7,
+            stormed=True),
+    Service("supervisord", supervised(ACCEPT), ("module:supervisor",), 4, stormed=True),
     Service("nginx", nginx(), ("nginx",), 4, HELLO, stormed=True),
     Service("nginx reuseport", nginx("reuseport"), ("nginx",), 4, stormed=True),
     Service("nginx one worker", nginx(workers=1), ("nginx",), 2, HELLO, stormed=True),

@@ -30,8 +30,9 @@ class Heir:
 class Shape:
     """A leak: what socket is ``made``, what ``work`` its creator does, and who inherits it.
 
-    ``leaves`` are programs that the creator's own work leaves with the socket. ``restless`` heirs have children that
-    come and go with it.
+    ``leaves`` are programs that the creator's own work leaves with the socket, ``workers`` the processes that share it.
+    With a ``client`` the heirs inherit a connection as well. ``restless`` heirs have children that come and go with it.
+    A ``contained`` creator is in a PID namespace, whose first process knows nothing of sockets.
     """
 
     name: str
@@ -41,6 +42,9 @@ class Shape:
     cloexec: bool = False
     unit: str = ""
     leaves: tuple[str, ...] = ()
+    workers: int = 0
+    client: bool = False
+    contained: bool = False
     restless: bool = False
 
     @property
@@ -90,7 +94,7 @@ PROGRAMS: dict[str, Heir] = {
     "unshare": run("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", *SLEEP, leaf="sleep"),
 }
 
-TWISTS = ("session", "user", "network", "mounts", "pids", "users", "twice")
+TWISTS = ("session", "user", "network", "mounts", "pids", "users", "middleman", "twice")
 FAMILIES = ("tcp6", "wildcard", "udp4", "udp6", "bound4", "bound6")
 
 
@@ -127,5 +131,17 @@ SHAPES: tuple[Shape, ...] = (
     Shape("programs of several units and users",
           (run(*SLEEP, unit="ntp.service"), run("tail", "-f", "/dev/null", unit="httpd.service", twists=("user",))),
           unit="legacy.service"),
+    Shape("sleep beside a pool", (SLEEPER,), "serve_by_pool", workers=3),
+    Shape("fork beside a pool", (Heir("read_pipe"),), "serve_by_pool", cloexec=True, workers=3),
+    Shape("daemons beside a pool", (Heir("serve_own_port", daemon=True), SLEEPER), "serve_by_pool_and_epoll",
+          workers=3),
+    Shape("creator by io_uring", (SLEEPER,), "serve_by_uring"),
+    Shape("steps beside one that does not block", (Heir("work_in_steps"),), "serve_by_epoll", "nonblocking"),
+    Shape("sleep with a connection", (SLEEPER,), client=True),
+    Shape("getstatusoutput with a connection", (PROGRAMS["getstatusoutput"],), "serve_by_epoll", client=True),
+    Shape("programs with a connection", (SLEEPER, run("tail", "-f", "/dev/null")), "serve_by_threads", client=True),
+    Shape("sleep in a container", (SLEEPER,), contained=True),
+    Shape("fork in a container", (Heir("poll_pipe"),), contained=True, cloexec=True),
+    Shape("daemon in a container", (run(*SLEEP, daemon=True),), contained=True),
     Shape("a shell with children that come and go", (shell("while :; do sleep 0.02; done", "sh"),), restless=True),
 )  # fmt: skip

@@ -4,136 +4,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import HeldSocket, PortAnswer
 
-from .conftest import Scene, alive, holders_of, name_of, seen_holders, until
+from .conftest import Scene, holders_of
+from .leaks import Leak, Look, check_leaked, check_orphaned, end, look, stand
 from .shapes import SHAPES, SLEEPER, Heir, Shape, run
 
 FIRST_PORT = 2000
 BY_NAME = {shape.name: shape for shape in SHAPES}
 
 pytestmark = [pytest.mark.needs("root", "perl", "su", "unshare", "setpriv"), pytest.mark.slow]
-
-
-@dataclasses.dataclass(frozen=True)
-class Leak:
-    """A shape that stands: its port, its socket's inode, and who made it."""
-
-    shape: Shape
-    port: int
-    inode: int
-    creator: int
-    fd: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """One answer, and who held the socket before and after it was asked for."""
-
-    answer: PortAnswer
-    before: frozenset[tuple[int, int]]
-    after: frozenset[tuple[int, int]]
-
-    @property
-    def held(self) -> HeldSocket:
-        [held] = self.answer.sockets
-        return held
-
-
-def stand(scene: Scene, shapes: tuple[Shape, ...], first_port: int) -> list[Leak]:
-    """Let leaks happen, and return when every heir is at what it does."""
-    ports = range(first_port, first_port + 2 * len(shapes), 2)
-    orders = [
-        {
-            "port": port,
-            "units": str(scene.units / str(port)),
-            "made": shape.made,
-            "work": shape.work,
-            "cloexec": shape.cloexec,
-            "unit": shape.unit,
-            "heirs": [dataclasses.asdict(heir) for heir in shape.heirs],
-        }
-        for shape, port in zip(shapes, ports, strict=True)
-    ]
-    leaks = [
-        Leak(shape, port, told["inode"], pid, told["fd"])
-        for shape, port, (pid, told) in zip(shapes, ports, scene.start_python("creator.py", *orders), strict=True)
-    ]
-    missing: dict[str, Counter[str]] = {}
-
-    def complete() -> bool:
-        holders = holders_of(*(leak.inode for leak in leaks))
-        for leak in leaks:
-            there = Counter(name_of(pid) for pid in {pid for pid, _fd in holders[leak.inode]})
-            wanted = Counter([*(heir.ends_as for heir in leak.shape.heirs if heir.program), *leak.shape.leaves])
-            missing[leak.shape.name] = wanted - there
-            if len({pid for pid, _fd in holders[leak.inode]}) <= len(leak.shape.heirs or leak.shape.leaves):
-                missing[leak.shape.name]["anyone"] = 1
-        return not any(missing.values())
-
-    try:
-        until(complete, "heirs")
-    except TimeoutError:
-        raise TimeoutError(str({name: dict(names) for name, names in missing.items() if names})) from None
-    return leaks
-
-
-def look(scene: Scene, leaks: list[Leak]) -> dict[str, Look]:
-    """Ask for all of them at once."""
-    inodes = [leak.inode for leak in leaks]
-    before = holders_of(*inodes)
-    answers = scene.look(*(leak.port for leak in leaks))
-    after = holders_of(*inodes)
-    return {
-        leak.shape.name: Look(answers[leak.port, leak.shape.protocol], before[leak.inode], after[leak.inode])
-        for leak in leaks
-    }
-
-
-def check_holders(shape: Shape, look: Look) -> None:
-    """All holders are named, and nobody else."""
-    stable, seen = look.before & look.after, seen_holders(look.held)
-    assert stable <= seen
-    assert shape.restless or seen == stable
-
-
-def check_leaked(shape: Shape, look: Look, creator: int) -> None:
-    check_holders(shape, look)
-    roles = {(holder.pid, holder.role, holder.evidence) for holder in look.held.holders}
-    assert look.answer.verdict == "leaked_to_heirs", roles
-    assert {role for pid, role, _evidence in roles if pid == creator} == {"creator"}, roles
-    assert {role for pid, role, _evidence in roles if pid != creator} == {"heir"}, roles
-    made_by = look.held.creator
-    assert made_by is not None
-    assert (made_by.pid, made_by.alive) == (creator, True)
-    if shape.unit:
-        assert made_by.unit == shape.unit
-
-
-def check_orphaned(shape: Shape, look: Look) -> None:
-    check_holders(shape, look)
-    roles = {(holder.pid, holder.role, holder.evidence) for holder in look.held.holders}
-    assert look.answer.verdict == "orphaned_listener", roles
-    assert {role for _pid, role, _evidence in roles} == {"heir"}, roles
-    made_by = look.held.creator
-    assert made_by is not None
-    assert (made_by.pid, made_by.alive) == (None, False)
-    if shape.unit:
-        assert made_by.unit == shape.unit
-
-
-def end(pid: int, by: signal.Signals = signal.SIGKILL) -> None:
-    """End a process and wait until it is gone."""
-    os.kill(pid, by)
-    until(lambda: not alive(pid), f"process {pid} lives on")
 
 
 # --- every shape, with its creator and without -----------------------------------------------------------------------

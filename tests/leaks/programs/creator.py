@@ -15,9 +15,11 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
+from servers import accept, accept_by_epoll, accept_by_uring, pool
 from stage import CLONE_NEWNET, LIBC, bound, called, connected, inode, ready, server, thread
 
 CLONE_NEWNS = 0x00020000
@@ -35,7 +37,14 @@ MAKERS: dict[str, Callable[[int], socket.socket]] = {
     "udp6": lambda port: bound(port, "::1", kind=socket.SOCK_DGRAM),
     "bound4": bound,
     "bound6": lambda port: bound(port, "::1"),
+    "reuseport": lambda port: server(port, reuseport=1),
+    "nonblocking": lambda port: nonblocking(server(port)),
 }
+
+
+def nonblocking(one: socket.socket) -> socket.socket:
+    one.setblocking(False)
+    return one
 
 
 # --- what a creator does with its socket ------------------------------------------------------------------------------
@@ -98,6 +107,18 @@ def serve_one_request(one: socket.socket) -> None:
     client = connected(one.getsockname()[1], one.getsockname()[0])
     one.accept()[0].recv(1)
     client.close()
+
+
+def serve_by_pool(one: socket.socket) -> None:
+    pool(accept, one)
+
+
+def serve_by_pool_and_epoll(one: socket.socket) -> None:
+    pool(accept_by_epoll, one)
+
+
+def serve_by_uring(one: socket.socket) -> None:
+    accept_by_uring(one)
 
 
 def wait_for_a_command(_one: socket.socket) -> None:
@@ -199,7 +220,8 @@ WORKS: dict[str, Callable[..., None]] = {
     one.__name__: one
     for one in (
         serve, serve_by_timeout, serve_by_epoll, serve_by_poll, serve_by_select, serve_by_threads, serve_by_asyncio,
-        serve_one_request, wait_for_a_command, wait_for_output, pause, read_pipe, wait_for_lock, work_in_steps, compute,
+        serve_one_request, serve_by_pool, serve_by_pool_and_epoll, serve_by_uring, wait_for_a_command, wait_for_output,
+        pause, read_pipe, wait_for_lock, work_in_steps, compute,
         poll_pipe, epoll_pipe, select_pipe, sleep_in_asyncio, serve_own_port, serve_own_port_by_epoll, hear_a_server,
         wait_in_threads, wait_for_own_child, stop,
     )
@@ -227,6 +249,13 @@ def unshare(what: int) -> None:
         os._exit(0)
 
 
+def stand_between(one: socket.socket) -> None:
+    """Let a child go on with it, and stay without it."""
+    if os.fork():
+        one.close()
+        pause()
+
+
 TWISTS: dict[str, Callable[[socket.socket], Any]] = {
     "session": lambda _one: os.setsid(),
     "user": lambda _one: change_user(),
@@ -234,13 +263,17 @@ TWISTS: dict[str, Callable[[socket.socket], Any]] = {
     "mounts": lambda _one: unshare(CLONE_NEWNS),
     "pids": lambda _one: unshare(CLONE_NEWPID),
     "users": lambda _one: unshare(CLONE_NEWUSER),
+    "middleman": stand_between,
     "twice": lambda one: os.set_inheritable(os.dup(one.fileno()), True),
 }
 
 
 def beget(one: socket.socket, heir: dict[str, Any], port: int, units: str, born: int) -> None:
     """Fork an heir, which says when it is at its work, unless it becomes another program."""
-    if os.fork():
+    child = os.fork()
+    if child:
+        if heir["daemon"] or "pids" in heir["twists"]:
+            os.waitpid(child, 0)
         return
     try:
         if heir["daemon"]:
@@ -258,12 +291,19 @@ def beget(one: socket.socket, heir: dict[str, Any], port: int, units: str, born:
             os.execvp(heir["program"][0], heir["program"])
         os.write(born, b".")
         WORKS[heir["work"]](port + 1)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(1)
 
 
-def create(port: int, units: str, made: str, work: str, cloexec: bool, unit: str, heirs: list[dict[str, Any]]) -> None:
-    """Make a socket and the heirs ordered, tell the director when they are there, and do the work."""
+def create(
+    port: int, units: str, made: str, work: str, cloexec: bool, unit: str, client: bool, heirs: list[dict[str, Any]]
+) -> None:
+    """Make a socket and the heirs ordered, tell the director when they are there, and do the work.
+
+    With ``client`` there is one when the heirs come to be, who stays, and they inherit his connection as well.
+    """
     os.set_blocking(1, True)
     answer = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -273,6 +313,9 @@ def create(port: int, units: str, made: str, work: str, cloexec: bool, unit: str
         join_unit(f"{units}/{unit}")
     one = MAKERS[made](port)
     one.set_inheritable(not cloexec)
+    if client:
+        connection = connected(port), one.accept()[0]
+        connection[1].set_inheritable(not cloexec)
     births, born = os.pipe()
     for heir in heirs:
         beget(one, heir, port, units, born)
@@ -282,7 +325,7 @@ def create(port: int, units: str, made: str, work: str, cloexec: bool, unit: str
     os.close(births)
     os.close(born)
     os.dup2(answer, 1)
-    ready(inode=inode(one), fd=one.fileno())
+    ready(pid=int(os.readlink("/proc/self")), inode=inode(one), fd=one.fileno())
     os.dup2(nothing, 1)
     os.close(answer)
     WORKS[work](one)

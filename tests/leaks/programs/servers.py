@@ -294,6 +294,45 @@ def reuseport(port: int, *serves: Serve) -> None:
     serves[0](server(port, reuseport=1))
 
 
+def spawning(one: socket.socket) -> None:
+    """Start programs all the time: between fork() and exec() their processes hold the listener for a moment."""
+
+    def spawn() -> None:
+        while True:
+            subprocess.run(["sleep", "0.1"], preexec_fn=lambda: time.sleep(0.02), check=False)
+
+    for _ in range(WORKERS):
+        thread(spawn)
+    accept(one)
+
+
+def pool_stopped(one: socket.socket) -> None:
+    """Have workers that hang."""
+    workers = []
+    for _ in range(WORKERS):
+        workers.append(os.fork())
+        if not workers[-1]:
+            accept(one)
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    os.wait()
+
+
+def pool_stopped_in_part(one: socket.socket) -> None:
+    for number in range(WORKERS):
+        worker = os.fork()
+        if not worker:
+            accept(one)
+        if number == 0:
+            os.kill(worker, signal.SIGSTOP)
+    accept(one)
+
+
+def stopped(one: socket.socket) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    accept(one)
+
+
 def asynchronous(one: socket.socket) -> None:
     async def wait() -> None:
         await asyncio.start_server(lambda _reader, writer: writer.close(), sock=one)
@@ -352,6 +391,11 @@ LISTENERS: dict[str, Serve] = {
     "dropper_daemon": lambda one: dropper(lambda same: daemon(accept, same), one),
     "below_a_shell": below_a_shell,
     "reborn": reborn,
+    "spawning": spawning,
+    "stopped": stopped,
+    "pool_stopped": pool_stopped,
+    "pool_stopped_in_part": pool_stopped_in_part,
+    "forking_between_clients": lambda one: forking(greet, one),
     "passed": lambda one: passed(accept, one, pause),
     "passed_and_shared": lambda one: passed(accept, one, accept),
 }

@@ -20,9 +20,9 @@ SCENES = {
         """
 name("web")
 server = listening(8080, "0.0.0.0")
-workers = [child(lambda: accepting(server)) for _ in range(2)]
 client = socket.create_connection(("127.0.0.1", 8080))
-accepted, _peer = server.accept()
+accepted, _peer = server.accept()  # before anybody else waits for it
+workers = [child(lambda: accepting(server)) for _ in range(2)]
 
 
 def alone(text, make):

@@ -187,6 +187,24 @@ def test_what_happened(change):
             ],
             Span(19.5, 70.5),
         ),
+        (  # a listener that came and went between two looks was one
+            [
+                look(0, held(1, A)),
+                look(50, turns=(Turn(False, 20.0, 10, 8080),)),
+                look(90, turns=(Turn(True, 60.0, 15, 8080), Turn(False, 65.0, 15, 8080))),
+                look(130, held(2, B), turns=(Turn(True, 100.0, 20, 8080),)),
+            ],
+            Span(35.0, 35.0),
+        ),
+        (  # what the kernel could not get rid of may have been one, too
+            [
+                look(0, held(1, A)),
+                look(50, turns=(Turn(False, 20.0, 10, 8080),)),
+                look(90, turns_lost=True),
+                look(130, held(2, B), turns=(Turn(True, 100.0, 20, 8080),)),
+            ],
+            Span(9.0, 80.0),
+        ),
         (
             [look(0, held(1, A)), look(50, destroyed={1: Span(19.0, 20.0)}), look(90, held(2, B))],
             Span(30.0, 72.0),

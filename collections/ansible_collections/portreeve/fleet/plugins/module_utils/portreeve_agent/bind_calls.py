@@ -24,7 +24,7 @@ _TRACING = "/sys/kernel/tracing"
 _TRACEPOINT = 2  # PERF_TYPE_TRACEPOINT
 _TID, _TIME, _RAW, _REGISTERS, _STACK = 1 << 1, 1 << 2, 1 << 10, 1 << 12, 1 << 13  # PERF_SAMPLE_*
 _DISABLED, _USE_CLOCK_ID = 1 << 0, 1 << 25
-_SAMPLE = 9  # PERF_RECORD_SAMPLE
+_LOST, _SAMPLE = 2, 9  # PERF_RECORD_*
 _ENABLE, _SET_OUTPUT, _SET_FILTER = 0x2400, 0x2405, 0x40082406  # PERF_EVENT_IOC_*
 _STACK_BYTES = 4096
 _PAGES = 16
@@ -78,6 +78,7 @@ class BindCalls:
             "turn": ("sock/inet_sock_set_state", _turns_of(list(ranges))),
         }
         self._events: dict[int, tuple[str, str]] = {}
+        self.lost = 0  # so many came faster than they were read
         self._opened: list[int] = []
         self._rings: dict[int, mmap.mmap] = {}
         try:
@@ -130,7 +131,9 @@ class BindCalls:
         while tail < head:
             place = tail % size
             kind, _misc, length = struct.unpack("=IHH", _around(ring, start, size, place, 8))
-            if kind == _SAMPLE:
+            if kind == _LOST:
+                self.lost += struct.unpack_from("=Q", _around(ring, start, size, place, length), 16)[0]
+            elif kind == _SAMPLE:
                 call = self._parse(_around(ring, start, size, place, length))
                 if call is not None:
                     yield call

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Iterable, Iterator
 
 from ..model import SERVING_STATES, HeldSocket, Holder
@@ -103,6 +104,15 @@ class _Step:
     def _opening(self, held: HeldSocket) -> Span:
         return self._turn(held, True) or self.between
 
+    def vacant_since(self, one: Vacancy, until: float) -> Span:
+        """Return since when nobody listens in a place: listeners may have come and gone that no look has seen."""
+        if self.now.turns_lost:
+            return Span(one.since.least, max(one.since.most, min(until, self.between.most)))
+        port = one.held.socket.local.port
+        ends = [turn.at for turn in self.now.turns if not turn.begins and turn.port == port]
+        later = [at for at in ends if one.since.most < at < until]
+        return Span(max(later), max(later)) if later else one.since
+
     def _turn(self, held: HeldSocket, begins: bool) -> Span | None:
         """Return when the kernel says that a socket began or ceased to listen, None where it is not told for sure: a
         turn does not name its socket, but one of the socket's holders has made it."""
@@ -147,15 +157,18 @@ def _handovers(step: _Step) -> Iterator[Event]:
             at = {**step.course.opened, **step.opened}
             first = min(new, key=lambda held: at[identity(held)].middle)
             together = identity(first) in step.before and is_open(step.before[identity(first)])
-            found.append(_handover(old, first, _NO_GAP if together else gap_between(since, at[identity(first)]), since))
+            opened = at[identity(first)]
+            vacant = step.vacant_since(Vacancy(old, since), opened.least)
+            found.append(_handover(old, first, _NO_GAP if together else gap_between(vacant, opened), since))
         elif not successors:
             vacancies.append(Vacancy(old, since))
     for key, at_last in step.opened.items():
         taken = [one for one in vacancies if _stands_in(step.after[key], one.held)]
         for one in taken:
             vacancies.remove(one)
-            found.append(_handover(one.held, step.after[key], gap_between(one.since, at_last), at_last))
-    step.vacancies = tuple(vacancies)
+            vacant = step.vacant_since(one, at_last.least)
+            found.append(_handover(one.held, step.after[key], gap_between(vacant, at_last), at_last))
+    step.vacancies = tuple(replace(one, since=step.vacant_since(one, math.inf)) for one in vacancies)
     return iter(_longest_of_each(found))
 
 

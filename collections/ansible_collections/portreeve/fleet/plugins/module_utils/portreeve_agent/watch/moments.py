@@ -74,7 +74,8 @@ class Observation:
     """One look. ``tables_at`` is when the socket tables were read, ``holders_at`` when the descriptors were.
 
     ``sockets`` are those that serve and the connections to which nobody listens. What the kernel itself told since the
-    look before is more precise: ``destroyed`` by cookie, ``deaths`` by pid, and ``turns`` of listeners.
+    look before is more precise: ``destroyed`` by cookie, ``deaths`` by pid, and ``turns`` of listeners, all
+    of them unless ``turns_lost``.
     """
 
     tables_at: Span
@@ -83,6 +84,7 @@ class Observation:
     destroyed: dict[int, Span] = field(default_factory=dict)
     deaths: dict[int, Span] = field(default_factory=dict)
     turns: tuple[Turn, ...] = ()
+    turns_lost: bool = False
     refusals: tuple[Refusal, ...] = ()
 
 

@@ -16,7 +16,7 @@ from ..host import Host
 from ..model import BlindSpot, HeldSocket, Snapshot, Socket
 from ..snapshot import take_snapshot
 from ..tables import Question, read_tables
-from .moments import Identity, Observation, Span, identity
+from .moments import Identity, Observation, Span, Turn, identity
 from .signals_of_change import SignalsOfChange
 
 _REST = 20  # times as long as a look or a walk took is the least until the next one that nothing has suggested
@@ -42,6 +42,8 @@ class Observer:
         self._handles: dict[int, int] = {}
         self._walk_cost = self._look_cost = self._walked = 0.0
         self._stale = False
+        self._late_turns: tuple[Turn, ...] = ()
+        self._late_destroyed: dict[int, Span] = {}
         self._holders_at = Span(0.0, 0.0)
         self._delay = _LEAST_DELAY_MS
         self._drained = monotonic_ms()
@@ -82,6 +84,13 @@ class Observer:
         tables = read_tables(self._host, self._question, self.snapshot.namespaces, self.snapshot.ranges)
         ended = monotonic_ms()
         self._look_cost = ended - started
+        # What happens while the tables are read may show in them or not: it counts for this look and for the next one.
+        late = self.signals.drain(Span(self._drained, monotonic_ms()), self._concerns_us)
+        self._drained = monotonic_ms()
+        turns = (*self._late_turns, *told.turns, *late.turns)
+        destroyed = {**self._late_destroyed, **told.destroyed, **late.destroyed}
+        self._late_turns = tuple(turn for turn in turns if turn.at >= started)
+        self._late_destroyed = late.destroyed
         if deaths or any(row.inode and _key(row) not in self._known for row in tables.sockets):
             self._stale = True
         rested = ended - self._holders_at.most
@@ -95,7 +104,8 @@ class Observer:
         self._follow()
         return Observation(
             tables_at=Span(started, ended), holders_at=self._holders_at, sockets=sockets,
-            destroyed=told.destroyed, deaths=deaths, turns=told.turns, refusals=told.refusals,
+            destroyed=destroyed, deaths=deaths, turns=tuple(turn for turn in turns if turn.at <= ended),
+            turns_lost=told.turns_lost or late.turns_lost, refusals=told.refusals + late.refusals,
         )  # fmt: skip
 
     def refresh(self) -> None:

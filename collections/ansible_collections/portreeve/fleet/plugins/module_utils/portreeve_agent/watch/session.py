@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from ..answers import answer_ports
 from ..host import Host
-from ..model import PROTOCOLS, BlindSpot, Namespace, PortAnswer
+from ..model import PROTOCOLS, Namespace, PortAnswer
 from ..tables import Question
 from ..verdicts.wording import one_line
 from .events import advance, begin
@@ -85,7 +85,7 @@ class _Session:
         self._totals: Counter[str] = Counter()
         self._gaps: list[Span] = []
         self._names: dict[int, Namespace] = {}
-        self._said: set[BlindSpot] = set()
+        self._said: set[tuple[str, str]] = set()
         self._refused: object = None
         self._repeats = 0
 
@@ -157,8 +157,8 @@ class _Session:
 
     def _tell_blind_spots(self) -> None:
         for spot in self._observer.blind_spots:
-            if spot not in self._said:
-                self._said.add(spot)
+            if (spot.what, spot.why) not in self._said:
+                self._said.add((spot.what, spot.why))
                 now = Span(monotonic_ms(), monotonic_ms())
                 sentence = "cannot be seen: %s: %s" % (spot.what, spot.why)
                 if self._json:

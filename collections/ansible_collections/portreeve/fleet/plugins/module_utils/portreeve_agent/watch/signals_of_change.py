@@ -22,6 +22,7 @@ from .moments import Refusal, Span, Turn
 
 _REFUSED_STARTS = "failed starts (bind() refused with EADDRINUSE)"
 _DESTRUCTION = "the moment a socket is destroyed, to the millisecond"
+_TOO_FAST = ("some failed starts and turns of listeners", "they came faster than they could be read")
 _SO_PROTOCOL = 38  # asm/socket.h
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
@@ -34,6 +35,7 @@ class Told(NamedTuple):
 
     destroyed: dict[int, Span]
     turns: tuple[Turn, ...]
+    turns_lost: bool
     refusals: tuple[Refusal, ...]
 
 
@@ -57,7 +59,13 @@ class SignalsOfChange:
                 self._ends.append(hear_destroyed(host, namespace, ranges))
             except PortreeveError as error:
                 spots.append(BlindSpot(_DESTRUCTION, str(error), 1))
-        self.blind_spots = tuple(dict.fromkeys(spots))
+        self._deaf_spots = tuple(dict.fromkeys(spots))
+
+    @property
+    def blind_spots(self) -> tuple[BlindSpot, ...]:
+        """What is not heard, and how much was lost so far."""
+        lost = self._calls.lost if self._calls else 0
+        return self._deaf_spots + ((BlindSpot(*_TOO_FAST, lost),) if lost else ())
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -75,6 +83,7 @@ class SignalsOfChange:
         """Return what was told since the last call; ``heard`` is when, for what is told without a time."""
         destroyed = {cookie: heard for end in self._ends for cookie in read_destroyed(end)}
         turns = []
+        lost = self._calls.lost if self._calls else 0
         refused: dict[object, list[BindCall]] = {}
         for call in self._calls.read() if self._calls else ():
             if isinstance(call, BindCall):
@@ -82,7 +91,8 @@ class SignalsOfChange:
             else:
                 turns.append(Turn(call.begins, call.at_ms, call.pid, call.port))
         refusals = (self._refusal(calls, membership) for calls in refused.values())
-        return Told(destroyed, tuple(turns), tuple(one for one in refusals if one is not None))
+        losing = self._calls is not None and self._calls.lost > lost
+        return Told(destroyed, tuple(turns), losing, tuple(one for one in refusals if one is not None))
 
     def _refusal(self, calls: list[BindCall], membership: Membership) -> Refusal | None:
         """Return refused calls of the same kind, None when they are known to be about another port or namespace, or no

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""Field case 2 (d): haproxy hands its port over, old style, by its master and without a gap; at no moment a leak.
+"""Field case 2 (d): haproxy hands its port over; at no moment a leak, and who watches sees the gap or its absence.
 
 A client that stays keeps the old process alive after every reload, so that old and new are seen together.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ import pytest
 from ..fleet.harness.command import wait_for
 from . import truth
 from .conftest import Stage
-from .page import shown
 from .scene import PLACE, Scene
 from .test_passed_on_purpose import HAPROXY, LEAKS
 
-RELOADS = 3
-SAMPLER = "until [ -e {place}/enough ]; do python3 -I -S {place}/portreeve.pyz owner {port}/tcp --json; done"
+RELOADS = 2
+AGENT = f"python3 -I -S {PLACE}/portreeve.pyz"
+SAMPLE = f"until [ -e {PLACE}/enough ]; do {AGENT} owner {{port}}/tcp --json; done"
+WATCH = f"exec {AGENT} watch {{port}}/tcp --json"
 #: Debian's own unit, on files of the scene.
 UNIT = f"""\
 [Service]
@@ -54,7 +56,7 @@ class Daemon:
 
 
 class MasterWorker:
-    """haproxy as systemd runs it: the master executes itself anew and forks a new worker."""
+    """haproxy as systemd runs it: the master executes itself anew, passing the listeners on, and forks a new worker."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -66,46 +68,82 @@ class MasterWorker:
         self._scene.host.run("systemctl", "reload", "field-haproxy")
 
 
+class Restarted(MasterWorker):
+    """haproxy ends, and is started again."""
+
+    def reload(self) -> None:
+        self._scene.host.run("systemctl", "restart", "field-haproxy")
+
+
+@dataclass(frozen=True)
+class Style:
+    """A way to reload: haproxy's port, what is particular in its configuration, how it runs, and what a watch shows:
+    a gap, no gap to be sure of, or the same socket with other holders; and whether binds are refused meanwhile."""
+
+    port: int
+    setting: str
+    run: Callable[[Scene], Daemon | MasterWorker]
+    shows: set[str]
+    refused: bool = False
+
+
 EXPOSED = f"stats socket {PLACE}/haproxy.sock mode 600 level admin expose-fd listeners"
-STYLES: dict[str, tuple[int, str, Callable[[Scene], Daemon | MasterWorker]]] = {
-    "old style": (7811, "", Daemon),
-    "old style, listeners passed": (7812, EXPOSED, lambda scene: Daemon(scene, "-x", f"{PLACE}/haproxy.sock")),
-    "master and worker": (7813, "", MasterWorker),
-    "master and worker, listeners passed": (7814, EXPOSED, MasterWorker),
+STYLES = {
+    "restart": Style(7810, "", Restarted, {"a gap"}),
+    # It tries to bind every 10 ms, so the gap may be too short to be sure of.
+    "one after the other": Style(7811, "noreuseport", Daemon, {"a gap", "no gap to be sure of"}, refused=True),
+    "side by side": Style(7812, "", Daemon, {"no gap to be sure of"}),
+    "listeners passed": Style(
+        7813, EXPOSED, lambda scene: Daemon(scene, "-x", f"{PLACE}/haproxy.sock"), {"the same socket"}
+    ),
+    "master and worker": Style(7814, "", MasterWorker, {"the same socket"}),
 }
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 def test_a_reload_is_never_a_leak(
-    stage: Stage, answer: Callable[..., dict[str, Any]], single_file: pathlib.Path, style: str
+    stage: Stage, answer: Callable[..., dict[str, Any]], single_file: pathlib.Path, style: Style
 ) -> None:
-    port, more, run = STYLES[style]
-    scene = stage("alder")
+    port, scene = style.port, stage("alder")
     scene.bring(single_file)
-    scene.write("haproxy.cfg", HAPROXY.format(port=port, more=more))
-    haproxy = run(scene)
+    scene.write("haproxy.cfg", HAPROXY.format(port=port, more=style.setting))
+    haproxy = style.run(scene)
     wait_for(lambda: truth.states(scene.host, port) == ["LISTEN"], "haproxy listens")
-    before = answer(scene.host, port)
-    check(before, scene, port)
+    check(answer(scene.host, port), scene, port)
+    for name, command in (("samples", SAMPLE), ("events", WATCH)):
+        output = f"--property=StandardOutput=file:{PLACE}/{name}"
+        scene.start(name, "sh", "-c", command.format(port=port), options=(output,))
+    wait_for(lambda: "watching" in {event["event"] for event in written(scene, "events")}, "the watch has begun")
+    # The first sample is of before, the last of after the reloads.
+    wait_for(lambda: written(scene, "samples"), "a first sample")
 
-    scene.start(
-        "sampler",
-        "sh",
-        "-c",
-        SAMPLER.format(place=PLACE, port=port),
-        options=(f"--property=StandardOutput=file:{PLACE}/samples",),
-    )
     for number in range(RELOADS):
         reload(haproxy, scene, port, number)
         check(answer(scene.host, port), scene, port)
-    sampled = len(samples(scene))
-    wait_for(lambda: len(samples(scene)) > sampled, "one more sample")
-    scene.host.run("touch", f"{PLACE}/enough")
 
-    verdicts = {one["verdict"] for one in samples(scene)}
-    assert not verdicts & LEAKS, verdicts
-    assert not {one["role"] for sample in samples(scene) for one in truth.held(sample)} & {"heir"}
-    assert shown(before)
+    sampled = len(written(scene, "samples"))
+    wait_for(lambda: len(written(scene, "samples")) > sampled, "one more sample")
+    scene.host.run("touch", f"{PLACE}/enough")
+    scene.host.run("systemctl", "stop", "field-events")
+    samples = [one for result in written(scene, "samples") for one in result["ports"]]
+    assert not {one["verdict"] for one in samples} & LEAKS
+    assert not {one["role"] for sample in samples for one in truth.held(sample)} & {"heir"}
+    events = written(scene, "events")
+    assert len(changes_seen(events)) == RELOADS
+    assert set(changes_seen(events)) <= style.shows
+    refused = {event["refusal"]["process"]["name"] for event in events if event["event"] == "bind_refused"}
+    assert refused == ({"haproxy"} if style.refused else set())
+
+
+def changes_seen(events: list[dict[str, Any]]) -> list[str]:
+    """Return what a watch saw at each reload."""
+    seen = []
+    for event in events:
+        if event["event"] == "handed_over":
+            seen.append("a gap" if event["gap_ms"]["least"] > 0 else "no gap to be sure of")
+        elif event["event"] == "migrated":
+            seen.append("the same socket")
+    return seen
 
 
 #: Has begun a request, and takes its time.
@@ -119,8 +157,9 @@ signal.pause()
 
 def reload(haproxy: Daemon | MasterWorker, scene: Scene, port: int, number: int) -> None:
     """Leave the process at work with a client that stays, and reload; return when the new one has the port."""
+    before = truth.states(scene.host, port).count("ESTAB")
     scene.start(f"client-{number}", "python3", "-c", CLIENT, str(port))
-    wait_for(lambda: truth.states(scene.host, port).count("ESTAB") == number + 1, "the client is connected")
+    wait_for(lambda: truth.states(scene.host, port).count("ESTAB") == before + 1, "the client is connected")
     old = listening(scene, port)
     haproxy.reload()
     wait_for(lambda: listening(scene, port) and listening(scene, port).isdisjoint(old), "the new process has the port")
@@ -131,15 +170,15 @@ def listening(scene: Scene, port: int) -> set[int]:
     return {pid for row in truth.rows(scene.host, port) if row.state == "LISTEN" for pid, _ in row.holders}
 
 
-def samples(scene: Scene) -> list[dict[str, Any]]:
-    """Return the answers of the sampler so far; the one that it is writing is left out."""
-    text, decoder, found = scene.host.run("cat", f"{PLACE}/samples"), json.JSONDecoder(), []
+def written(scene: Scene, name: str) -> list[dict[str, Any]]:
+    """Return the JSON objects that a unit has written so far; one that is not yet whole is left out."""
+    text, decoder, found = scene.host.run("cat", f"{PLACE}/{name}"), json.JSONDecoder(), []
     while text := text.lstrip():
         try:
             result, end = decoder.raw_decode(text)
         except json.JSONDecodeError:
             break
-        found += [one for one in result["ports"] if one["namespace"]["kind"] == "host"]
+        found.append(result)
         text = text[end:]
     return found
 

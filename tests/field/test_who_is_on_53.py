@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""Field case 5, who is on 53? A container's published port collides with the host's resolver, or the resolver with it."""
+"""Field case 5, who is on 53? A container's published port collides with the resolver, or the resolver with it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ KEYS = {
     "port": (int, type(None)), "protocol": (str, type(None)), "namespace": (dict, type(None)),
     "verdict": (str, type(None)), "socket": (dict, type(None)), "holders": list, "former_holders": list,
     "gap_ms": (dict, type(None)), "states": (dict, type(None)), "refusal": (dict, type(None)),
-    "totals": (dict, type(None)), "complete": (bool, type(None)),
+    "flash": (dict, type(None)), "totals": (dict, type(None)), "complete": (bool, type(None)),
 }  # fmt: skip
 #: What a page of its own describes.
 _TABLE = (ROOT / "docs/watch.md").read_text(encoding="utf-8").partition("| kind | what happened |")[2]

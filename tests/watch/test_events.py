@@ -135,6 +135,18 @@ CHANGES = {
     "a squatter": Change(
         [look(0), look(50, held(5, A, state="ESTABLISHED"))], [("connection_took_port", [10])]
     ),
+    "a listener between two looks": Change(
+        [
+            look(0),
+            look(50, turns=(Turn(True, 20.0, 15, 8080, 1), Turn(False, 21.0, 15, 8080, 1))),
+            look(90),
+        ],
+        [("listener_flashed", [])],
+    ),
+    "a listener seen": Change(
+        [look(0), look(50, held(1, A), turns=(Turn(True, 20.0, 10, 8080, 1),)), look(90)],
+        [("socket_appeared", [10]), ("socket_vanished", [10])],
+    ),
     "ordinary connections": Change([look(0, held(1, A)), look(50, held(1, A), held(5, A, state="ESTABLISHED"))]),
 }  # fmt: skip
 

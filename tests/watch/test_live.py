@@ -159,6 +159,16 @@ def test_a_refusal_of_another_port_is_not_told(watch, actor):
     assert seen.kinds().count("bind_refused") == 1
 
 
+def test_a_listener_too_quick_to_be_looked_at_is_told_all_the_same(watch, actor):
+    hasty = actor()
+    seen = watch("8080/tcp", "--every", "60000")
+
+    hasty.do("door = listening(8080); door.close()")
+    flashed = seen.until("listener_flashed")
+
+    assert flashed["flash"] == {"pid": hasty.pid, "port": 8080, "times": 1}
+
+
 def test_what_two_processes_may_bind_only_one_may_listen_to(watch, actor):
     first, second = actor(), actor()
     for one in (first, second):

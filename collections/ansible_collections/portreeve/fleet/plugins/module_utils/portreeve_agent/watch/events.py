@@ -12,7 +12,7 @@ from typing import Iterable, Iterator
 from ..model import SERVING_STATES, HeldSocket, Holder
 from ..ports import overlaps
 from .holders import holder_events, in_order_of_age
-from .moments import OPEN_STATES, Event, Identity, Observation, Place, Span, identity, place_of
+from .moments import OPEN_STATES, Event, Flash, Identity, Observation, Place, Span, Turn, identity, place_of
 
 _NO_GAP = Span(0.0, 0.0)
 _MOST_VACANCIES = 64  # that nobody has taken up yet; older ones are forgotten
@@ -53,6 +53,7 @@ def advance(course: Course, now: Observation) -> tuple[Course, tuple[Event, ...]
     events = [
         *_socket_events(step),
         *_handovers(step),
+        *_flashes(step),
         *_connection_events(step),
         *(
             event
@@ -170,6 +171,28 @@ def _handovers(step: _Step) -> Iterator[Event]:
             found.append(_handover(one.held, step.after[key], gap_between(vacant, at_last), at_last))
     step.vacancies = tuple(replace(one, since=step.vacant_since(one, math.inf)) for one in vacancies)
     return iter(_longest_of_each(found))
+
+
+def _flashes(step: _Step) -> Iterator[Event]:
+    """Yield who listened between the two looks only, as a program does that fails as soon as it has started."""
+    seen = {
+        (holder.pid, held.socket.local.port)
+        for held in (*step.before.values(), *step.after.values())
+        for holder in held.holders
+    }
+    begun: dict[tuple[int, int], float] = {}
+    flashes: dict[tuple[int, int], list[Turn]] = {}
+    for turn in step.now.turns:
+        key = turn.pid, turn.port
+        if turn.begins:
+            begun[key] = turn.at
+        elif key in begun and key not in seen and turn.at > step.course.last.tables_at.most:
+            flashes.setdefault(key, []).append(turn)
+    for (pid, port), turns in flashes.items():
+        last = turns[-1]
+        place = None if last.namespace is None else Place(port, "tcp", last.namespace)
+        at = Span(begun[pid, port] if len(turns) == 1 else turns[0].at, last.at)
+        yield Event("listener_flashed", at, place, flash=Flash(pid, port, len(turns)))
 
 
 def _handover(old: HeldSocket, new: HeldSocket, gap: Span, at: Span) -> Event:

@@ -61,12 +61,23 @@ class Refusal:
 
 
 class Turn(NamedTuple):
-    """The kernel's word that a process made a TCP socket on a port listen (``begins``) or cease to."""
+    """The kernel's word that a process made a TCP socket on a port listen (``begins``) or cease to; ``namespace`` is
+    None when the process was gone before it could be asked."""
 
     begins: bool
     at: float
     pid: int
     port: int
+    namespace: int | None = None
+
+
+@dataclass(frozen=True)
+class Flash:
+    """Listeners of one process that came and went between two looks, so many ``times``."""
+
+    pid: int
+    port: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,7 @@ class Event:
     gap: Span | None = None
     states: dict[str, int] | None = None
     refusal: Refusal | None = None
+    flash: Flash | None = None
 
 
 def identity(held: HeldSocket) -> Identity:

@@ -118,7 +118,8 @@ class _Session:
         self._names = {namespace.id: namespace for namespace in self._observer.snapshot.namespaces}
 
     def _tell(self, event: Event) -> None:
-        self._totals[event.kind] += event.refusal.times if event.refusal else 1
+        repeated = event.refusal or event.flash
+        self._totals[event.kind] += repeated.times if repeated else 1
         if event.kind == "handed_over" and event.gap is not None:
             self._gaps.append(event.gap)
         if self._json:

@@ -90,6 +90,8 @@ class SignalsOfChange:
                 refused.setdefault((call.pid, call.call, call.address), []).append(call)
             else:
                 turns.append(Turn(call.begins, call.at_ms, call.pid, call.port))
+        known = {pid: membership(pid) for pid in {turn.pid for turn in turns}}
+        turns = [turn._replace(namespace=known[turn.pid]) for turn in turns if known[turn.pid] != 0]
         refusals = (self._refusal(calls, membership) for calls in refused.values())
         losing = self._calls is not None and self._calls.lost > lost
         return Told(destroyed, tuple(turns), losing, tuple(one for one in refusals if one is not None))

@@ -32,6 +32,7 @@ def event_to_wire(event: Event, namespaces: dict[int, Namespace]) -> dict[str, A
         gap_ms=None if event.gap is None else _length(event.gap),
         states=event.states,
         refusal=_without_time(to_wire(event.refusal)),
+        flash=to_wire(event.flash),
     )
 
 
@@ -54,6 +55,7 @@ def line(event: str, at: Span, summary: str, **more: Any) -> dict[str, Any]:
         "gap_ms": None,
         "states": None,
         "refusal": None,
+        "flash": None,
         "totals": None,
         "complete": None,
         **more,

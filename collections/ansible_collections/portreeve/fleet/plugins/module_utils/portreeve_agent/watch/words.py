@@ -104,6 +104,14 @@ def _refused(event: Event) -> str:
     return "failed start: %s got EADDRINUSE from %s() for %s%s%s" % (who, refusal.call, what, times, network)
 
 
+def _flashed(event: Event) -> str:
+    flash = event.flash
+    if flash is None:
+        return "a listener came and went"
+    times = "" if flash.times == 1 else " %d times" % flash.times
+    return "pid %d listened on port %d and ceased%s between two looks" % (flash.pid, flash.port, times)
+
+
 #: Every kind of event that one look after another may show, and what is said of it.
 SENTENCES: dict[str, Callable[[Event], str]] = {
     "socket_appeared": _appeared,
@@ -118,6 +126,7 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
     "connection_took_port": _took_port,
     "connections_gone": _gone,
     "bind_refused": _refused,
+    "listener_flashed": _flashed,
 }
 
 _COUNTED = {
@@ -133,6 +142,7 @@ _COUNTED = {
     "connection_took_port": ("time that a connection took the port", "times that a connection took the port"),
     "connections_gone": ("time that the last of them went", "times that the last of them went"),
     "bind_refused": ("failed start", "failed starts"),
+    "listener_flashed": ("listener that nobody could look at", "listeners that nobody could look at"),
 }
 
 

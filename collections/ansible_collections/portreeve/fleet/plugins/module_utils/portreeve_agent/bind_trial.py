@@ -83,18 +83,18 @@ def _try_address(host: Host, namespace: Namespace, request: BindRequest) -> str 
     if request.address == "0.0.0.0":
         return "ok"
     alone = replace(request, options=replace(request.options, v6only=False, reuseaddr=False, reuseport=False))
-    result = _bind(host, namespace, alone, 0)
+    result = _bind(host, namespace, alone, 0, as_ourselves=True)
     return "ok" if result == "EADDRINUSE" else result  # no automatic port is left, the address is not in question
 
 
-def _bind(host: Host, namespace: Namespace, request: BindRequest, port: int) -> str | None:
+def _bind(host: Host, namespace: Namespace, request: BindRequest, port: int, as_ourselves: bool = False) -> str | None:
     """Return 'ok' or the errno's name; None where it cannot be tried."""
     options = request.options
     kind = sockets.SOCK_STREAM if request.protocol == "tcp" else sockets.SOCK_DGRAM
     family = sockets.AF_INET6 if ":" in request.address else sockets.AF_INET
     path, number = way_into(namespace)
     try:
-        with host.inet_socket(family, kind, path, number, request.uid) as one:
+        with host.inet_socket(family, kind, path, number, None if as_ourselves else request.uid) as one:
             one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, int(options.reuseaddr))
             one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEPORT, int(options.reuseport))
             if family == sockets.AF_INET6:

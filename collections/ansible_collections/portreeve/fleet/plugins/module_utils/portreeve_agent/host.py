@@ -131,9 +131,9 @@ class Host(Files):
             translate(error, namespace_path or "netlink protocol %d" % protocol)
 
     def inet_socket(
-        self, family: int, kind: int, namespace_path: str | None, namespace: int | None, uid: int
+        self, family: int, kind: int, namespace_path: str | None, namespace: int | None, uid: int | None = None
     ) -> socket.socket:
-        """Return an IPv4 or IPv6 socket of user ``uid``, made in a network namespace (see ``netlink``)."""
+        """Return an IPv4 or IPv6 socket made in a network namespace (see ``netlink``), as if ``uid`` had made it."""
 
         def make() -> socket.socket:
             return socket.socket(family, kind | socket.SOCK_CLOEXEC)
@@ -141,13 +141,15 @@ class Host(Files):
         try:
             made = make() if namespace_path is None else self._in_namespace(namespace_path, make, namespace)
             try:
-                if uid != os.geteuid():
-                    os.fchown(made.fileno(), uid, -1)  # whose socket it is, is whose the inode is
+                if uid not in (None, os.geteuid()):
+                    os.fchown(
+                        made.fileno(), -1 if uid is None else uid, -1
+                    )  # whose socket it is, is whose the inode is
             except OSError:
                 made.close()
                 raise
         except OSError as error:
-            translate(error, "a socket of user %d" % uid)
+            translate(error, "a socket in " + (namespace_path or "the own namespace"))
         return made
 
     def bound_probe(self) -> socket.socket:

@@ -132,7 +132,6 @@ SHAPES: tuple[Shape, ...] = (
           (run(*SLEEP, unit="ntp.service"), run("tail", "-f", "/dev/null", unit="httpd.service", twists=("user",))),
           unit="legacy.service"),
     Shape("sleep beside a pool", (SLEEPER,), "serve_by_pool", workers=3),
-    Shape("fork beside a pool", (Heir("read_pipe"),), "serve_by_pool", cloexec=True, workers=3),
     Shape("daemons beside a pool", (Heir("serve_own_port", daemon=True), SLEEPER), "serve_by_pool_and_epoll",
           workers=3),
     Shape("creator by io_uring", (SLEEPER,), "serve_by_uring"),

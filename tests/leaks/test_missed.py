@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import Scene, holders_of
 from .leaks import Leak, Look, check_leaked, check_orphaned, end, look, stand
-from .shapes import SHAPES, SLEEPER, Heir, Shape, run
+from .shapes import SHAPES, SLEEP, SLEEPER, Heir, Shape, run
 
 FIRST_PORT = 2000
 BY_NAME = {shape.name: shape for shape in SHAPES}
@@ -72,33 +72,36 @@ def test_the_creator_exited_by_itself(scene: Scene, ports: Iterator[int], name: 
     check_orphaned(leak.shape, look(scene, [leak])[name])
 
 
-DYING = {
-    "programs": Shape("programs", (SLEEPER, run("tail", "-f", "/dev/null"), run("cat"))),
-    "children": Shape("children", (Heir(), Heir("read_pipe"), Heir("work_in_steps")), cloexec=True),
-    "bound": Shape("bound", (SLEEPER, Heir("poll_pipe"), run("cat")), "pause", "bound4"),
-    "udp": Shape("udp", (SLEEPER, Heir("wait_in_threads"), run("cat")), "serve", "udp4"),
-}
+DYING = (
+    Shape("programs", (SLEEPER, run("tail", "-f", "/dev/null"), run("cat"))),
+    Shape("children", (Heir(), Heir("read_pipe"), Heir("work_in_steps")), cloexec=True),
+    Shape("bound", (SLEEPER, Heir("poll_pipe"), run("cat")), "pause", "bound4"),
+    Shape("udp", (SLEEPER, Heir("wait_in_threads"), run("cat")), "serve", "udp4"),
+    Shape("units", (run(*SLEEP, unit="ntp.service"), run("cat", unit="httpd.service"), SLEEPER), unit="legacy.service"),
+)
+
 #: Of the creator (0) and three heirs; it dies first, second, third and last.
 ORDERS = list(itertools.permutations(range(4)))[::4]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join(map(str, order)))
-@pytest.mark.parametrize("shape", DYING.values(), ids=DYING)
-def test_they_die_one_after_the_other(scene: Scene, ports: Iterator[int], shape: Shape, order: tuple[int, ...]) -> None:
-    """The first is the creator; as long as an heir is left it is a leak, with the creator alone it is none any more."""
-    [leak] = stand(scene, (shape,), next(ports))
-    heirs = sorted({pid for pid, _fd in holders_of(leak.inode)[leak.inode]} - {leak.creator})
-    assert len(heirs) == 3
-    cast = [leak.creator, *heirs]
-    check_leaked(shape, look(scene, [leak])[shape.name], leak.creator)
-    for number in order[:-1]:
-        end(cast.pop(cast.index([leak.creator, *heirs][number])))
-        seen = look(scene, [leak])[shape.name]
-        if leak.creator not in cast:
-            check_orphaned(shape, seen)
-        elif len(cast) > 1:
-            check_leaked(shape, seen, leak.creator)
-        else:
-            assert seen.answer.verdict not in {"leaked_to_heirs", "orphaned_listener"}
-    end(cast.pop())
-    assert scene.look(leak.port)[leak.port, shape.protocol].verdict == "free"
+def test_they_die_one_after_the_other(scene: Scene, ports: Iterator[int], order: tuple[int, ...]) -> None:
+    """As long as an heir is left it is a leak; with the creator alone it is none any more."""
+    leaks = stand(scene, DYING, next(itertools.islice(ports, len(DYING), None)))
+    holders = holders_of(*(leak.inode for leak in leaks))
+    heirs = {leak.inode: sorted({pid for pid, _fd in holders[leak.inode]} - {leak.creator}) for leak in leaks}
+    assert {len(some) for some in heirs.values()} == {3}
+    for dead in range(4):
+        alive = order[dead:]
+        looks = look(scene, leaks)
+        for leak in leaks:
+            if 0 not in alive:
+                check_orphaned(leak.shape, looks[leak.shape.name])
+            elif len(alive) > 1:
+                check_leaked(leak.shape, looks[leak.shape.name], leak.creator)
+            else:
+                assert looks[leak.shape.name].answer.verdict not in {"leaked_to_heirs", "orphaned_listener"}
+        for leak in leaks:
+            end([leak.creator, *heirs[leak.inode]][order[dead]])
+    answers = scene.look(*(leak.port for leak in leaks))
+    assert {answers[leak.port, leak.shape.protocol].verdict for leak in leaks} == {"free"}

@@ -221,3 +221,24 @@ def test_datagram_sockets_are_handed_over_too(watch, actor):
     new.do(make)
 
     assert pids(seen.until("handed_over")["holders"]) == [new.pid]
+
+
+def test_the_end_of_a_holder_is_heard_without_a_look(watch, actor):
+    parent = actor()
+    parent.do("door = listening(8080)")
+    heir = int(parent.do("result = child(lambda: None)")[2])
+    seen = watch("8080/tcp", "--every", "600000")
+
+    parent.do(f"os.kill({heir}, signal.SIGKILL)")
+
+    assert pids(seen.until("holder_left")["holders"]) == [heir]
+
+
+def test_the_end_of_a_datagram_socket_is_heard_without_a_look(watch, actor):
+    server = actor()
+    server.do("door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); door.bind(('127.0.0.1', 8125))")
+    seen = watch("8125/udp", "--every", "600000")
+
+    server.do("door.close()")
+
+    assert pids(seen.until("socket_vanished")["holders"]) == [server.pid]

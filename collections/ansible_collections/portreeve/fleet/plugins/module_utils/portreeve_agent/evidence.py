@@ -13,7 +13,7 @@ from .descriptors import Seat, link_of
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .fdinfo import closes_on_exec, parse_targets
 from .host import Host
-from .kernel.file_credentials import read_makers
+from .kernel.makers import who_made
 from .lineage import Lineage
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
@@ -149,7 +149,7 @@ class _Gathering:
             if inode in in_doubt:
                 wanted.setdefault(pid, []).append(inode)
         try:
-            makers = read_makers(self._host, wanted)
+            makers = who_made(self._host, wanted)
         except PortreeveError:
             makers = {}
         for (pid, inode), made_here in makers.items():
@@ -186,7 +186,10 @@ class _Gathering:
         return clues._replace(astray=True), stays
 
     def _connected(self, silent: Iterable[tuple[int, int]], namespaces: tuple[Namespace, ...]) -> set[tuple[int, int]]:
-        """Return those who hold a living connection that came by way of the listener: they may be at work on it."""
+        """Return those who hold a living connection that came by way of the listener: they may be at work on it.
+
+        Of several who hold the same one, only the eldest: the others have inherited it.
+        """
         listeners = {inode for inode, _pid in silent if self._sockets[inode].state == "LISTEN"}
         if not listeners:
             return set()
@@ -201,11 +204,15 @@ class _Gathering:
             if socket.inode and socket.state == "ESTABLISHED":
                 for listener in places.get((socket.namespace, socket.local.port), ()):
                     connections.setdefault(listener, set()).add(link_of(socket.inode))
-        return {
-            (inode, pid)
-            for inode, pid in silent
-            if inode in connections and not connections[inode].isdisjoint(self._links(pid))
-        }
+        eldest: dict[tuple[int, str], int] = {}
+        for inode in connections:
+            for pid in sorted(self._pids(inode), key=self._age):
+                for link in connections[inode].intersection(self._links(pid)):
+                    eldest.setdefault((inode, link), pid)
+        return {(inode, pid) for (inode, _link), pid in eldest.items()}
+
+    def _age(self, pid: int) -> tuple[int, int]:
+        return self._walk.processes[pid].start_ticks, pid
 
     def _links(self, pid: int) -> list[str]:
         try:

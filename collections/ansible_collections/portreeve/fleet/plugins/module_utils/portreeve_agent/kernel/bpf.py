@@ -18,7 +18,7 @@ from typing import Iterable, Iterator, NamedTuple, Sequence, Union
 from ..host import Host
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = range(11)
-PROBE_READ_KERNEL, SEQ_WRITE = 113, 127  # helpers, linux/bpf.h
+KTIME, PROBE_READ_KERNEL, TICKS, SEQ_WRITE = 5, 113, 118, 127  # helpers, linux/bpf.h
 
 _LOAD_PROGRAM, _CREATE_LINK, _CREATE_ITERATOR = 5, 28, 33
 _TRACING, _TRACE_ITERATOR = 26, 28

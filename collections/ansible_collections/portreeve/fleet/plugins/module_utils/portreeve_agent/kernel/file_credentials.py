@@ -65,14 +65,17 @@ _INODE, _PID, _OUTCOME = -16, -8, -4
 _HEAD, _NODE, _OWN, _OF_THREAD, _DIFFERENCE = -24, -32, -40, -48, -56
 
 
-def read_makers(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple[int, int], bool]:
-    """Return, by (pid, inode), whether a process made a socket that it holds; ``wanted`` are inodes by pid.
+def read_makers(
+    host: Host, wanted: Mapping[int, Collection[int]], types: TypeInformation | None = None
+) -> dict[tuple[int, int], bool]:
+    """Return, by (pid, inode), whether a process made a socket that it holds; ``wanted`` are inodes by pid, ``types``
+    the kernel's if they have been read already.
 
     True: it did, and has neither executed a program nor changed its credentials since. False: it got it by fork() or
     over a UNIX socket, or made it before it last executed a program. A pair that cannot be decided is not in it.
     Raises NotSupported or NotPermitted where the kernel does not tell (Linux 5.8 with BTF; CAP_BPF and CAP_PERFMON).
     """
-    types = read_types(host)
+    types = types or read_types(host)
     if host.readlink("/proc/self") != str(host.own_pid()):
         raise NotSupported("/proc has the process ids of another PID namespace than the kernel takes from the agent")
     asked = {pid: frozenset(inodes) for pid, inodes in wanted.items()}

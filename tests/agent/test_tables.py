@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.answers import answer_ports
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_diag
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.diag_filter import MOST_RANGES
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.sock_diag import read_sockets
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace, PortRanges, Socket
@@ -400,3 +401,18 @@ def test_a_namespace_that_is_gone_has_no_rows(another_arena: Any) -> None:
     absent = another_arena.namespace.__class__(1, "gone", "process", "/proc/4194305/ns/net")
     tables = read_tables(Host(), Question(), [absent], RANGES)
     assert (tables.sockets, tables.connections, tables.blind_spots) == ((), (), ())
+
+
+def test_that_bound_sockets_are_listed_is_known_though_the_kernel_has_no_port_left(
+    play: Any, root: pathlib.Path
+) -> None:
+    """As where a squatter took the only port of the automatic range."""
+    actor = play(
+        "own_network(); sys.path.insert(0, sys.argv[1])\n"
+        "from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host\n"
+        "from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_diag\n"
+        "pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').write_text('36601 36601')\n"
+        "one = bound(36601); ready(listed=sock_diag.lists_bound_sockets(Host())); hold()",
+        root / "collections",
+    )
+    assert actor["listed"] is sock_diag.lists_bound_sockets(Host())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
@@ -19,12 +20,23 @@ from .reading import as_text, kept_open, read_all, translate
 
 _NO_USER = (1 << 32) - 1  # chown(2): leave it as it is
 _PEEK_SECONDS = 2.0
+_PROBE_PORTS = (0, *range(61000, 61016))
 
 _Result = TypeVar("_Result")
 
 
 def _netlink_socket(protocol: int) -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+
+
+def _bound_socket(address: str, port: int) -> socket.socket:
+    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        one.bind((address, port))
+    except OSError:
+        one.close()
+        raise
+    return one
 
 
 class Host(Files):
@@ -153,17 +165,11 @@ class Host(Files):
         return made
 
     def bound_probe(self) -> socket.socket:
-        """Return a TCP socket of our own that is bound to a port of the kernel's choice and does nothing."""
-        try:
-            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            try:
-                probe.bind(("127.0.0.1", 0))
-            except OSError:
-                probe.close()
-                raise
-        except OSError as error:
-            translate(error, "a socket bound to 127.0.0.1")
-        return probe
+        """Return a TCP socket of our own that is bound, to a port of the kernel's choice if any is left."""
+        for port in _PROBE_PORTS:
+            with suppress(OSError):
+                return _bound_socket("127.255.255.254", port)
+        raise NotSupported("no port is left to bind a socket to")
 
     def interface_name(self, index: int) -> str:
         """Return the name of a network interface of our own namespace, ``#3`` where it has none any more."""

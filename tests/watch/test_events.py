@@ -194,10 +194,17 @@ def test_what_happened(change):
         (  # those of others, of other ports, are not taken
             [
                 look(0, held(1, A)),
-                look(50, turns=(Turn(False, 20.0, 10, 9090), Turn(False, 21.0, 99, 8080))),
+                look(50, turns=(Turn(False, 20.0, 10, 9090), Turn(False, 21.0, 99, 8080, 2))),
                 look(90, held(2, B), turns=(Turn(True, 70.5, 20, 8080),)),
             ],
             Span(19.5, 70.5),
+        ),
+        (  # a daemon's parent began to listen, and went
+            [
+                look(0, held(1, A)),
+                look(50, held(2, B), turns=(Turn(True, 20.0, 19, 8080), Turn(False, 24.0, 10, 8080))),
+            ],
+            Span(0.0, 0.0),
         ),
         (  # a listener that came and went between two looks was one
             [

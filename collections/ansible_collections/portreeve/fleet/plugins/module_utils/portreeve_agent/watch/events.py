@@ -109,23 +109,27 @@ class _Step:
         """Return since when nobody listens in a place: listeners may have come and gone that no look has seen."""
         if self.now.turns_lost:
             return Span(one.since.least, max(one.since.most, min(until, self.between.most)))
-        port = one.held.socket.local.port
-        ends = [turn.at for turn in self.now.turns if not turn.begins and turn.port == port]
+        ends = [turn.at for turn in self._turns_at(one.held, False)]
         later = [at for at in ends if one.since.most < at < until]
         return Span(max(later), max(later)) if later else one.since
 
     def _turn(self, held: HeldSocket, begins: bool) -> Span | None:
-        """Return when the kernel says that a socket began or ceased to listen, None where it is not told for sure: a
-        turn does not name its socket, but one of the socket's holders has made it."""
-        if held.socket.state != "LISTEN":
+        """Return when the kernel says that a socket began or ceased to listen, None where it does not.
+
+        A turn does not name its socket. It is one that a holder of it has made, or else, as of a daemon whose parent
+        began to listen and went, one of all that there were on its port.
+        """
+        if held.socket.state != "LISTEN" or self.now.turns_lost:
             return None
+        turns = self._turns_at(held, begins)
         pids = {holder.pid for holder in held.holders}
-        told = [
-            turn.at
-            for turn in self.now.turns
-            if turn.begins is begins and turn.port == held.socket.local.port and turn.pid in pids
-        ]
+        told = [turn.at for turn in turns if turn.pid in pids] or [turn.at for turn in turns]
         return Span(min(told), max(told)) if told else None
+
+    def _turns_at(self, held: HeldSocket, begins: bool) -> list[Turn]:
+        port, namespace = held.socket.local.port, held.socket.namespace
+        told = (turn for turn in self.now.turns if turn.begins is begins and turn.port == port)
+        return [turn for turn in told if turn.namespace in (None, namespace)]
 
 
 def serving(look: Observation) -> dict[Identity, HeldSocket]:

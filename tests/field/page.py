@@ -11,14 +11,18 @@ from typing import Any
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/field-cases.md"
 
+_PID = re.compile(r"\[\d+\]")
+_SECONDS = re.compile(r"\b\d+ s\b")
+_PEER = re.compile(r"\b(\d+\.\d+\.\d+\.\d+):\d+")
+
 
 def alike(text: str) -> str:
     """Return the text without what is another number each time.
 
-    >>> alike("ntpd[660] keeps it for another 58 s")
-    'ntpd[…] keeps it for another … s'
+    >>> alike("ntpd[660] keeps a connection to 198.18.0.12:40312 for another 58 s")
+    'ntpd[…] keeps a connection to 198.18.0.12:… for another … s'
     """
-    return re.sub(r"\[\d+\]", "[…]", re.sub(r"\b\d+ s\b", "… s", text))
+    return _PEER.sub(r"\1:…", _PID.sub("[…]", _SECONDS.sub("… s", text)))
 
 
 @functools.cache

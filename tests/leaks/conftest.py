@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import time
@@ -54,9 +55,9 @@ class Scene:
         """Return what the agent answers for each port and protocol."""
         return {(one.port, one.protocol): one for one in self._arena.answers(*ports, host=Host())}
 
-    def rows(self, protocol: str, port: int) -> list[Socket]:
-        """Return the rows of the kernel's table with this local port."""
-        return [row for row in self._arena.rows(protocol, port) if row.local.port == port]
+    def rows(self, protocol: str, *ports: int) -> list[Socket]:
+        """Return the rows of the kernel's table with these local ports."""
+        return [row for row in self._arena.rows(protocol, *ports) if row.local.port in ports]
 
     def end(self) -> None:
         self._director.finish()
@@ -66,12 +67,12 @@ def holders_of(*inodes: int) -> dict[int, frozenset[tuple[int, int]]]:
     """Return who holds each of the sockets, (pid, descriptor), as /proc tells."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, set[tuple[int, int]]] = {inode: set() for inode in inodes}
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
+    for process in filter(str.isdigit, os.listdir("/proc")):
         try:
-            for descriptor in (process / "fd").iterdir():
-                inode = wanted.get(str(descriptor.readlink()))
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                inode = wanted.get(os.readlink(f"/proc/{process}/fd/{descriptor}"))
                 if inode is not None:
-                    found[inode].add((int(process.name), int(descriptor.name)))
+                    found[inode].add((int(process), int(descriptor)))
         except (FileNotFoundError, ProcessLookupError, PermissionError):  # some let not even root look
             continue
     return {inode: frozenset(holders) for inode, holders in found.items()}

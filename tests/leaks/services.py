@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import struct
@@ -228,6 +229,7 @@ Listen 127.0.0.1:{setting.port}
 User nobody
 Group nogroup
 StartServers 3
+Timeout 1000
 ErrorLog {setting.place}/error.log
 {more.format(place=setting.place)}
 """
@@ -338,6 +340,7 @@ server.document-root = "{setting.place}"
 server.bind = "127.0.0.1"
 server.port = {setting.port}
 server.max-worker = 3
+server.max-read-idle = 1000
 server.username = "nobody"
 """
     return ["lighttpd", "-D", "-f", setting.file("lighttpd.conf", settings)]
@@ -348,6 +351,20 @@ def sshd(setting: Setting) -> list[str]:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     settings = f"Port {setting.port}\nListenAddress 127.0.0.1\nHostKey {key}\nPidFile none\nUsePAM no\n"
     return ["/usr/sbin/sshd", "-D", "-f", setting.file("sshd_config", settings)]
+
+
+def sshd_with_session(setting: Setting) -> list[str]:
+    daemon = sshd(setting)
+    key = setting.place / "key"
+    with (setting.place / "sshd_config").open("a") as settings:
+        settings.write(f"AuthorizedKeysFile {key}.pub\nStrictModes no\nPermitRootLogin prohibit-password\n")
+    options = "-F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    session = f"until ssh {options} -i {key} -p {setting.port} root@127.0.0.1 sleep 1000000; do sleep 0.1; done"
+    return ["sh", "-c", f'"$@" & {session}', "sh", *daemon]
+
+
+def two_programs(setting: Setting) -> list[str]:
+    return ["sh", "-c", f'{shlex.join(own("reuseport", setting))} & exec "$@"', "sh", *nginx("reuseport")(setting)]
 
 
 def uwsgi(*options: str) -> Callable[[Setting], list[str]]:
@@ -405,6 +422,8 @@ SERVICES: tuple[Service, ...] = (
     Service("php-fpm", php, (PHP_FPM,), 4, stormed=True),
     Service("lighttpd", lighttpd, ("lighttpd",), 4, HELLO, stormed=True),
     Service("sshd", sshd, ("/usr/sbin/sshd", "ssh-keygen"), 1, (b"SSH-2.0-visitor\r\n",) * 2, stormed=True),
+    Service("sshd with a session", sshd_with_session, ("/usr/sbin/sshd", "ssh", "ssh-keygen"), 1, taken=1),
+    Service("nginx and another by SO_REUSEPORT", two_programs, ("nginx",), 7, stormed=True),
     Service("uwsgi", uwsgi(), ("uwsgi-core",), 4, stormed=True),
     Service("uwsgi thunder lock", uwsgi("--thunder-lock"), ("uwsgi-core",), 4, stormed=True),
     Service("uwsgi lazy", uwsgi("--lazy-apps"), ("uwsgi-core",), 4, stormed=True),

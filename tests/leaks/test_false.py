@@ -8,6 +8,7 @@ import base64
 import pathlib
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.mo
 from tests.conftest import absent
 
 from .conftest import Scene, holders_of, until
-from .services import SERVICES, Service, Setting
+from .services import SERVICES, Setting
 
 FIRST_PORT = 2000
 LOOKS = 20
@@ -26,31 +27,54 @@ BY_NAME = {service.name: service for service in SERVICES}
 pytestmark = [pytest.mark.needs("root"), pytest.mark.slow]
 
 
-def misses(scene: Scene, service: Service, port: int) -> str:
-    """Return what is missing until a service stands, empty when nothing is."""
-    rows = scene.rows(service.protocol, port)
-    inodes = [row.inode for row in rows if row.state in SERVING_STATES]
-    pids = {pid for holders in holders_of(*inodes).values() for pid, _fd in holders}
-    taken = sum(1 for row in rows if row.state == "ESTABLISHED" and row.inode)
-    if len(pids) >= service.processes and taken >= service.accepted:
-        return ""
-    return f"{len(pids)} of {service.processes} processes hold it, {taken} of {service.accepted} visits are taken"
+def lacks(scene: Scene, settings: dict[str, Setting]) -> dict[str, str]:
+    """Return what is missing until services stand; those that do are not in it."""
+    rows = [
+        row for protocol in ("tcp", "udp") for row in scene.rows(protocol, *(one.port for one in settings.values()))
+    ]
+    serving = [row for row in rows if row.state in SERVING_STATES]
+    holders = holders_of(*(row.inode for row in serving))
+    pids: dict[tuple[int, str], set[int]] = {}
+    for row in serving:
+        pids.setdefault((row.local.port, row.protocol), set()).update(pid for pid, _fd in holders[row.inode])
+    taken = Counter(row.local.port for row in rows if row.state == "ESTABLISHED" and row.inode)
+    missing = {}
+    for name, setting in settings.items():
+        service, there = BY_NAME[name], len(pids.get((setting.port, BY_NAME[name].protocol), ()))
+        if there < service.processes or taken[setting.port] < service.accepted:
+            missing[name] = (
+                f"{there} of {service.processes} processes hold it, "
+                f"{taken[setting.port]} of {service.accepted} visits are taken"
+            )
+    return missing
 
 
-def until_all(settings: dict[str, Setting], missing: Callable[[Service, int], str]) -> None:
-    """Wait until nothing is missing any more."""
-    lacks: dict[str, str] = {}
+def until_all(settings: dict[str, Setting], lack: Callable[[dict[str, Setting]], dict[str, str]]) -> None:
+    """Wait until nothing is missing of any."""
+    missing = dict.fromkeys(settings, "")
 
     def complete() -> bool:
-        lacks.clear()
-        lacks.update({name: missing(BY_NAME[name], setting.port) for name, setting in settings.items()})
-        return not any(lacks.values())
+        found = lack({name: settings[name] for name in missing})
+        missing.clear()
+        missing.update(found)
+        return not missing
 
     try:
         until(complete, "services")
     except TimeoutError:
-        logs = {name: (settings[name].place / "log.txt").read_text() for name in lacks if lacks[name]}
-        raise TimeoutError("\n".join(f"{name}: {lacks[name]}\n{logs[name]}" for name in logs)) from None
+        logs = {name: (settings[name].place / "log.txt").read_text() for name in missing}
+        raise TimeoutError("\n".join(f"{name}: {missing[name]}\n{logs[name]}" for name in logs)) from None
+
+
+def unbound(scene: Scene, settings: dict[str, Setting]) -> dict[str, str]:
+    """Return the services of which there is no socket yet."""
+    ports = [one.port for one in settings.values()]
+    there = {(row.local.port, row.protocol) for protocol in ("tcp", "udp") for row in scene.rows(protocol, *ports)}
+    return {
+        name: "nobody holds it"
+        for name, setting in settings.items()
+        if (setting.port, BY_NAME[name].protocol) not in there
+    }
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +109,11 @@ def town(scene: Scene, place: pathlib.Path, run_directory: None) -> dict[str, Se
             directory.mkdir(mode=0o755)
             setting = settings[service.name] = Setting(port, directory)
             [(pids[service.name], _)] = scene.start(service.argv(setting), tells=False, log=f"{directory}/log.txt")
-    until_all(settings, lambda service, port: "" if scene.rows(service.protocol, port) else "nobody holds it")
+    until_all(settings, lambda some: unbound(scene, some))
     said = [(setting.port, words) for name, setting in settings.items() for words in BY_NAME[name].visits]
     visits = [(port, base64.b64encode(words).decode()) for port, words in said]
     scene.start_python("visitors.py", {"visits": visits})
-    until_all(settings, lambda service, port: misses(scene, service, port))
+    until_all(settings, lambda some: lacks(scene, some))
     for name, setting in settings.items():
         then = BY_NAME[name].then
         if then is not None:

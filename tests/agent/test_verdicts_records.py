@@ -216,3 +216,12 @@ def test_bound_sockets_with_an_unseen_holder_among_them_are_unknown() -> None:
     seen = socket(holder(77, "web", UNIT), state="BOUND")
     assert judged(seen)[0] == "bound_not_listening"
     assert judged(seen, socket(state="BOUND", address="::", inode=8, in_kernel=None))[0] == "unknown"
+
+
+def test_a_port_that_nobody_asked_for_is_not_squatted() -> None:
+    """To be somebody's local port is what automatic ports are for."""
+    connection = socket(holder(77, "web", UNIT), state="ESTABLISHED")
+    known = {"connections": {"ESTABLISHED": 1}, "ranges": PortRanges((8000, 9000), "", 1024)}
+    for asked, verdict in ((True, "squatted"), (False, "owned")):
+        case = Case(8080, "tcp", HOST, (connection,), unseen_sockets="", unseen_holders="", asked=asked, **known)
+        assert judge(case)[0] == verdict

@@ -35,7 +35,7 @@ def played(text, group, make):
 
 def web():
     server = listening(8080, "0.0.0.0")
-    return server, [child(lambda: None) for _ in range(2)]
+    return server, [child(lambda: accepting(server)) for _ in range(2)]
 
 
 def metrics():

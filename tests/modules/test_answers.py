@@ -42,7 +42,7 @@ def test_one_port_with_all_its_holders(returned, quarter):
     result = returned["one"]
 
     assert verdicts(result) == {"8080/tcp": "shared_workers", "8080/udp": "free"}
-    assert holders(result) == [[quarter.facts["web"], quarter.facts["web"] + 1, quarter.facts["web"] + 2]]
+    assert holders(result) == [[quarter.facts["web"], quarter.facts["web"] + 1, quarter.facts["web"] + 3]]
     assert owners(result) == [("unit", "web.service", "systemd")]
     assert (result["complete"], result["blind_spots"], result["format"]) == (True, [], "portreeve.port_owner/1")
 

@@ -227,19 +227,21 @@ def automatic_range(host: Host, low: int, high: int, reserved: str) -> list[Cell
 
 def second_listen(host: Host) -> list[Cell]:
     """Two have bound the port; then one listens, and then the other wants to."""
-    cells = []
+    pairs = []
     for first, second in itertools.product(ADDRESSES, repeat=2):
         for flags in ({"reuseaddr": True}, {"reuseport": True}, {"reuseaddr": True, "reuseport": True}):
-            one, other = first._replace(**flags), second._replace(**flags)
-            occupant = occupy("bound", one)
-            with bound(other, occupant.port) as late:
-                occupant.kept[0].listen(1)
-                snapshot = look(host, [occupant.port])
-                [ours] = [held for held in snapshot.sockets if held.socket.state == "BOUND"]
-                predicted, _because = forecast_listen(ours, [held for held in snapshot.sockets if held is not ours])
-                real = outcome_of_listen(late)
-            occupant.kept[0].close()
-            cells.append(Cell(f"listen {one}, after both were bound", str(other), ("ok", predicted), ("ok", real)))
+            occupant = occupy("bound", first._replace(**flags))
+            late = bound(second._replace(**flags), occupant.port)
+            occupant.kept[0].listen(1)
+            pairs.append((occupant, str(second._replace(**flags)), late))
+    predictor = Predictor(host, look(host, (occupant.port for occupant, _wanted, _late in pairs)))
+    cells = []
+    for occupant, wanted, late in pairs:
+        sockets = predictor.sockets(occupant.port, "tcp", None)
+        [ours] = [held for held in sockets if held.socket.state == "BOUND"]
+        predicted, _because = forecast_listen(ours, [held for held in sockets if held is not ours])
+        real = outcome_of_listen(late)
+        cells.append(Cell(f"listen {occupant.setting}, after both were bound", wanted, ("ok", predicted), ("ok", real)))
     return cells
 
 

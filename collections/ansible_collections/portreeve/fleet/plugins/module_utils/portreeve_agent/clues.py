@@ -15,7 +15,7 @@ class Clues(NamedTuple):
     it was busy with other things however often one looked, False when it may yet come back to the socket. ``in_turn``:
     a thread waits for a lock, as pre-fork servers do around accept(). ``made_here``: this very process made the socket
     (True) or got it by fork or exec (False). ``ancestors`` are its parents, the nearest first. ``at_home``: it is in
-    the cgroup in which the socket was made.
+    the cgroup in which the socket was made. ``naps``: it sleeps for a moment only, and may look at the socket then.
     """
 
     waits: str | None = None
@@ -24,3 +24,4 @@ class Clues(NamedTuple):
     made_here: bool | None = None
     ancestors: tuple[int, ...] = ()
     at_home: bool | None = None
+    naps: bool = False

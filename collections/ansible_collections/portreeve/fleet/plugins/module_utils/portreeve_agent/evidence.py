@@ -38,22 +38,25 @@ class Evidence:
     gone: frozenset[int] = frozenset()
 
 
-def gather(host: Host, sighting: Sighting, namespaces: tuple[Namespace, ...], birthplace: Birthplace) -> Evidence:
+def gather(
+    host: Host, sighting: Sighting, namespaces: tuple[Namespace, ...], birthplace: Birthplace, thorough: bool
+) -> Evidence:
     """Return what was seen of all holders of sockets that several processes hold, or one that may be an heir.
 
     ``birthplace`` tells the cgroup path in which a socket was made, '' when that cgroup is gone, None when not known.
     """
-    return _Gathering(host, sighting, birthplace).run(namespaces)
+    return _Gathering(host, sighting, birthplace, thorough).run(namespaces)
 
 
 class _Gathering:
     """One pass over the holders in question."""
 
-    def __init__(self, host: Host, sighting: Sighting, birthplace: Birthplace) -> None:
+    def __init__(self, host: Host, sighting: Sighting, birthplace: Birthplace, thorough: bool) -> None:
         self._host = host
         self._walk = sighting.walk
         self._lineage = Lineage(host, sighting.walk.processes)
         self._birthplace = birthplace
+        self._thorough = thorough
         self._sockets = {
             socket.inode: socket
             for socket in sighting.tables.sockets
@@ -83,8 +86,11 @@ class _Gathering:
         return sorted({seat.pid for seat in self._walk.seats[inode] if seat.via != "in_flight"})
 
     def _is_open(self, inode: int, pids: list[int]) -> bool:
-        """Return whether the part of somebody is in question: of several always, of one if he may be the last heir."""
-        if len(pids) != 1:
+        """Return whether the part of somebody is in question: of several always, of one if he may be the last heir.
+
+        Where ports are asked for, every holder is looked at; in a host's whole picture that would take too long.
+        """
+        if len(pids) != 1 or self._thorough:
             return bool(pids)
         return self._at_home(inode, pids[0]) is False or self._lineage.may_be_an_orphan(pids[0])
 
@@ -98,7 +104,7 @@ class _Gathering:
         """Return what a process waits for, None when that cannot be told: it is out of reach, or gone."""
         try:
             with self._host.open_process(pid) as directory:
-                return read_waiting(directory, self._host.machine())
+                return read_waiting(directory, self._host.machine(), self._host.clock())
         except Gone:
             self._gone.add(pid)
         except (NotPermitted, NotSupported):
@@ -154,7 +160,7 @@ class _Gathering:
             makers = {}
         for (pid, inode), made_here in makers.items():
             self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
-        busy = {key for key in silent if first[key[1]] is not None}
+        busy = {key for key in silent if first[key[1]] is not None and not self._is_alone_with_its_own(*key)}
         for _look in range(_MOST_LOOKS):
             if not busy:
                 break
@@ -167,6 +173,10 @@ class _Gathering:
                 if done:
                     busy.discard((inode, pid))
 
+    def _is_alone_with_its_own(self, inode: int, pid: int) -> bool:
+        """Return whether nothing is in question any more: who made the socket is the only one that holds it."""
+        return self._clues[inode, pid].made_here is True and len(self._pids(inode)) == 1
+
     def _decide(
         self, inode: int, pid: int, before: Waiting | None, now: Waiting | None, connected: bool
     ) -> tuple[Clues, bool]:
@@ -174,7 +184,7 @@ class _Gathering:
         clues = self._clues[inode, pid]
         if before is None or now is None:
             return clues._replace(astray=None), True
-        clues = clues._replace(in_turn=clues.in_turn or now.in_turn)
+        clues = clues._replace(in_turn=clues.in_turn or now.in_turn, naps=clues.naps or before.naps or now.naps)
         waits = self._how_it_waits(inode, pid, now)
         if waits is not None:
             return clues._replace(waits=waits), True
@@ -205,9 +215,9 @@ class _Gathering:
                 for listener in places.get((socket.namespace, socket.local.port), ()):
                     connections.setdefault(listener, set()).add(link_of(socket.inode))
         eldest: dict[tuple[int, str], int] = {}
-        for inode in connections:
+        for inode, links in connections.items():
             for pid in sorted(self._pids(inode), key=self._age):
-                for link in connections[inode].intersection(self._links(pid)):
+                for link in links.intersection(self._links(pid)):
                     eldest.setdefault((inode, link), pid)
         return {(inode, pid) for (inode, _link), pid in eldest.items()}
 

@@ -68,16 +68,14 @@ class _Cast:
         self._creators_seat = self._first[self._creator] if self._creator is not None else None
 
     def play(self, known: Creator | None) -> tuple[tuple[Holder, ...], Creator | None]:
-        parts = {pid: self._part(pid) for pid in self._first}
-        holders = tuple(
-            holder._replace(
-                role=UNKNOWN if holder.via == "in_flight" else parts[holder.pid][0],
-                evidence="in flight: nobody has received it yet" if holder.via == "in_flight" else parts[holder.pid][1],
-                serving=self._serves(holder.pid),
-            )
-            for holder in self._holders
-        )
-        return holders, self._tell_creator(known, {role for role, _evidence in parts.values()})
+        holders = tuple(self._with_part(holder) for holder in self._holders)
+        return holders, self._tell_creator(known, {holder.role for holder in holders})
+
+    def _with_part(self, holder: Holder) -> Holder:
+        if holder.via == "in_flight":
+            return holder._replace(evidence="in flight: nobody has received it yet")
+        role, evidence = self._part(holder)
+        return holder._replace(role=role, evidence=evidence, serving=self._serves(holder.pid))
 
     def _serves(self, pid: int) -> bool | None:
         clues = self._clues.get(pid)
@@ -103,15 +101,17 @@ class _Cast:
         for pid in self._pids:
             if self._first[pid].owner.kind == "socket_unit":
                 return pid, "the service manager made it for %s" % self._first[pid].owner.name
-        for pid in self._pids:
             if self._clues[pid].made_here:
                 return pid, "the socket has the very credentials of this process"
         possible = [pid for pid in self._pids if self._clues[pid].made_here is None and self._is_at_home(pid)]
+        return self._likely_creator(possible) if possible else (None, "")
+
+    def _likely_creator(self, possible: list[int]) -> tuple[int | None, str]:
+        """Choose among those of whom the kernel does not tell whether they made it."""
         if len(self._pids) == 1:
-            pid = self._pids[0]
-            if possible and (self._clues[pid].waits or self._clues[pid].astray is not True):
-                return pid, self._clues[pid].waits or "nobody else holds it"
-            return None, ""
+            alone = self._clues[possible[0]]
+            likely = alone.waits is not None or alone.astray is not True
+            return (possible[0], alone.waits or "nobody else holds it") if likely else (None, "")
         for pid in possible:
             inherited = [one for one in self._pids if not was_handed_over(self._first[one], self._first[pid])]
             if len(inherited) > 1 and all(pid in self._clues[one].ancestors for one in inherited if one != pid):
@@ -124,12 +124,12 @@ class _Cast:
     def _is_at_home(self, pid: int) -> bool:
         return self._clues[pid].at_home is not False
 
-    def _part(self, pid: int) -> _Part:
+    def _part(self, holder: Holder) -> _Part:
         """Return what the first of the rules says that has something to say."""
-        if pid not in self._clues:
+        if holder.pid not in self._clues:
             return UNKNOWN, None
         rules = (self._as_creator, self._as_worker, self._as_receiver, self._as_parent, self._as_heir)
-        parts = (rule(self._first[pid], self._clues[pid]) for rule in rules)
+        parts = (rule(holder, self._clues[holder.pid]) for rule in rules)
         return next(
             (part for part in parts if part is not None), (UNKNOWN, "does not serve it; who made it is not told")
         )
@@ -164,6 +164,8 @@ class _Cast:
         related = any(self._is_parent_of_all(pid) for pid in self._pids)
         if clues.astray is not True:
             return UNKNOWN, "may be at work on a connection or come back to the socket"
+        if clues.naps and not self._serving and self._is_of_the_creators_program(holder):
+            return UNKNOWN, "sleeps for a moment, and may look at the socket then"
         if self._creators_seat is not None:
             why = self._how_inherited(holder, clues, self._creators_seat)
         elif clues.at_home is False:
@@ -178,6 +180,12 @@ class _Cast:
             return None
         return HEIR, "does not serve it; " + why
 
+    def _is_of_the_creators_program(self, holder: Holder) -> bool:
+        """Return whether it runs what the creator runs, or, where that is not known, what all holders run."""
+        if self._creators_seat is not None:
+            return _program(self._creators_seat) == _program(holder)
+        return len({_program(self._first[pid]) for pid in self._pids}) == 1
+
     def _is_parent_of_all(self, pid: int) -> bool:
         return all(pid in self._clues[other].ancestors for other in self._pids if other != pid)
 
@@ -185,7 +193,8 @@ class _Cast:
         """Return another child of the same parent that runs the same program and serves."""
         for pid in sorted(self._serving - {self._creator}):
             other = self._first[pid]
-            if _program(other) == _program(holder) and other.process.ppid == holder.process.ppid:
+            beside = (other.process.ppid, other.process.session) == (holder.process.ppid, holder.process.session)
+            if beside and _program(other) == _program(holder):
                 return pid
         return None
 

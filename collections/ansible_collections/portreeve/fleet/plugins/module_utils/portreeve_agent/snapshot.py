@@ -70,7 +70,7 @@ def _take(host: Host, question: Question) -> Snapshot:
     sighting = take_sighting(host, question, namespaces, found, ranges)
     blindness = Blindness(host, sighting)
     owners.meet(sighting.walk.processes.values())
-    evidence = gather(host, sighting, found, owners.birthplace)
+    evidence = gather(host, sighting, found, owners.birthplace, thorough=bool(question.ports))
     sockets = _held_sockets(sighting, owners, blindness, evidence, question.show_secrets)
     if question.ports:
         sockets = with_options(host, sockets)

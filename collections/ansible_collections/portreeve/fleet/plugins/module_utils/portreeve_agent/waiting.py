@@ -12,11 +12,12 @@ from .errors import Gone, NotPermitted, NotSupported
 from .process_directory import ProcessDirectory
 
 _ONE = "accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "read", "readv"  # their first argument is the descriptor
+_NAPS = {"nanosleep": 0, "clock_nanosleep": 2}  # the argument that points to the time
 _LOCKS = "semop", "semtimedop", "flock", "fcntl"  # by which pre-fork servers let one worker accept at a time
 _GENERIC = {
     202: "accept", 242: "accept4", 207: "recvfrom", 212: "recvmsg", 243: "recvmmsg", 63: "read", 65: "readv",
     73: "ppoll", 72: "pselect6", 22: "epoll_pwait", 441: "epoll_pwait2", 193: "semop", 192: "semtimedop",
-    32: "flock", 25: "fcntl", 98: "futex", 426: "io_uring_enter",
+    32: "flock", 25: "fcntl", 98: "futex", 426: "io_uring_enter", 101: "nanosleep", 115: "clock_nanosleep",
 }  # fmt: skip
 #: System calls by number (asm/unistd_64.h, asm-generic/unistd.h); of other machines only the wait channel tells.
 _CALLS: dict[str, dict[int, str]] = {
@@ -24,7 +25,7 @@ _CALLS: dict[str, dict[int, str]] = {
         43: "accept", 288: "accept4", 45: "recvfrom", 47: "recvmsg", 299: "recvmmsg", 0: "read", 19: "readv",
         7: "poll", 271: "ppoll", 23: "select", 270: "pselect6", 232: "epoll_wait", 281: "epoll_pwait",
         441: "epoll_pwait2", 65: "semop", 220: "semtimedop", 73: "flock", 72: "fcntl", 202: "futex",
-        426: "io_uring_enter",
+        426: "io_uring_enter", 35: "nanosleep", 230: "clock_nanosleep",
     },
     "aarch64": _GENERIC,
     "riscv64": _GENERIC,
@@ -32,7 +33,10 @@ _CALLS: dict[str, dict[int, str]] = {
 }  # fmt: skip
 _COMPAT_STACKS = 1 << 32  # below: a process of 32 bits, whose calls have other numbers
 _MOST_POLLED = 1 << 16
+_TIME = struct.Struct("=qq")  # struct timespec
+_SHORT = 1.0  # seconds: who sleeps no longer may look at a socket now and then
 _POLLED = struct.Struct("=ihh")  # struct pollfd
+_ABSOLUTE = 0x1  # TIMER_ABSTIME
 _READABLE = 0x1  # POLLIN
 
 
@@ -41,12 +45,14 @@ class Waiting(NamedTuple):
 
     ``descriptors`` it waits on by the call it does so in; ``epolls`` in whose sets it waits; ``calls`` are the names of
     all calls its threads are blocked in, '' for what could not be told; ``marks`` change as soon as a thread runs.
+    ``naps``: a thread sleeps for a moment only.
     """
 
     descriptors: Mapping[int, str]
     epolls: frozenset[int]
     calls: frozenset[str]
     marks: tuple[bytes, ...]
+    naps: bool
 
     @property
     def in_turn(self) -> bool:
@@ -54,12 +60,16 @@ class Waiting(NamedTuple):
         return not self.calls.isdisjoint(_LOCKS)
 
 
-def read_waiting(directory: ProcessDirectory, machine: str) -> Waiting:
-    """Return what the threads of a process are blocked in. Raises Gone or NotPermitted as reading it does."""
+def read_waiting(directory: ProcessDirectory, machine: str, now: float) -> Waiting:
+    """Return what the threads of a process are blocked in at ``now``, seconds of the monotonic clock.
+
+    Raises Gone or NotPermitted as reading it does.
+    """
     descriptors: dict[int, str] = {}
     epolls = set()
     calls = set()
     marks = []
+    naps = False
     for tid in directory.list("task"):
         try:
             line = directory.read("task/%s/syscall" % tid)
@@ -70,6 +80,8 @@ def read_waiting(directory: ProcessDirectory, machine: str) -> Waiting:
         calls.add(call)
         if call in _ONE:
             descriptors[arguments[0]] = call
+        elif call in _NAPS:
+            naps = naps or _time_left(directory, call, arguments, now) <= _SHORT
         elif call.startswith("epoll"):
             epolls.add(arguments[0])
         elif call in ("poll", "ppoll"):
@@ -80,7 +92,7 @@ def read_waiting(directory: ProcessDirectory, machine: str) -> Waiting:
         elif call in ("select", "pselect6"):
             bits = _remembered(directory, arguments[1], min(arguments[0], _MOST_POLLED) + 7 >> 3)
             descriptors.update((fd, call) for fd in range(len(bits) * 8) if bits[fd >> 3] >> (fd & 7) & 1)
-    return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks))
+    return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks), naps)
 
 
 def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int]]:
@@ -93,6 +105,17 @@ def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int
         return "", ()
     arguments = [int(value, 16) for value in values[1:7]]
     return names.get(int(values[0]), "another"), arguments
+
+
+def _time_left(directory: ProcessDirectory, call: str, arguments: Sequence[int], now: float) -> float:
+    """Return for how many seconds a thread sleeps (clock_nanosleep(2)), at once where its clock is another."""
+    memory = _remembered(directory, arguments[_NAPS[call]], _TIME.size)
+    if len(memory) < _TIME.size:
+        return 0.0
+    seconds, nanoseconds = _TIME.unpack(memory)
+    until = seconds + nanoseconds / 1e9
+    absolute = call == "clock_nanosleep" and arguments[1] & _ABSOLUTE
+    return float(max(0.0, until - now) if absolute else until)
 
 
 def _switches(status: bytes) -> bytes:

@@ -39,8 +39,8 @@ for _ in range(3):
 os.wait()
 """
 #: One that never accepts what woke it, as on a long way to readiness.
-SLOW = "import time; time.sleep(1000)"
-VISIT = f"import socket; print(socket.create_connection(('127.0.0.1', {PORT}), 10).recv(4) if {{wait}} else '')"
+SLOW = "__import__('time').sleep(1000)"
+VISIT = f"import socket; socket.create_connection(('127.0.0.1', {PORT}), 10).recv({{expected}})"
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., list[dict[str, Any]]]
@@ -113,7 +113,7 @@ def test_socket_activation(
     socket_unit(program)
     [sleeping] = ask(hosts[0], "owner", f"{PORT}/tcp")
     assert (sleeping["verdict"], wrong([sleeping])) == ("socket_activated", [])
-    hosts[0].run("/usr/bin/python3", "-c", VISIT.format(wait=answers))
+    hosts[0].run("/usr/bin/python3", "-c", VISIT.format(expected=4 if answers else 0))
     holders = 5 if answers else 2  # the manager, the service, its workers
 
     def stands() -> bool:

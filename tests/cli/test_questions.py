@@ -124,7 +124,7 @@ def test_a_port_that_a_connection_has_is_not_free():
         done = quay.agent("owner", "7001/tcp", "--expect-free")
 
     assert done.returncode == 1
-    assert "is the local port of a connection of" in done.stderr
+    assert "still has 1 connection from it" in done.stderr
 
 
 def test_exit_3_when_something_could_not_be_seen(town):

@@ -49,7 +49,7 @@ def _judge_connections(case: Case, owners: str) -> Judgement:
 
 
 def _reuse(case: Case) -> str:
-    """Whether SO_REUSEADDR helps depends on the other socket as well (ip(7)); its flag is read where ports are asked."""
+    """Whether SO_REUSEADDR helps depends on the other socket too (ip(7)); its flag is read where ports are asked."""
     options = [held.options for held in case.sockets]
     if not options or None in options:
         return ""

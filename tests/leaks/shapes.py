@@ -32,7 +32,8 @@ class Shape:
 
     ``leaves`` are programs that the creator's own work leaves with the socket, ``workers`` the processes that share it.
     With a ``client`` the heirs inherit a connection as well. ``restless`` heirs have children that come and go with it.
-    A ``contained`` creator is in a PID namespace, whose first process knows nothing of sockets.
+    A ``contained`` creator is in a PID namespace, whose first process knows nothing of sockets. What is left of a
+    ``mimicked`` leak when the creator is dead is in all that can be seen what a sound server may be at that moment.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Shape:
     workers: int = 0
     client: bool = False
     contained: bool = False
+    mimicked: bool = False
     restless: bool = False
 
     @property
@@ -113,7 +115,7 @@ SHAPES: tuple[Shape, ...] = (
     *(Shape(f"{made}, fork", (Heir("read_pipe"),), _work_on(made), made) for made in FAMILIES),
     Shape("udp4, nobody receives", (SLEEPER,), "pause", "udp4"),
     Shape("udp4 by epoll", (Heir("epoll_pipe"),), "serve_by_epoll", "udp4"),
-    *(Shape(f"fork in another {twist}", (Heir(twists=(twist,)),)) for twist in TWISTS),
+    *(Shape(f"fork in another {twist}", (Heir(twists=(twist,)),), mimicked=twist == "users") for twist in TWISTS),
     *(Shape(f"sleep in another {twist}", (run(*SLEEP, twists=(twist,)),)) for twist in TWISTS),
     Shape("daemon", (Heir(daemon=True),)),
     Shape("daemon of another program", (run(*SLEEP, daemon=True),)),
@@ -135,7 +137,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape("daemons beside a pool", (Heir("serve_own_port", daemon=True), SLEEPER), "serve_by_pool_and_epoll",
           workers=3),
     Shape("creator by io_uring", (SLEEPER,), "serve_by_uring"),
-    Shape("steps beside one that does not block", (Heir("work_in_steps"),), "serve_by_epoll", "nonblocking"),
+    Shape("steps beside one that does not block", (Heir("work_in_steps"),), "serve_by_epoll", "nonblocking",
+          mimicked=True),
     Shape("sleep with a connection", (SLEEPER,), client=True),
     Shape("getstatusoutput with a connection", (PROGRAMS["getstatusoutput"],), "serve_by_epoll", client=True),
     Shape("programs with a connection", (SLEEPER, run("tail", "-f", "/dev/null")), "serve_by_threads", client=True),

@@ -82,7 +82,7 @@ DYING = (
 )
 
 #: Of the creator (0) and three heirs; it dies first, second, third and last.
-ORDERS = list(itertools.permutations(range(4)))[::4]
+ORDERS = ((0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 1, 2, 0))
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join(map(str, order)))

@@ -141,14 +141,14 @@ def test_reuseport_group_of_one_process(arena: Any, judge: Judge, port: int) -> 
 
 
 @pytest.mark.needs("cat")
-def test_reuseport_group_of_different_programs(arena: Any, judge: Judge, port: int) -> None:
+def test_reuseport_group_of_different_programs(
+    arena: Any, judge: Judge, port: int, eventually: Callable[..., Any]
+) -> None:
+    """One of them ran another program after it had made its socket."""
     arena.play(f"one = server({port}, reuseport=1); ready(); hold()")
-    arena.play(
-        f"one = server({port}, reuseport=1); one.set_inheritable(True); child = os.fork()\n"
-        "child or os.execlp('cat', 'cat')\n"
-        "until(lambda: pathlib.Path(f'/proc/{child}/comm').read_text() == 'cat\\n')\n"
-        "one.close(); ready(); hold()"
-    )
+    other = arena.play(f"one = server({port}, reuseport=1); one.set_inheritable(True); ready(); os.execlp('cat', 'cat')")
+    program = pathlib.Path(f"/proc/{other.pid}/comm")
+    assert eventually(program.read_text, "cat\n") == "cat\n"
     answer = judge()
     assert answer.verdict == "reuseport_group"
     assert "different programs: " in answer.summary

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-SHARED_PORT = 9000  # one listener, inherited by SHARED_BY processes, as pre-fork servers do
+SHARED_PORT = 9000  # one listener, inherited by SHARED_BY processes that wait for connections, as pre-fork servers do
 SHARED_BY = 8
 FIRST_PORT = 10000
 LISTENERS = 2  # per process, as are the numbers below
@@ -77,13 +77,13 @@ def hold(size: Size, number: int) -> Iterator[object]:
         yield os.open(__file__, os.O_RDONLY)
 
 
-def live(size: Size, number: int, lifeline: int, report: int) -> None:
+def live(size: Size, number: int, shared: socket.socket | None, lifeline: int, report: int) -> None:
     """One process of the load: hold, report, and wait until the parent is gone. Does not return."""
     status = 1
     try:
         held = list(hold(size, number))
         os.write(report, b"+")
-        os.read(lifeline, 1)
+        select.select([lifeline, shared] if shared else [lifeline], [], [])
         status = 0 if held else 1
     except OSError as error:
         os.write(report, b"-")
@@ -115,7 +115,7 @@ def start(size: Size) -> tuple[list[int], int]:
             os.close(reports)
             if number >= SHARED_BY:
                 shared.close()
-            live(size, number, lifeline, report)
+            live(size, number, shared if number < SHARED_BY else None, lifeline, report)
         pids.append(pid)
     for descriptor in (lifeline, report):
         os.close(descriptor)

@@ -115,7 +115,7 @@ SHAPES: tuple[Shape, ...] = (
     *(Shape(f"{made}, fork", (Heir("read_pipe"),), _work_on(made), made) for made in FAMILIES),
     Shape("udp4, nobody receives", (SLEEPER,), "pause", "udp4"),
     Shape("udp4 by epoll", (Heir("epoll_pipe"),), "serve_by_epoll", "udp4"),
-    *(Shape(f"fork in another {twist}", (Heir(twists=(twist,)),), mimicked=twist == "users") for twist in TWISTS),
+    *(Shape(f"fork in another {twist}", (Heir(twists=(twist,)),)) for twist in TWISTS),
     *(Shape(f"sleep in another {twist}", (run(*SLEEP, twists=(twist,)),)) for twist in TWISTS),
     Shape("daemon", (Heir(daemon=True),)),
     Shape("daemon of another program", (run(*SLEEP, daemon=True),)),

@@ -20,13 +20,14 @@ from collections.abc import Callable
 from typing import Any
 
 from servers import accept, accept_by_epoll, accept_by_uring, pool
-from stage import CLONE_NEWNET, LIBC, bound, called, connected, inode, ready, server, thread
+from stage import CLONE_NEWNET, LIBC, bound, called, connected, inode, ready, server, thread, until
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 NOBODY = 65534
 LONG = 1_000_000
+A_MOMENT = 0.05  # seconds that a program lives with its socket before others inherit it
 LONG_SLEEP = ["sleep", str(LONG)]
 
 MAKERS: dict[str, Callable[[int], socket.socket]] = {
@@ -312,10 +313,12 @@ def create(
     if unit:
         join_unit(f"{units}/{unit}")
     one = MAKERS[made](port)
+    made_at = time.monotonic()
     one.set_inheritable(not cloexec)
     if client:
         connection = connected(port), one.accept()[0]
         connection[1].set_inheritable(not cloexec)
+    until(lambda: time.monotonic() > made_at + A_MOMENT)
     births, born = os.pipe()
     for heir in heirs:
         beget(one, heir, port, units, born)

@@ -23,10 +23,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from stage import LIBC, bound, called, end_leader, hand_over, server, thread, until_leader_is_dead
+from stage import LIBC, bound, called, end_leader, hand_over, server, thread, until, until_leader_is_dead
 
 LONG = 1_000_000
 NOBODY = 65534
+A_MOMENT = 0.05  # seconds
 WORKERS = 3
 Serve = Callable[[socket.socket], None]
 _IO_URING_SETUP, _IO_URING_ENTER, _ACCEPT, _GET_EVENTS = 425, 426, 13, 1
@@ -237,7 +238,9 @@ def compute(peer: socket.socket) -> None:
 
 
 def daemon(serve: Serve, one: socket.socket) -> None:
-    """Bind first, and become a daemon afterwards."""
+    """Bind first, and become a daemon afterwards, with something to do in between."""
+    bound_at = time.monotonic()
+    until(lambda: time.monotonic() > bound_at + A_MOMENT)
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -23,8 +23,14 @@ def others_of(sockets: tuple[HeldSocket, ...]) -> tuple[Holder, ...]:
 
 
 def name_heirs(heirs: tuple[Holder, ...]) -> str:
-    """Return the heirs with their owners: ``ntpd[812] of ntp.service and sleep[815]``."""
-    return listed([_with_owner(heir) for heir in heirs], _MOST_NAMED)
+    """Return the heirs, those of one owner together: ``ntpd[812] and ntpd[813] of ntp.service and sleep[815]``."""
+    named, more = heirs[:_MOST_NAMED], len(heirs) - _MOST_NAMED
+    together: dict[str, list[str]] = {}
+    for heir in named:
+        owner = "" if heir.owner.kind == "process" else " of " + name_owner(heir.owner)
+        together.setdefault(owner, []).append(name_process(heir))
+    groups = [listed(processes, _MOST_NAMED) + owner for owner, processes in together.items()]
+    return listed(groups + ["%d more" % more] if more > 0 else groups, _MOST_NAMED + 1)
 
 
 def name_creators(sockets: tuple[HeldSocket, ...]) -> str:
@@ -33,9 +39,3 @@ def name_creators(sockets: tuple[HeldSocket, ...]) -> str:
     names = [one.container or one.unit for one in known]
     named = list(dict.fromkeys(name for name in names if name))
     return "its creator (%s)" % listed(named) if named else "its creator"
-
-
-def _with_owner(holder: Holder) -> str:
-    if holder.owner.kind == "process":
-        return name_process(holder)
-    return "%s of %s" % (name_process(holder), name_owner(holder.owner))

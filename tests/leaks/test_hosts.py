@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import pathlib
+import shlex
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,8 @@ from tests.fleet.harness.host import INTERPRETER, Host
 from .conftest import until
 
 PORT = 8996
+#: The ports of the services that each host has (tests/fleet/README.md).
+SERVICES = {22, 53, 80, 5353, 8080, 8081, 8088, 8090, 8092, 8201, 8202, 8301, 8401, 8501, 8601, 8701, 8801}
 UNIT = "leakless"
 AGENT = "plugins/module_utils/portreeve_agent"
 ASK = "import sys; sys.path.insert(0, {place!r}); from portreeve_agent.cli import main; sys.exit(main())"
@@ -67,7 +70,8 @@ def ask(hosts: list[Host], collection: pathlib.Path) -> Iterator[Ask]:
 
     def ask(host: Host, *arguments: str) -> list[dict[str, Any]]:
         command = (f"/{INTERPRETER}", "-B", "-c", ASK.format(place=places[host.name]), *arguments, "--json")
-        ports: list[dict[str, Any]] = json.loads(host.run(*command))["ports"]
+        tolerant = f"{shlex.join(command)} || [ $? = 3 ]"  # others may send descriptors around: then not all was seen
+        ports: list[dict[str, Any]] = json.loads(host.run("sh", "-c", tolerant))["ports"]
         return ports
 
     yield ask
@@ -101,8 +105,8 @@ def wrong(ports: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 def test_no_service_of_the_hosts(hosts: list[Host], ask: Ask) -> None:
     for host in hosts:
-        ports = ask(host, "list")
-        assert len(ports) > 10
+        ports = [port for port in ask(host, "list") if port["port"] in SERVICES]
+        assert {port["port"] for port in ports} == SERVICES
         assert wrong(ports) == []
 
 

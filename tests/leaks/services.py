@@ -287,6 +287,12 @@ frontend web
     return argv
 
 
+def haproxy_replaced(setting: Setting) -> list[str]:
+    """The old one is told to let go by the new one, as soon as that has bound (haproxy(1), -sf)."""
+    old, new = (shlex.join(haproxy(*options)(setting)) for options in (("-D",), ("-db",)))
+    return ["sh", "-c", f"{old} && exec {new} -sf $(cat {setting.place}/pid)"]
+
+
 def reload_master(_setting: Setting, pid: int) -> None:
     """Let the master start a new worker beside the one that still has clients."""
     os.kill(pid, signal.SIGUSR2)
@@ -412,6 +418,7 @@ SERVICES: tuple[Service, ...] = (
     Service("gunicorn sync, computing", gunicorn("--preload"), ("gunicorn",), 4, (BUSY,)),
     Service("gunicorn gthread", gunicorn("--threads", "4"), ("gunicorn",), 4, (SLOW,), stormed=True),
     Service("haproxy", haproxy(), ("haproxy",), 1, HELLO, stormed=True),
+    Service("haproxy replaced", haproxy_replaced, ("haproxy",), 1, stormed=True),
     Service("haproxy master", haproxy("-W"), ("haproxy",), 1, HELLO, stormed=True),
     Service("haproxy master reloaded", haproxy("-W"), ("haproxy",), 1, HELLO, stormed=True, then=reload_master),
     Service("node cluster, master accepts", node("rr"), ("node",), 1, stormed=True),

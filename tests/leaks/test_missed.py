@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from .conftest import Scene, holders_of
+from .conftest import OWN_PROGRAMS, Scene, holders_of, until
 from .leaks import Leak, Look, check_holders, check_leaked, check_orphaned, end, look, stand
 from .shapes import SHAPES, SLEEP, SLEEPER, Heir, Shape, run
 
@@ -71,6 +73,18 @@ def test_the_creator_exited_by_itself(scene: Scene, ports: Iterator[int], name: 
     [leak] = stand(scene, (BY_NAME[name],), next(ports))
     end(leak.creator, signal.SIGUSR1)
     check_orphaned(leak.shape, look(scene, [leak])[name])
+
+
+def test_one_of_a_group_that_shares_the_port(scene: Scene, ports: Iterator[int]) -> None:
+    """Three processes have a socket each, by SO_REUSEPORT; a fourth one's leaks."""
+    port = next(ports)
+    [leak] = stand(scene, (Shape("of a group", (SLEEPER,), made="reuseport"),), port)
+    scene.start([sys.executable, str(OWN_PROGRAMS / "servers.py"), "reuseport", str(port)], tells=False)
+    until(lambda: len([row for row in scene.rows("tcp", port) if row.state == "LISTEN"]) == 4, "four listeners")
+    seen = look(scene, [leak])["of a group"]
+    assert seen.answer.verdict == "leaked_to_heirs"
+    assert Counter(holder.role for holder in seen.held.holders) == {"creator": 1, "heir": 1}
+    assert [part for part in seen.parts if part[2] == "heir" and part[1] != "sleep"] == []
 
 
 DYING = (

@@ -11,12 +11,13 @@ from typing import Callable, Iterable, Mapping, Optional
 from .clues import Clues
 from .descriptors import Seat, link_of
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
-from .fdinfo import closes_on_exec, parse_targets
+from .fdinfo import closes_on_exec, never_blocks, parse_targets
 from .host import Host
 from .kernel.makers import who_made
 from .lineage import Lineage
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
+from .process_directory import ProcessDirectory
 from .sighting import Sighting
 from .tables import Question, read_tables
 from .waiting import Waiting, read_waiting
@@ -184,7 +185,8 @@ class _Gathering:
         clues = self._clues[inode, pid]
         if before is None or now is None:
             return clues._replace(astray=None), True
-        clues = clues._replace(in_turn=clues.in_turn or now.in_turn, naps=clues.naps or before.naps or now.naps)
+        naps = (before.naps or now.naps) and self._never_blocks(inode, pid)
+        clues = clues._replace(in_turn=clues.in_turn or now.in_turn, naps=clues.naps or naps)
         waits = self._how_it_waits(inode, pid, now)
         if waits is not None:
             return clues._replace(waits=waits), True
@@ -194,6 +196,15 @@ class _Gathering:
             return clues, True  # what a ring waits for is not told
         stays = before.marks == now.marks and "" not in now.calls
         return clues._replace(astray=True), stays
+
+    def _never_blocks(self, inode: int, pid: int) -> bool:
+        """Return whether a process may look for connections without waiting for any (fcntl(2), O_NONBLOCK)."""
+        seat = next(seat for seat in self._walk.seats[inode] if seat.pid == pid)
+        try:
+            with self._host.open_process(pid) as directory:
+                return never_blocks(_read_fdinfo(directory, seat))
+        except (Gone, NotPermitted, NotSupported):
+            return False
 
     def _connected(self, silent: Iterable[tuple[int, int]], namespaces: tuple[Namespace, ...]) -> set[tuple[int, int]]:
         """Return those who hold a living connection that came by way of the listener: they may be at work on it.
@@ -243,9 +254,11 @@ class _Gathering:
             try:
                 with self._host.open_process(pid) as directory:
                     for seat in seats:
-                        table = "task/%d/" % seat.tid if seat.tid else ""
-                        fdinfo = directory.read("%sfdinfo/%d" % (table, seat.fd))
-                        flags[pid, seat.fd, seat.tid] = closes_on_exec(fdinfo)
+                        flags[pid, seat.fd, seat.tid] = closes_on_exec(_read_fdinfo(directory, seat))
             except (Gone, NotPermitted, NotSupported):
                 continue
         return flags
+
+
+def _read_fdinfo(directory: ProcessDirectory, seat: Seat) -> bytes:
+    return directory.read("%sfdinfo/%d" % ("task/%d/" % seat.tid if seat.tid else "", seat.fd))

@@ -8,14 +8,24 @@ from __future__ import annotations
 import re
 
 _TARGET = re.compile(rb"^tfd: +(\d+) .* ino:([0-9a-f]+)", re.MULTILINE)  # inodes since Linux 4.13
-_CLOSE_ON_EXEC = 0o2000000
+_CLOSE_ON_EXEC, _NON_BLOCKING = 0o2000000, 0o4000  # fcntl(2), by their numbers on most machines
 
 
 def closes_on_exec(fdinfo: bytes) -> bool | None:
     """Return the close-on-exec flag, None when it is not told: ``closes_on_exec(b"flags:\\t02000002\\n")`` is True."""
+    flags = _flags(fdinfo)
+    return None if flags is None else bool(flags & _CLOSE_ON_EXEC)
+
+
+def never_blocks(fdinfo: bytes) -> bool:
+    """Return whether accept() and recv() on it return at once: ``never_blocks(b"flags:\\t02004002\\n")`` is True."""
+    return bool((_flags(fdinfo) or 0) & _NON_BLOCKING)
+
+
+def _flags(fdinfo: bytes) -> int | None:
     for line in fdinfo.split(b"\n"):
         if line.startswith(b"flags:"):
-            return bool(int(line.split()[1], 8) & _CLOSE_ON_EXEC)
+            return int(line.split()[1], 8)
     return None
 
 

@@ -69,7 +69,7 @@ def port_set(text: str | None) -> frozenset[int] | None:
 
 
 def parse_declared(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[PortRange, ...]:
-    """Return the ranges as ``parse_ports`` does, none for none. Raises InvalidInput for too many ports to go through."""
+    """Return the ranges as ``parse_ports`` does, none for none. Raises InvalidInput for too many ports."""
     declared = parse_ports(values, protocols) if values else ()
     if sum(one.high - one.low + 1 for one in declared) > _MOST_DECLARED:
         raise InvalidInput(f"too many ports are declared: accepted are at most {_MOST_DECLARED}")

@@ -104,7 +104,15 @@ class _Cast:
             if self._clues[pid].made_here:
                 return pid, "the socket has the very credentials of this process"
         possible = [pid for pid in self._pids if self._clues[pid].made_here is None and self._is_at_home(pid)]
-        return self._likely_creator(possible) if possible else (None, "")
+        return self._likely_creator(possible) if possible else self._main_process()
+
+    def _main_process(self) -> tuple[int | None, str]:
+        """Return the first process of a server that went into the background with its socket (daemon(3))."""
+        for pid in self._pids:
+            served = any(_program(self._first[one]) == _program(self._first[pid]) for one in self._serving - {pid})
+            if served and self._is_parent_of_all(pid):
+                return pid, "it is the parent of those of the same program that serve it"
+        return None, ""
 
     def _likely_creator(self, possible: list[int]) -> tuple[int | None, str]:
         """Choose among those of whom the kernel does not tell whether they made it."""
@@ -116,6 +124,9 @@ class _Cast:
             inherited = [one for one in self._pids if not was_handed_over(self._first[one], self._first[pid])]
             if len(inherited) > 1 and all(pid in self._clues[one].ancestors for one in inherited if one != pid):
                 return pid, "it is the parent of the others that hold it"
+        main = self._main_process()
+        if main[0] is not None:
+            return main
         eldest = min(self._pids, key=lambda pid: (self._first[pid].process.start_ticks, pid))
         if eldest in possible and self._serving == {eldest}:
             return eldest, "it is the oldest that holds it, and the only one that serves it"

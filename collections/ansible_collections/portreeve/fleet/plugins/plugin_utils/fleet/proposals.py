@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, parse_ports
+from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, contains, parse_ports
 from .picture import OK, HostAnswer
 
 _RISK = "ephemeral_unreserved"
@@ -86,10 +86,23 @@ def _ports(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _at_risk(result: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the ports at risk that somebody chose: one on loopback alone is mostly the kernel's choice (bind to 0)."""
+    declared = _declared(result)
     for answer in _ports(result):
         risks = _list(answer.get("risks"))
-        if any(isinstance(risk, Mapping) and risk.get("id") == _RISK for risk in risks):
+        at_risk = any(isinstance(risk, Mapping) and risk.get("id") == _RISK for risk in risks)
+        if at_risk and (contains(declared, answer["port"], answer["protocol"]) or not _on_loopback(answer)):
             yield answer["port"]
+
+
+def _on_loopback(answer: Mapping[str, Any]) -> bool:
+    addresses = [str(socket["local"]["address"]) for socket in _list(answer.get("sockets")) if _has_address(socket)]
+    return bool(addresses) and all(address.startswith("127.") or address == "::1" for address in addresses)
+
+
+def _has_address(socket: Any) -> bool:
+    local = socket.get("local") if isinstance(socket, Mapping) else None
+    return isinstance(local, Mapping) and "address" in local
 
 
 def _taken(result: Mapping[str, Any]) -> Iterator[int]:

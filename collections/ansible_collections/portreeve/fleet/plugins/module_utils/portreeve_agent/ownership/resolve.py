@@ -52,7 +52,7 @@ class Owners:
             self._scene.remember(process)
 
     def birthplace(self, socket: Socket) -> str | None:
-        """Return the path of the cgroup in which a socket was made, '' where that is gone, None where nothing tells it."""
+        """Return the path of the cgroup in which a socket was made, '' where that is gone, None where not known."""
         tree = self._scene.cgroups
         if socket.cgroup_id in (None, ROOT_CGROUP):
             return None

@@ -30,6 +30,6 @@ def judge(case: Case) -> Judgement | None:
             name_heirs(heirs),
             "s" if one else "",
         ),
-        "Stopping %s alone does not free it: restart %s as well, and set close-on-exec where the socket is made."
-        % (owners, name_processes(heirs)),
+        "Ending %s alone does not free it: restart %s as well, and set close-on-exec where the socket is made."
+        % (name_processes(rightful), name_processes(heirs)),
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..model import HeldSocket
+from ..model import HeldSocket, Holder
 from .case import Case, Judgement
 from .wording import listed, name_addresses, name_owner, name_port, name_process, name_processes
 
@@ -20,16 +20,26 @@ def judge(case: Case) -> Judgement | None:
     if not passed:
         return None
     waiting = [one for held in passed for one in held.holders if one.via == "in_flight"]
-    served = tuple(one for one in case.holders if one.serving) or case.holders
-    owners = listed(list(dict.fromkeys(name_owner(one.owner) for one in served)))
+    serving = tuple(one for one in case.holders if one.serving)
+    keeping = tuple(one for one in case.holders if not one.serving)
+    said = [_say(serving, "serves it")] if serving else []
+    said += [_say(keeping, "keeps a copy" if serving else "holds it")] if keeping else []
     if waiting:
         how = "is in flight in a UNIX socket of %s, which has not received it yet" % name_process(waiting[0])
     else:
         how = "was handed from process to process on purpose, through a UNIX socket"
     return Judgement(
-        "%s on %s %s: %s (%s)." % (name_port(case), name_addresses(passed), how, owners, name_processes(case.holders)),
-        "To free it, stop or restart %s, which %s it." % (owners, "serves" if served[0].serving else "holds"),
+        "%s on %s %s: %s." % (name_port(case), name_addresses(passed), how, listed(said)),
+        "To free it, stop or restart %s." % listed(_owners(serving + keeping)),
     )
+
+
+def _say(holders: tuple[Holder, ...], what: str) -> str:
+    return "%s (%s) %s" % (listed(_owners(holders)), name_processes(holders), what)
+
+
+def _owners(holders: tuple[Holder, ...]) -> list[str]:
+    return list(dict.fromkeys(name_owner(one.owner) for one in holders))
 
 
 def _in_flight(held: HeldSocket) -> bool:

@@ -27,7 +27,8 @@ HOST = Namespace(4026531840, "host", "host", "/proc/self/ns/net")
 ELSEWHERE = Namespace(4026532895, "cni-2f1a7c9e-58a5-4f0b-9a26", "named", "/run/netns/cni")
 RANGES = PortRanges((32768, 60999), "", 1024)
 LONGEST = 320  # characters, four lines of a terminal
-LONGER = dict.fromkeys(("leaked_to_heirs", "orphaned_listener"), 450)  # these name more: each heir is to be restarted
+#: These name more: each heir and each keeper of a copy is to be restarted.
+LONGER = dict.fromkeys(("leaked_to_heirs", "orphaned_listener", "passed_descriptor"), 450)
 MANY = 500
 MADE = Creator("billing.service", None, "cgroup of the socket", pid=None, alive=False)
 NEXT_STEP = re.compile(

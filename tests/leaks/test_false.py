@@ -17,7 +17,8 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.mo
 from tests.conftest import absent
 
 from .conftest import Scene, holders_of, until
-from .services import SERVICES, Setting
+from .services import SERVICES
+from .starting import Setting
 
 FIRST_PORT = 2000
 LOOKS = 20

@@ -39,7 +39,8 @@ def question(fleet: dict[str, Host], root: pathlib.Path) -> Question:
         )
         results = parse_results(done.stdout)
         assert set(results) == {host.name}, f"{done.stdout}\n{done.stderr}"
-        return results[host.name]
+        result: dict[str, Any] = results[host.name]
+        return result
 
     return ask
 
@@ -76,6 +77,7 @@ def answer(question: Question) -> Callable[..., dict[str, Any]]:
         words = " ".join([f"port={port}/{protocol}", *(f"{name}={value}" for name, value in options.items())])
         result = question(host, "port_owner", words)
         assert "ports" in result, result
+        found: dict[str, Any]
         [found] = [one for one in result["ports"] if one["namespace"]["kind"] == "host"]
         for sentence in (found["summary"], found["advice"]):
             assert sentence.isprintable()

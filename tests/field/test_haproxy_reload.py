@@ -48,7 +48,8 @@ class Daemon:
 
     def reload(self) -> None:
         self._generation += 1
-        pid_file, more = f"{PLACE}/haproxy.pid", ()
+        pid_file = f"{PLACE}/haproxy.pid"
+        more: tuple[str, ...] = ()
         if self._generation > 1:
             more = (*self._options, "-sf", self._scene.host.run("cat", pid_file).strip())
         command = ("haproxy", "-D", "-f", f"{PLACE}/haproxy.cfg", "-p", pid_file, *more)

@@ -58,6 +58,8 @@ def test_the_clone_that_would_not_start(stage: Stage, answer: Answer) -> None:
     least = truth.time_left(scene.host, CLONES[0])
     assert lingering["verdict"] == "lingering"
     [socket] = lingering["sockets"]
+    assert most is not None
+    assert least is not None
     assert least * 1000 - 1000 <= socket["timer_ms"] <= most * 1000 + 1000
     assert f"{-(-socket['timer_ms'] // 1000)} s" in lingering["summary"]
     assert f"{peer.host.address}:{PEER_PORT}" in lingering["summary"]

@@ -66,7 +66,8 @@ SEEING = {
     "blindness": DOOR | {"sighting"},
     "waiting": DOOR,
     "lineage": DOOR | {"processes"},
-    "evidence": READERS | {"clues", "fdinfo", "waiting", "lineage", "descriptors", "tables", "sighting"},
+    "attention": DOOR | {"fdinfo", "waiting", "descriptors"},
+    "evidence": READERS | {"clues", "fdinfo", "waiting", "attention", "lineage", "descriptors", "tables", "sighting"},
     "snapshot": READERS
     | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"}
     | {"evidence", "socket_options", "bind_trial"},

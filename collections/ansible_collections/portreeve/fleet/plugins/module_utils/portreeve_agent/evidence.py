@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Iterable, Mapping, Optional
 
+from .attention import Attention
 from .clues import Clues
 from .descriptors import Seat, link_of
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
-from .fdinfo import closes_on_exec, never_blocks, parse_targets
+from .fdinfo import closes_on_exec, never_blocks
 from .host import Host
 from .kernel.makers import who_made
 from .lineage import Lineage
@@ -20,11 +21,10 @@ from .ports import PortRange
 from .process_directory import ProcessDirectory
 from .sighting import Sighting
 from .tables import Question, read_tables
-from .waiting import Waiting, read_waiting
+from .waiting import Waiting
 
 _A_WHILE = 0.03  # seconds between two looks; a process that stays blocked in something else meanwhile does not serve
 _MOST_LOOKS = 8  # at one that is busy: if it served, it would be met waiting, or with a connection
-_STOPPED = "Tt"
 
 Birthplace = Callable[[Socket], Optional[str]]
 
@@ -63,15 +63,14 @@ class _Gathering:
             for socket in sighting.tables.sockets
             if socket.state in SERVING_STATES and socket.inode in sighting.walk.seats
         }
-        self._gone: set[int] = set()
+        self._attention = Attention(host, sighting.walk)
         self._clues: dict[tuple[int, int], Clues] = {}
-        self._epolls: dict[int, dict[int, tuple[set[int], set[int]]]] = {}
 
     def run(self, namespaces: tuple[Namespace, ...]) -> Evidence:
         in_question = {inode: self._pids(inode) for inode in self._sockets}
         in_question = {inode: pids for inode, pids in in_question.items() if self._is_open(inode, pids)}
         pids = sorted({pid for pids in in_question.values() for pid in pids})
-        first = {pid: self._waiting(pid) for pid in pids}
+        first = {pid: self._attention.of(pid) for pid in pids}
         for inode, holders in in_question.items():
             for pid in holders:
                 self._clues[inode, pid] = self._look(inode, pid, first[pid])
@@ -81,7 +80,7 @@ class _Gathering:
         clues: dict[int, dict[int, Clues]] = {}
         for (inode, pid), found in self._clues.items():
             clues.setdefault(inode, {})[pid] = found
-        return Evidence(clues, self._flags(), frozenset(self._gone))
+        return Evidence(clues, self._flags(), frozenset(self._attention.gone))
 
     def _pids(self, inode: int) -> list[int]:
         return sorted({seat.pid for seat in self._walk.seats[inode] if seat.via != "in_flight"})
@@ -101,49 +100,13 @@ class _Gathering:
             return None
         return bool(made_in) and (lives_in + "/").startswith(made_in.rstrip("/") + "/")
 
-    def _waiting(self, pid: int) -> Waiting | None:
-        """Return what a process waits for, None when that cannot be told: it is out of reach, or gone."""
-        try:
-            with self._host.open_process(pid) as directory:
-                return read_waiting(directory, self._host.machine(), self._host.clock())
-        except Gone:
-            self._gone.add(pid)
-        except (NotPermitted, NotSupported):
-            pass
-        return None
-
     def _look(self, inode: int, pid: int, waiting: Waiting | None) -> Clues:
         clues = Clues(
             ancestors=self._lineage.ancestors(pid),
             at_home=self._at_home(inode, pid),
             in_turn=waiting is not None and waiting.in_turn,
         )
-        return clues if waiting is None else clues._replace(waits=self._how_it_waits(inode, pid, waiting))
-
-    def _how_it_waits(self, inode: int, pid: int, waiting: Waiting) -> str | None:
-        for seat in self._walk.seats[inode]:
-            if seat.pid == pid and seat.fd in waiting.descriptors:
-                return "waits in %s" % waiting.descriptors[seat.fd]
-        watched = set(waiting.epolls) | set(waiting.descriptors)
-        sets = self._epoll_sets(pid)
-        for epoll, (_descriptors, inodes) in sets.items():
-            nested = any(epoll in sets[outer][0] for outer in watched & sets.keys())
-            if inode in inodes and (epoll in watched or nested):
-                return "waits in an epoll set with it (descriptor %d)" % epoll
-            if inode in inodes and self._walk.processes[pid].state in _STOPPED:
-                return "has it in an epoll set (descriptor %d), but is stopped" % epoll
-        return None
-
-    def _epoll_sets(self, pid: int) -> dict[int, tuple[set[int], set[int]]]:
-        if pid not in self._epolls:
-            self._epolls[pid] = sets = {}
-            try:
-                with self._host.open_process(pid) as directory:
-                    for table, descriptor in self._walk.epolls.get(pid, ()):
-                        sets[descriptor] = parse_targets(directory.read("%sfdinfo/%d" % (table, descriptor)))
-            except (Gone, NotPermitted, NotSupported):
-                pass
-        return self._epolls[pid]
+        return clues if waiting is None else clues._replace(waits=self._attention.how_it_waits(inode, pid, waiting))
 
     def _look_again(
         self, silent: list[tuple[int, int]], first: Mapping[int, Waiting | None], namespaces: tuple[Namespace, ...]
@@ -167,7 +130,7 @@ class _Gathering:
                 break
             self._host.pause(_A_WHILE)
             connected = self._connected(busy, namespaces)
-            latest = {pid: self._waiting(pid) for _inode, pid in busy}
+            latest = {pid: self._attention.of(pid) for _inode, pid in busy}
             for inode, pid in sorted(busy):
                 clues, done = self._decide(inode, pid, first[pid], latest[pid], (inode, pid) in connected)
                 self._clues[inode, pid] = clues
@@ -187,7 +150,7 @@ class _Gathering:
             return clues._replace(astray=None), True
         naps = (before.naps or now.naps) and self._never_blocks(inode, pid)
         clues = clues._replace(in_turn=clues.in_turn or now.in_turn, naps=clues.naps or naps)
-        waits = self._how_it_waits(inode, pid, now)
+        waits = self._attention.how_it_waits(inode, pid, now)
         if waits is not None:
             return clues._replace(waits=waits), True
         if connected:

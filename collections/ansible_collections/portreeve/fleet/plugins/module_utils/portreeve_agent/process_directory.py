@@ -11,7 +11,7 @@ from functools import partial
 
 from .reading import GONE, as_text, read_all, translate
 
-_MOST_BYTES = 1 << 22
+MOST_BYTES = 1 << 22
 
 
 class ProcessDirectory:
@@ -35,7 +35,7 @@ class ProcessDirectory:
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
             try:
-                return read_all(descriptor, _MOST_BYTES)
+                return read_all(descriptor, MOST_BYTES)
             finally:
                 os.close(descriptor)
         except OSError as error:

@@ -13,9 +13,9 @@ from .stage import TOOLS, Stage, stage
 SCRIPT = """
 name("web")
 first, second = listening(8080), listening(8080, "::1")
-workers = [child(lambda: None) for _ in range(2)]
 client = socket.create_connection(("127.0.0.1", 8080))
 accepted = first.accept()[0]
+workers = [child(lambda: (client.close(), accepted.close(), accepting(first, second))) for _ in range(2)]
 others = (first, second, client, accepted)
 
 

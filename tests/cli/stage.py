@@ -22,7 +22,7 @@ TOOLS = ("root", "unshare", "nsenter")
 
 #: What every script may use. A script calls ``ready(...)`` last; what it hands over is the stage's ``facts``.
 _PRELUDE = """\
-import ctypes, fcntl, json, os, signal, socket, struct, sys, threading, time
+import ctypes, fcntl, json, os, select, signal, socket, struct, sys, threading, time
 
 # Each CPU gives out inode numbers of its own batch: on one, sockets are numbered in the order they are made.
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -54,9 +54,9 @@ def listening(port, address="127.0.0.1", options=()):
     return made
 
 
-def accepting(server):
-    threading.Thread(target=server.accept, daemon=True).start()
-    return server
+def accepting(*servers):
+    threading.Thread(target=select.select, args=(servers, [], []), daemon=True).start()
+    return servers[0]
 
 
 def until_it_runs(pid, program):

@@ -13,7 +13,7 @@ from .stage import stage
 MANY = """
 name("crowd")
 server = listening(7000, "0.0.0.0")
-crowd = [child(lambda: None) for _ in range(40)]
+crowd = [child(lambda: accepting(server)) for _ in range(40)]
 doors = [listening(7100, f"127.0.0.{number}") for number in range(1, 15)]
 ready()
 """
@@ -77,25 +77,25 @@ def test_owner_says_who_holds_a_port(town):
     assert said(done.stdout) == [
         "8080/tcp: shared_workers",
         "  8080/tcp on 127.0.0.1 and [::1] is held by process web: 3 processes of one",
-        "    program share it (web[1], web[2] and web[3]).",
+        "    program share it (web[1], web[2] and web[4]).",
         "  To free it, stop process web as a whole; killing single workers does not help.",
         "  Connections: 1 ESTABLISHED",
         "",
-        "    PID  FD    PROCESS  USER  SINCE             ROLE    OWNER",
+        "    PID  FD    PROCESS  USER  SINCE             ROLE     OWNER",
         "  LISTEN 127.0.0.1:8080 (0 of 5 waiting)",
         "  LISTEN [::1]:8080 (0 of 5 waiting)",
-        "    1    3, 4  web      root  2026-01-02 03:04  worker  process web",
+        "    1    3, 4  web      root  2026-01-02 03:04  creator  process web",
         "        python3 /srv/stage.py",
-        "    2    3, 4  web      root  2026-01-02 03:04  worker  process web",
-        "    3    3, 4  web      root  2026-01-02 03:04  worker  process web",
+        "    2    3, 4  web      root  2026-01-02 03:04  worker   process web",
+        "    4    3, 4  web      root  2026-01-02 03:04  worker   process web",
         "",
         "8125/udp: owned",
-        "  8125/udp on 127.0.0.1 is held by process metrics: metrics[4].",
+        "  8125/udp on 127.0.0.1 is held by process metrics: metrics[6].",
         "  To free it, restart or stop process metrics.",
         "",
         "    PID  FD  PROCESS  USER  SINCE             OWNER",
         "  UNCONNECTED 127.0.0.1:8125",
-        "    4    3   metrics  root  2026-01-02 03:04  process metrics",
+        "    6    3   metrics  root  2026-01-02 03:04  process metrics",
         "        python3 /srv/stage.py",
         "",
         "8080/udp: free",
@@ -109,8 +109,8 @@ def test_list_says_it_in_a_line_for_each_port(town):
     assert said(done.stdout) == [
         "PORT      ADDRESS           OWNER            PROCESSES   VERDICT",
         "8080/tcp  127.0.0.1, [::1]  process web      web[1] +2   shared_workers",
-        "8125/udp  127.0.0.1         process metrics  metrics[4]  owned",
-        "9090/tcp  0.0.0.0           process early    early[5]    bound_not_listening",
+        "8125/udp  127.0.0.1         process metrics  metrics[6]  owned",
+        "9090/tcp  0.0.0.0           process early    early[7]    bound_not_listening",
     ]
 
 
@@ -124,9 +124,9 @@ def test_snapshot_has_a_line_for_each_socket(town):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[2:7] == [
-        ["tcp", "LISTEN", "0", "5", "127.0.0.1:8080", "*", "web[1]/3", "web[2]/3", "web[3]/3"],
-        ["tcp", "LISTEN", "0", "5", "[::1]:8080", "*", "web[1]/4", "web[2]/4", "web[3]/4"],
-        ["tcp", "BOUND", "0", "0", "0.0.0.0:9090", "*", "early[5]/3"],
+        ["tcp", "LISTEN", "0", "5", "127.0.0.1:8080", "*", "web[1]/3", "web[2]/3", "web[4]/3"],
+        ["tcp", "LISTEN", "0", "5", "[::1]:8080", "*", "web[1]/4", "web[2]/4", "web[4]/4"],
+        ["tcp", "BOUND", "0", "0", "0.0.0.0:9090", "*", "early[7]/3"],
         ["tcp", "connections", "with", "other", "ports", "in", "namespace", "host:", "1", "ESTABLISHED"],
         ["tcp", "connections", "of", "port", "8080", "in", "namespace", "host:", "1", "ESTABLISHED"],
     ]

@@ -50,7 +50,7 @@ def answer(*owners: Owner, verdict: str = "owned", protocol: str = "tcp") -> Por
     process = Process(5, "web", "/usr/sbin/web", False, ("web",), 33, "www-data", 1, 5, "S", 1, 1e9, 100, None, None)
     holders = tuple(Holder(5, 3, "descriptor", None, "unknown", None, process, owner) for owner in owners)
     held = (HeldSocket(row, holders, False, None),) if owners else ()
-    return PortAnswer(80, protocol, HOST, verdict, "summary.", "advice.", (), {}, held)
+    return PortAnswer(80, protocol, HOST, verdict, "summary.", "advice.", (), {}, {}, held)
 
 
 @pytest.mark.parametrize(

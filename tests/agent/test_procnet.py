@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.endpoint import Endpoint
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import Gone
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import procnet, sock_diag
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Endpoint, Namespace, Socket
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace, Socket
 
 HOST = Namespace(id=os.stat("/proc/self/ns/net").st_ino, name="host", kind="host", path="/proc/self/ns/net")
 TAIL = b" 1 0000 100 0 0 10 0"

@@ -146,7 +146,9 @@ def test_reuseport_group_of_different_programs(
 ) -> None:
     """One of them ran another program after it had made its socket."""
     arena.play(f"one = server({port}, reuseport=1); ready(); hold()")
-    other = arena.play(f"one = server({port}, reuseport=1); one.set_inheritable(True); ready(); os.execlp('cat', 'cat')")
+    other = arena.play(
+        f"one = server({port}, reuseport=1); one.set_inheritable(True); ready(); os.execlp('cat', 'cat')"
+    )
     program = pathlib.Path(f"/proc/{other.pid}/comm")
     assert eventually(program.read_text, "cat\n") == "cat\n"
     answer = judge()

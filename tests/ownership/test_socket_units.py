@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Endpoint, Owner, Socket
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.endpoint import Endpoint
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Owner, Socket
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.socket_listing import (
     SocketUnit,
     parse_socket_units,

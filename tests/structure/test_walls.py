@@ -18,14 +18,15 @@ DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at r
 TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
 
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
-BASE = {"version", "errors", "binding", "model"}
+BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
     "version": set(),
     "errors": set(),
-    "binding": {"errors"},
-    "model": {"errors", "binding"},
+    "endpoint": set(),
+    "binding": {"errors", "endpoint"},
+    "model": {"errors", "endpoint", "binding"},
     "ports": BASE,
     "wire": BASE,
     "masking": BASE,

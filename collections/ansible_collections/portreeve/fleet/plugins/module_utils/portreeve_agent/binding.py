@@ -8,12 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-
-class Endpoint(NamedTuple):
-    """An address and a port; the address in the usual text form of its family."""
-
-    address: str
-    port: int
+from .endpoint import Endpoint
 
 
 @dataclass(frozen=True)

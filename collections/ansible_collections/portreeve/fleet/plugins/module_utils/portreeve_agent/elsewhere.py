@@ -12,6 +12,7 @@ import time
 import zlib
 from typing import Any, Iterable, Iterator, NamedTuple, Tuple
 
+from .endpoint import Endpoint
 from .errors import InvalidInput, NotSupported
 from .masking import mask_secrets
 from .model import (
@@ -19,7 +20,6 @@ from .model import (
     Agent,
     BlindSpot,
     ConnectionCount,
-    Endpoint,
     HeldSocket,
     HidingSpot,
     Holder,

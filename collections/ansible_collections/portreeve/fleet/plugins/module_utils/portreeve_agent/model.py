@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .binding import BindForecast, BindGrounds
-from .binding import Endpoint as Endpoint  # noqa: PLC0414 (one of these records)
+from .endpoint import Endpoint
 
 PROTOCOLS = ("tcp", "udp")
 

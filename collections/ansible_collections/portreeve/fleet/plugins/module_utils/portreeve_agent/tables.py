@@ -11,6 +11,7 @@ from functools import partial
 from typing import Collection, Iterable, Iterator
 
 from .binding import BindWish
+from .endpoint import Endpoint
 from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .kernel import procnet, sock_diag
@@ -20,7 +21,6 @@ from .model import (
     UNACCEPTED,
     BlindSpot,
     ConnectionCount,
-    Endpoint,
     HidingSpot,
     Namespace,
     PortRanges,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Iterable, Iterator
 
 from .binding import BindForecast, Occupant
-from .model import BlindSpot, Endpoint, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
+from .endpoint import Endpoint
+from .model import BlindSpot, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
 from .ports import describe, parse_ports
 from .verdicts.case import distinct_owners, distinct_processes
 from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line, say_unaccepted

@@ -10,9 +10,10 @@ import socket
 import sys
 from typing import Iterator
 
+from ..endpoint import Endpoint
 from ..errors import Gone
 from ..host import Host
-from ..model import Endpoint, Namespace, Socket
+from ..model import Namespace, Socket
 from .sock_diag import STATES, Keep
 
 _FAMILIES = ((4, ""), (6, "6"))

@@ -10,9 +10,10 @@ import socket
 import struct
 from typing import Callable, Iterator, Optional, Tuple
 
+from ..endpoint import Endpoint
 from ..errors import NotSupported
 from ..host import Host
-from ..model import Endpoint, Namespace, Socket
+from ..model import Namespace, Socket
 from .diag_filter import MOST_RANGES, local_ports
 
 #: keep(state, local port, inode, local address) decides, before a record is built, whether a row is wanted.

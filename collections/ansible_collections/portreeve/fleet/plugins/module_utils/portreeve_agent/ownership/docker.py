@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from ..endpoint import Endpoint
 from ..errors import NotSupported, PortreeveError
 from ..host import Host
-from ..model import Endpoint
 from ..reading import as_text
 from .case import as_data
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..endpoint import Endpoint
 from ..host import Host
-from ..model import Endpoint
 from .placement import unescape
 
 _PROTOCOLS = {"(Stream)": "tcp", "(Datagram)": "udp"}

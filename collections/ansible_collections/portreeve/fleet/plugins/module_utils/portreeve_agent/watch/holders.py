@@ -34,7 +34,8 @@ def holder_events(before: HeldSocket, after: HeldSocket, last: Observation, now:
         yield Event("holder_came", between, place, after, came)
     if left:
         yield Event("holder_left", at, place, after, left)
-    if are and were and next(iter(were)) not in are:
+    eldest = next(iter(were), None)
+    if are and eldest is not None and eldest not in are:
         yield Event("migrated", at, place, after, tuple(are.values()), tuple(were.values())[:1])
     became = tuple(
         holder for person, holder in are.items() if person in were and _program(holder) != _program(were[person])

@@ -173,6 +173,7 @@ class _Cast:
     def _as_heir(self, holder: Holder, clues: Clues) -> _Part | None:
         """Judge one that is left: it has inherited the socket, if it does not come back to it and another made it."""
         related = any(self._is_parent_of_all(pid) for pid in self._pids)
+        alike = [pid for pid in sorted(self._serving) if self._first[pid].fd == holder.fd]
         if clues.astray is not True:
             return UNKNOWN, "may be at work on a connection or come back to the socket"
         if clues.naps and not self._serving and self._is_of_the_creators_program(holder):
@@ -183,8 +184,8 @@ class _Cast:
             why = "the socket was made in another cgroup than its own"
         elif clues.made_here is False:
             why = "its credentials are not those of the process that made the socket"
-        elif any(self._first[pid].fd == holder.fd for pid in self._serving):
-            why = "process %d does, which has it under the same number" % min(self._serving)
+        elif alike:
+            why = "process %d does, which has it under the same number" % alike[0]
         elif len(self._pids) > 1 and not related and not self._serving:
             why = "no holder is the parent of the others, so who made it is gone"
         else:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.endpoint import Endpoint
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import (
     Creator,
-    Endpoint,
     HeldSocket,
     Holder,
     Namespace,

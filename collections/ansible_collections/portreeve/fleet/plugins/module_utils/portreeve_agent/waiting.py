@@ -37,6 +37,7 @@ _TIME = struct.Struct("=qq")  # struct timespec
 _SHORT = 1.0  # seconds: who sleeps no longer may look at a socket now and then
 _POLLED = struct.Struct("=ihh")  # struct pollfd
 _ABSOLUTE = 0x1  # TIMER_ABSTIME
+_MONOTONIC = 1  # CLOCK_MONOTONIC
 _READABLE = 0x1  # POLLIN
 
 
@@ -108,14 +109,15 @@ def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int
 
 
 def _time_left(directory: ProcessDirectory, call: str, arguments: Sequence[int], now: float) -> float:
-    """Return for how many seconds a thread sleeps (clock_nanosleep(2)), at once where its clock is another."""
+    """Return for how many seconds a thread sleeps (clock_nanosleep(2)), none if until a time of another clock."""
     memory = _remembered(directory, arguments[_NAPS[call]], _TIME.size)
     if len(memory) < _TIME.size:
         return 0.0
     seconds, nanoseconds = _TIME.unpack(memory)
     until = seconds + nanoseconds / 1e9
-    absolute = call == "clock_nanosleep" and arguments[1] & _ABSOLUTE
-    return float(max(0.0, until - now) if absolute else until)
+    if call == "clock_nanosleep" and arguments[1] & _ABSOLUTE:
+        return max(0.0, until - now) if arguments[0] == _MONOTONIC else 0.0
+    return float(until)
 
 
 def _switches(status: bytes) -> bytes:

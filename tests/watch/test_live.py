@@ -130,8 +130,7 @@ def test_a_failed_start_names_who_and_what(watch, actor):
     server, late = actor(), actor()
     server.do("door = listening(8080)")
     seen = watch("8080/tcp")
-    if any("failed starts" in spot["summary"] for spot in blind_spots(seen)):
-        pytest.skip("the kernel does not tell of refused calls here")
+    skip_where_refusals_are_not_told(seen)
 
     refused = late.do("result = refused(8080)")[2]
     failed = seen.until("bind_refused")
@@ -140,6 +139,27 @@ def test_a_failed_start_names_who_and_what(watch, actor):
     assert (failed["refusal"]["pid"], failed["refusal"]["call"]) == (late.pid, "bind")
     assert (failed["refusal"]["address"], failed["refusal"]["port"]) == ("127.0.0.1", 8080)
     assert failed["refusal"]["process"]["pid"] == late.pid
+
+
+def test_secrets_of_who_fails_to_start_are_masked(watch, actor):
+    server, late = actor(), actor()
+    server.do("door = listening(8080)")
+    late.do("program = 'import signal, socket' + chr(10) + 'try: socket.socket().bind((\"127.0.0.1\", 8080))'")
+    late.do("program += chr(10) + 'except OSError: signal.pause()'")
+    late.do("command = [sys.executable, '-c', program, '--password', 'hunter2']")
+    seen = watch("8080/tcp")
+    skip_where_refusals_are_not_told(seen)
+
+    started = int(late.do("result = child(lambda: os.execv(command[0], command))")[2])
+    failed = seen.until("bind_refused")
+    late.do(f"os.kill({started}, signal.SIGKILL)")
+
+    assert failed["refusal"]["process"]["cmdline"][-2:] == ["--password", "********"]
+
+
+def skip_where_refusals_are_not_told(seen) -> None:
+    if any("failed starts" in spot["summary"] for spot in blind_spots(seen)):
+        pytest.skip("the kernel does not tell of refused calls here")
 
 
 def blind_spots(seen) -> list[dict]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import select
 import socket as sockets
-from contextlib import suppress
+from dataclasses import replace
 from typing import Callable, NamedTuple, Optional
 
 from ..bind_calls import BindCall, BindCalls
 from ..errors import PortreeveError
 from ..host import Host
 from ..kernel.destroyed import hear_destroyed, read_destroyed
+from ..masking import mask_secrets
 from ..model import BlindSpot, Namespace, Process
 from ..ports import HIGHEST_PORT, PortRange, contains
 from ..processes import read_process
@@ -46,6 +47,7 @@ class SignalsOfChange:
         self._host = host
         self._ports = question.ports
         self._protocols = question.protocols
+        self._show_secrets = question.show_secrets
         self._calls: BindCalls | None = None
         self._ends: list[sockets.socket] = []
         spots = []
@@ -107,11 +109,17 @@ class SignalsOfChange:
             return None
         if port is not None and not _is_asked(self._ports, port, protocol):
             return None
-        process: Process | None = None
-        with suppress(PortreeveError):
-            process = read_process(self._host, call.pid)
+        process = self._process(call.pid)
         at = Span(calls[0].at_ms, call.at_ms)
         return Refusal(at, call.call, call.pid, process, address, port, protocol, namespace, len(calls))
+
+    def _process(self, pid: int) -> Process | None:
+        """Return a process as it may be shown, None when it is gone already."""
+        try:
+            process = read_process(self._host, pid)
+        except PortreeveError:
+            return None
+        return process if self._show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
 
     def _protocol(self, call: BindCall) -> str | None:
         """Return the protocol of the socket, while the process still has it."""

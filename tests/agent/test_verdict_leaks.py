@@ -153,8 +153,9 @@ def test_every_socket_without_a_peer_can_leak_or_be_orphaned(state: str) -> None
     assert judged(held(heir(812), state=state))[0] == "orphaned_listener"
 
 
-def test_an_inherited_connection_is_no_leaked_listener() -> None:
-    connection = held(heir(812), state="ESTABLISHED")
+@pytest.mark.parametrize("others", [(), (creator(),)])
+def test_an_inherited_connection_is_no_leaked_listener(others: tuple[Holder, ...]) -> None:
+    connection = held(heir(812, "ntpd", WEB), *others, state="ESTABLISHED")
     assert judged(connection, connections={"ESTABLISHED": 1})[0] == "owned"
 
 
@@ -231,7 +232,7 @@ def test_handed_over_and_all_serve_it() -> None:
     [
         ((creator(), worker(901, "proxy", CRON)), "unknown"),
         ((creator(), undecided(901, "proxy", CRON, fd=11)), "unknown"),
-        ((creator(), creator(fd=11), worker(901, "proxy", CRON, fd=11)), "unknown"),
+        ((creator(fd=11), creator(fd=12), worker(901, "proxy", CRON, fd=11)), "unknown"),
         ((creator(1, "systemd", SOCKET_UNIT), worker(901, fd=11)), "socket_activated"),
         ((creator(serving=True), creator(fd=4)), "owned"),
     ],

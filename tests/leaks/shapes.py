@@ -73,6 +73,9 @@ FORKED_WORK = (
     "wait_for_own_child", "stop",
 )  # fmt: skip
 
+#: What a daemon does, too, that went into the background with its socket and is busy before it serves.
+AS_SERVERS_DO = ("work_in_steps", "compute", "hear_a_server")
+
 #: What a creator may do with its socket while others hold it as well.
 CREATORS_WORK = (
     "serve_by_timeout", "serve_by_epoll", "serve_by_poll", "serve_by_select", "serve_by_threads", "serve_by_asyncio",
@@ -105,7 +108,7 @@ def _work_on(made: str) -> str:
 
 
 SHAPES: tuple[Shape, ...] = (
-    *(Shape(f"fork and {work}", (Heir(work),), cloexec=True) for work in FORKED_WORK),
+    *(Shape(f"fork and {work}", (Heir(work),), cloexec=True, mimicked=work in AS_SERVERS_DO) for work in FORKED_WORK),
     *(Shape(f"exec {name}", (heir,)) for name, heir in PROGRAMS.items()),
     *(Shape(f"creator {work}, sleep", (SLEEPER,), work) for work in CREATORS_WORK),
     *(Shape(f"creator {work}, fork", (Heir(),), work) for work in CREATORS_WORK),

@@ -89,7 +89,7 @@ def test_one_of_a_group_that_shares_the_port(scene: Scene, ports: Iterator[int])
 
 DYING = (
     Shape("programs", (SLEEPER, run("tail", "-f", "/dev/null"), run("cat"))),
-    Shape("children", (Heir(), Heir("read_pipe"), Heir("work_in_steps")), cloexec=True),
+    Shape("children", (Heir(), Heir("read_pipe"), Heir("poll_pipe")), cloexec=True),
     Shape("bound", (SLEEPER, Heir("poll_pipe"), run("cat")), "pause", "bound4"),
     Shape("udp", (SLEEPER, Heir("wait_in_threads"), run("cat")), "serve", "udp4"),
     Shape("units", (run(*SLEEP, unit="ntp.service"), run("cat", unit="httpd.service"), SLEEPER), unit="legacy.service"),

@@ -67,7 +67,7 @@ SEEING = {
     "blindness": DOOR | {"sighting"},
     "waiting": DOOR,
     "lineage": DOOR | {"processes"},
-    "attention": DOOR | {"fdinfo", "waiting", "descriptors"},
+    "attention": DOOR | {"fdinfo", "waiting", "descriptors", "processes"},
     "evidence": READERS | {"clues", "fdinfo", "waiting", "attention", "lineage", "descriptors", "tables", "sighting"},
     "snapshot": READERS
     | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"}

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 from .descriptors import Walk
 from .errors import Gone, NotPermitted, NotSupported
 from .fdinfo import parse_targets
 from .host import Host
 from .process_directory import MOST_BYTES
+from .processes import parse_stat
 from .waiting import Waiting, read_waiting
 
 _STOPPED = "Tt"
+_SECONDS = 2.0  # for one look at all
 
 
 class _EpollSet(NamedTuple):
@@ -34,16 +36,32 @@ class Attention:
         self._epolls: dict[int, dict[int, _EpollSet]] = {}
         self.gone: set[int] = set()
 
-    def of(self, pid: int) -> Waiting | None:
-        """Return what a process waits for, None when that cannot be told: it is out of reach, or gone."""
+    def of(self, pids: Iterable[int]) -> dict[int, Waiting | None]:
+        """Return what processes wait for, None where that cannot be told: one is out of reach, or gone.
+
+        A second process looks, which can be left behind; if it does not come back, we look without its deepest glance.
+        """
+        asked = list(pids)
+        try:
+            found = self._host.in_second_process(lambda: self._look(asked, into_memory=True), _SECONDS)()
+        except NotSupported:
+            found = self._look(asked, into_memory=False)
+        self.gone.update(pid for pid, (_waiting, is_gone) in found.items() if is_gone)
+        return {pid: waiting for pid, (waiting, _gone) in found.items()}
+
+    def _look(self, pids: list[int], into_memory: bool) -> dict[int, tuple[Waiting | None, bool]]:
+        return {pid: self._look_at(pid, into_memory) for pid in pids}
+
+    def _look_at(self, pid: int, into_memory: bool) -> tuple[Waiting | None, bool]:
         try:
             with self._host.open_process(pid) as directory:
-                return read_waiting(directory, self._host.machine(), self._host.clock())
+                if parse_stat(directory.read("stat")).start_ticks != self._walk.processes[pid].start_ticks:
+                    return None, True  # another process by now
+                return read_waiting(directory, self._host.machine(), self._host.clock(), into_memory), False
         except Gone:
-            self.gone.add(pid)
+            return None, True
         except (NotPermitted, NotSupported):
-            pass
-        return None
+            return None, False
 
     def how_it_waits(self, inode: int, pid: int, waiting: Waiting) -> str | None:
         """Return how a process waits on a socket that it holds, None when it does not."""

@@ -16,6 +16,7 @@ class Clues(NamedTuple):
     a thread waits for a lock, as pre-fork servers do around accept(). ``made_here``: this very process made the socket
     (True) or got it by fork or exec (False). ``ancestors`` are its parents, the nearest first. ``at_home``: it is in
     the cgroup in which the socket was made. ``naps``: it sleeps for a moment only, and may look at the socket then.
+    ``busy``: it computes or waits for a peer. ``forked``: it still runs the program of its parent, by fork() alone.
     """
 
     waits: str | None = None
@@ -25,3 +26,5 @@ class Clues(NamedTuple):
     ancestors: tuple[int, ...] = ()
     at_home: bool | None = None
     naps: bool = False
+    busy: bool = False
+    forked: bool | None = None

@@ -24,6 +24,7 @@ from .tables import Question, read_tables
 from .waiting import Waiting
 
 _A_WHILE = 0.03  # seconds between two looks; a process that stays blocked in something else meanwhile does not serve
+_MOST_SECONDS = 1.5  # for all looks together
 _MOST_LOOKS = 8  # at one that is busy: if it served, it would be met waiting, or with a connection
 
 Birthplace = Callable[[Socket], Optional[str]]
@@ -70,7 +71,7 @@ class _Gathering:
         in_question = {inode: self._pids(inode) for inode in self._sockets}
         in_question = {inode: pids for inode, pids in in_question.items() if self._is_open(inode, pids)}
         pids = sorted({pid for pids in in_question.values() for pid in pids})
-        first = {pid: self._attention.of(pid) for pid in pids}
+        first = self._attention.of(pids)
         for inode, holders in in_question.items():
             for pid in holders:
                 self._clues[inode, pid] = self._look(inode, pid, first[pid])
@@ -105,6 +106,7 @@ class _Gathering:
             ancestors=self._lineage.ancestors(pid),
             at_home=self._at_home(inode, pid),
             in_turn=waiting is not None and waiting.in_turn,
+            forked=self._lineage.has_only_forked(pid),
         )
         return clues if waiting is None else clues._replace(waits=self._attention.how_it_waits(inode, pid, waiting))
 
@@ -124,41 +126,52 @@ class _Gathering:
             makers = {}
         for (pid, inode), made_here in makers.items():
             self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
-        busy = {key for key in silent if first[key[1]] is not None and not self._is_alone_with_its_own(*key)}
+        open_keys = {key for key in silent if first[key[1]] is not None and not self._is_alone_with_its_own(*key)}
+        started = self._host.clock()
         for _look in range(_MOST_LOOKS):
-            if not busy:
+            if self._host.clock() - started > _MOST_SECONDS:
+                for key in open_keys:
+                    self._clues[key] = self._clues[key]._replace(astray=None)
+                break
+            if not open_keys:
                 break
             self._host.pause(_A_WHILE)
-            connected = self._connected(busy, namespaces)
-            latest = {pid: self._attention.of(pid) for _inode, pid in busy}
-            for inode, pid in sorted(busy):
-                clues, done = self._decide(inode, pid, first[pid], latest[pid], (inode, pid) in connected)
+            latest = self._attention.of(sorted({pid for _inode, pid in open_keys}))
+            for inode, pid in sorted(open_keys):
+                clues, done = self._decide(inode, pid, first[pid], latest[pid])
                 self._clues[inode, pid] = clues
                 if done:
-                    busy.discard((inode, pid))
+                    open_keys.discard((inode, pid))
+        strays = {key for key in silent if self._clues[key].astray and self._may_have_accepted(*key)}
+        for key in strays & self._connected(strays, namespaces):
+            self._clues[key] = self._clues[key]._replace(astray=False)
 
-    def _is_alone_with_its_own(self, inode: int, pid: int) -> bool:
-        """Return whether nothing is in question any more: who made the socket is the only one that holds it."""
-        return self._clues[inode, pid].made_here is True and len(self._pids(inode)) == 1
-
-    def _decide(
-        self, inode: int, pid: int, before: Waiting | None, now: Waiting | None, connected: bool
-    ) -> tuple[Clues, bool]:
+    def _decide(self, inode: int, pid: int, before: Waiting | None, now: Waiting | None) -> tuple[Clues, bool]:
         """Return the clues after another look, and whether it is decided by now."""
         clues = self._clues[inode, pid]
         if before is None or now is None:
             return clues._replace(astray=None), True
         naps = (before.naps or now.naps) and self._never_blocks(inode, pid)
-        clues = clues._replace(in_turn=clues.in_turn or now.in_turn, naps=clues.naps or naps)
+        clues = clues._replace(
+            in_turn=clues.in_turn or now.in_turn, naps=clues.naps or naps, busy=clues.busy or before.busy or now.busy
+        )
         waits = self._attention.how_it_waits(inode, pid, now)
         if waits is not None:
-            return clues._replace(waits=waits), True
-        if connected:
-            return clues._replace(astray=False), True
-        if pid in self._walk.rings:
-            return clues, True  # what a ring waits for is not told
+            return clues._replace(waits=waits, astray=None), True
+        if pid in self._walk.rings or not (before.told and now.told):
+            return clues, True  # what a ring or a thread out of sight waits for is not told
         stays = before.marks == now.marks and "" not in now.calls
         return clues._replace(astray=True), stays
+
+    def _may_have_accepted(self, inode: int, pid: int) -> bool:
+        """Return whether a connection that a process holds may be its own work: not if it runs another program than who
+        made the listener, and nobody is left who would have let it accept."""
+        clues = (self._clues[inode, other] for other in self._pids(inode))
+        return self._clues[inode, pid].forked is True or any(one.waits or one.made_here for one in clues)
+
+    def _is_alone_with_its_own(self, inode: int, pid: int) -> bool:
+        """Return whether nothing is in question any more: who made the socket is the only one that holds it."""
+        return self._clues[inode, pid].made_here is True and len(self._pids(inode)) == 1
 
     def _never_blocks(self, inode: int, pid: int) -> bool:
         """Return whether a process may look for connections without waiting for any (fcntl(2), O_NONBLOCK)."""
@@ -170,7 +183,7 @@ class _Gathering:
             return False
 
     def _connected(self, silent: Iterable[tuple[int, int]], namespaces: tuple[Namespace, ...]) -> set[tuple[int, int]]:
-        """Return those who hold a living connection that came by way of the listener: they may be at work on it.
+        """Return those who hold a connection that came by way of the listener: they may be at work on it.
 
         Of several who hold the same one, only the eldest: the others have inherited it.
         """
@@ -185,7 +198,7 @@ class _Gathering:
         nearby = [one for one in namespaces if one.id in {namespace for namespace, _port in places}]
         connections: dict[int, set[str]] = {}
         for socket in read_tables(self._host, question, nearby, PortRanges(None, None, None)).sockets:
-            if socket.inode and socket.state == "ESTABLISHED":
+            if socket.inode and socket.state in ("ESTABLISHED", "CLOSE_WAIT"):
                 for listener in places.get((socket.namespace, socket.local.port), ()):
                     connections.setdefault(listener, set()).add(link_of(socket.inode))
         eldest: dict[tuple[int, str], int] = {}

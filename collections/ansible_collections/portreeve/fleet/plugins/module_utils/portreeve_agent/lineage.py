@@ -34,6 +34,11 @@ class Lineage:
             parent = stat.ppid if stat else 0
         return tuple(found)
 
+    def has_only_forked(self, pid: int) -> bool | None:
+        """Return whether a process still runs the program of its parent: it has not executed any; None when gone."""
+        stat = self._stat(pid)
+        return stat.forked if stat else None
+
     def may_be_an_orphan(self, pid: int) -> bool:
         """Return whether the parent may be one who adopted the process when its own died (prctl(2), subreaper).
 

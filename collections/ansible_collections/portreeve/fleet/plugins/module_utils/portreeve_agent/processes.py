@@ -13,11 +13,12 @@ from .model import DescriptorUse, Process
 from .process_directory import ProcessDirectory
 from .reading import as_text, shorten_arguments
 
+_FORKED = 0x40  # PF_FORKNOEXEC, linux/sched.h
 _DELETED = " (deleted)"
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat tells; ``start_ticks`` are clock ticks since boot."""
+    """What /proc/PID/stat tells; ``start_ticks`` are clock ticks since boot, ``forked`` is True until it executes."""
 
     name: str
     state: str
@@ -25,6 +26,7 @@ class Stat(NamedTuple):
     session: int
     threads: int
     start_ticks: int
+    forked: bool
 
 
 def parse_stat(data: bytes) -> Stat:
@@ -41,6 +43,7 @@ def parse_stat(data: bytes) -> Stat:
         session=int(values[3]),
         threads=int(values[17]),
         start_ticks=int(values[19]),
+        forked=bool(int(values[6]) & _FORKED),
     )
 
 

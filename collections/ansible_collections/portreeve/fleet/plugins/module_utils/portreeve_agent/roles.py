@@ -157,7 +157,7 @@ class _Cast:
             return WORKER, "the service manager started it for this socket"
         if kin is not None:
             return WORKER, "runs the same program as process %d beside it, which serves" % kin
-        if clues.in_turn and (creator is None or creator.process.exe == holder.process.exe):
+        if clues.in_turn and self._has_kin(holder):
             return WORKER, "waits for a lock, as servers do that accept in turn"
         return None
 
@@ -176,8 +176,11 @@ class _Cast:
         alike = [pid for pid in sorted(self._serving) if self._first[pid].fd == holder.fd]
         if clues.astray is not True:
             return UNKNOWN, "may be at work on a connection or come back to the socket"
-        if clues.naps and not self._serving and self._is_of_the_creators_program(holder):
+        may_serve = not self._serving and self._is_of_the_creators_program(holder)
+        if clues.naps and may_serve:
             return UNKNOWN, "sleeps for a moment, and may look at the socket then"
+        if clues.busy and clues.forked and may_serve:
+            return UNKNOWN, "computes or waits for a peer, and may come back to the socket"
         if self._creators_seat is not None:
             why = self._how_inherited(holder, clues, self._creators_seat)
         elif clues.at_home is False:
@@ -191,6 +194,9 @@ class _Cast:
         else:
             return None
         return HEIR, "does not serve it; " + why
+
+    def _has_kin(self, holder: Holder) -> bool:
+        return any(pid != holder.pid and _program(self._first[pid]) == _program(holder) for pid in self._pids)
 
     def _is_of_the_creators_program(self, holder: Holder) -> bool:
         """Return whether it runs what the creator runs, or, where that is not known, what all holders run."""

@@ -18,6 +18,7 @@ _GENERIC = {
     202: "accept", 242: "accept4", 207: "recvfrom", 212: "recvmsg", 243: "recvmmsg", 63: "read", 65: "readv",
     73: "ppoll", 72: "pselect6", 22: "epoll_pwait", 441: "epoll_pwait2", 193: "semop", 192: "semtimedop",
     32: "flock", 25: "fcntl", 98: "futex", 426: "io_uring_enter", 101: "nanosleep", 115: "clock_nanosleep",
+    203: "connect", 206: "sendto", 211: "sendmsg",
 }  # fmt: skip
 #: System calls by number (asm/unistd_64.h, asm-generic/unistd.h); of other machines only the wait channel tells.
 _CALLS: dict[str, dict[int, str]] = {
@@ -26,13 +27,16 @@ _CALLS: dict[str, dict[int, str]] = {
         7: "poll", 271: "ppoll", 23: "select", 270: "pselect6", 232: "epoll_wait", 281: "epoll_pwait",
         441: "epoll_pwait2", 65: "semop", 220: "semtimedop", 73: "flock", 72: "fcntl", 202: "futex",
         426: "io_uring_enter", 35: "nanosleep", 230: "clock_nanosleep",
+        42: "connect", 44: "sendto", 46: "sendmsg",
     },
     "aarch64": _GENERIC,
     "riscv64": _GENERIC,
     "loongarch64": _GENERIC,
 }  # fmt: skip
+_ON_PEERS = {"connect", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg"}
 _COMPAT_STACKS = 1 << 32  # below: a process of 32 bits, whose calls have other numbers
-_MOST_POLLED = 1 << 16
+_MOST_POLLED = 1 << 12
+_MOST_THREADS = 512
 _TIME = struct.Struct("=qq")  # struct timespec
 _SHORT = 1.0  # seconds: who sleeps no longer may look at a socket now and then
 _POLLED = struct.Struct("=ihh")  # struct pollfd
@@ -46,7 +50,8 @@ class Waiting(NamedTuple):
 
     ``descriptors`` it waits on by the call it does so in; ``epolls`` in whose sets it waits; ``calls`` are the names of
     all calls its threads are blocked in, '' for what could not be told; ``marks`` change as soon as a thread runs.
-    ``naps``: a thread sleeps for a moment only.
+    ``naps``: a thread sleeps for a moment only; ``busy``: one computes, or waits for a peer. Not ``told``: some thread
+    was not looked at, or what it waits for could not be read.
     """
 
     descriptors: Mapping[int, str]
@@ -54,6 +59,8 @@ class Waiting(NamedTuple):
     calls: frozenset[str]
     marks: tuple[bytes, ...]
     naps: bool
+    busy: bool
+    told: bool
 
     @property
     def in_turn(self) -> bool:
@@ -61,17 +68,20 @@ class Waiting(NamedTuple):
         return not self.calls.isdisjoint(_LOCKS)
 
 
-def read_waiting(directory: ProcessDirectory, machine: str, now: float) -> Waiting:
+def read_waiting(directory: ProcessDirectory, machine: str, now: float, into_memory: bool = True) -> Waiting:
     """Return what the threads of a process are blocked in at ``now``, seconds of the monotonic clock.
 
-    Raises Gone or NotPermitted as reading it does.
+    Its memory tells what poll() and the like wait for. To read that may take for ever, if a filesystem in user space is
+    mapped there and wants it so: do it where one can be left behind. Raises Gone or NotPermitted as reading does.
     """
     descriptors: dict[int, str] = {}
     epolls = set()
     calls = set()
     marks = []
     naps = False
-    for tid in directory.list("task"):
+    threads = directory.list("task")
+    told = len(threads) <= _MOST_THREADS
+    for tid in threads[:_MOST_THREADS]:
         try:
             line = directory.read("task/%s/syscall" % tid)
             marks.append(line + _switches(directory.read("task/%s/status" % tid)))
@@ -82,18 +92,36 @@ def read_waiting(directory: ProcessDirectory, machine: str, now: float) -> Waiti
         if call in _ONE:
             descriptors[arguments[0]] = call
         elif call in _NAPS:
-            naps = naps or _time_left(directory, call, arguments, now) <= _SHORT
+            memory = _remembered(directory, arguments[_NAPS[call]], _TIME.size) if into_memory else b""
+            told = told and len(memory) == _TIME.size
+            naps = naps or _time_left(memory, call, arguments, now) <= _SHORT
         elif call.startswith("epoll"):
             epolls.add(arguments[0])
         elif call in ("poll", "ppoll"):
             size = min(arguments[1], _MOST_POLLED) * _POLLED.size
-            memory = _remembered(directory, arguments[0], size)
+            memory = _remembered(directory, arguments[0], size) if into_memory else b""
+            told = told and len(memory) == size and arguments[1] <= _MOST_POLLED
             whole = memory[: len(memory) // _POLLED.size * _POLLED.size]
             descriptors.update((fd, call) for fd, events, _answer in _POLLED.iter_unpack(whole) if events & _READABLE)
         elif call in ("select", "pselect6"):
-            bits = _remembered(directory, arguments[1], min(arguments[0], _MOST_POLLED) + 7 >> 3)
+            size = min(arguments[0], _MOST_POLLED) + 7 >> 3 if arguments[1] else 0
+            bits = _remembered(directory, arguments[1], size) if into_memory else b""
+            told = told and len(bits) == size and arguments[0] <= _MOST_POLLED
             descriptors.update((fd, call) for fd in range(len(bits) * 8) if bits[fd >> 3] >> (fd & 7) & 1)
-    return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks), naps)
+    busy = "" in calls or not calls.isdisjoint(_ON_PEERS) or _polls_a_peer(directory, descriptors)
+    return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks), naps, busy, told)
+
+
+def _polls_a_peer(directory: ProcessDirectory, descriptors: Mapping[int, str]) -> bool:
+    """Return whether a thread waits for a socket otherwise than for a new connection."""
+    for descriptor, call in descriptors.items():
+        if not call.startswith("accept"):
+            try:
+                if directory.readlink("fd/%d" % descriptor).startswith("socket:"):
+                    return True
+            except (Gone, NotPermitted, NotSupported):
+                continue
+    return False
 
 
 def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int]]:
@@ -108,9 +136,8 @@ def parse_call(line: bytes, names: Mapping[int, str]) -> tuple[str, Sequence[int
     return names.get(int(values[0]), "another"), arguments
 
 
-def _time_left(directory: ProcessDirectory, call: str, arguments: Sequence[int], now: float) -> float:
+def _time_left(memory: bytes, call: str, arguments: Sequence[int], now: float) -> float:
     """Return for how many seconds a thread sleeps (clock_nanosleep(2)), none if until a time of another clock."""
-    memory = _remembered(directory, arguments[_NAPS[call]], _TIME.size)
     if len(memory) < _TIME.size:
         return 0.0
     seconds, nanoseconds = _TIME.unpack(memory)

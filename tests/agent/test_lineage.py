@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +99,15 @@ def test_one_that_leads_a_session_may_be_an_orphan(play: Callable[..., Any]) -> 
     assert family.may_be_an_orphan(program["last"])
     assert family.may_be_an_orphan(program.pid)
     assert not family.may_be_an_orphan(program["between"])
+
+
+def test_the_first_process_of_all_is_no_orphan(play: Callable[..., Any]) -> None:
+    program = play(CHAIN)
+    processes = walk(Host(), [program["inode"]]).processes
+    first = dataclasses.replace(processes[program["last"]], ppid=0)
+    family = Lineage(Host(), {first.pid: first})
+    assert not family.may_be_an_orphan(first.pid)
+    assert family.ancestors(first.pid) == ()
 
 
 @pytest.mark.parametrize("before", ["pass", "os.setsid()"], ids=["in the session of its parents", "in its own"])

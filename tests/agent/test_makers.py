@@ -66,8 +66,18 @@ def test_a_child_is_younger_than_the_socket(change: str, play: Callable[..., Any
 
 
 def test_a_thread_is_as_old_as_its_process(play: Callable[..., Any]) -> None:
-    """The one that made the socket is younger than it, if it is taken for a process."""
-    program = play(LATER + f"one = {TCP}\n" + LATER + "thread(hold)\n" + TELL)
+    """One with a table of descriptors of its own is asked about too."""
+    program = play(
+        f"""
+{LATER}
+one = {TCP}
+{LATER}
+apart = threading.Event()
+thread(lambda: (called(LIBC.unshare(CLONE_FILES)), apart.set(), hold()))
+apart.wait()
+"""
+        + TELL
+    )
     assert age(program["pid"], program["inode"]) is True
 
 
@@ -148,7 +158,8 @@ def test_credentials_alone_take_one_that_executed_itself_anew_for_an_heir(
 
 def test_only_what_was_asked_for_is_told(play: Callable[..., Any]) -> None:
     program = play(LATER + f"one, other = {TCP}, {TCP}\n" + LATER + IN_A_CHILD + TELL)
-    assert made(program, program["pid"]) == {program["pid"]: False}
+    child, inode = program["pid"], program["inode"]
+    assert who_made(Host(), {child: [inode]}) == {(child, inode): False}
 
 
 def test_without_privileges(nobody: int) -> None:

@@ -86,6 +86,14 @@ def test_parents_that_cannot_be_seen(error: type[Exception], play: Callable[...,
     assert family.may_be_an_orphan(program["last"])
 
 
+def test_who_has_executed_no_program_since_it_was_forked(play: Callable[..., Any]) -> None:
+    program = play(CHAIN)
+    family = lineage(program["inode"])
+    assert [family.has_only_forked(pid) for pid in (program.pid, program["last"])] == [False, True]
+    hidden = lineage(program["inode"], Hidden(program["last"], Gone))
+    assert hidden.has_only_forked(program["last"]) is None
+
+
 def test_a_child_in_the_session_of_its_parent_is_no_orphan(play: Callable[..., Any]) -> None:
     program = play(CHAIN)
     family = lineage(program["inode"])

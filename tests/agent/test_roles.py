@@ -37,6 +37,7 @@ PARENT = "it is the parent of the others that hold it"
 MAIN_PROCESS = "it is the parent of those of the same program that serve it"
 OLDEST = "it is the oldest that holds it, and the only one that serves it"
 BESIDE_21 = "runs the same program as process 21 beside it, which serves"
+COMPUTES = "computes or waits for a peer, and may come back to the socket"
 IN_TURN = "waits for a lock, as servers do that accept in turn"
 
 
@@ -229,6 +230,14 @@ WORKERS: dict[str, tuple[Player, ...]] = {
         player(20, "worker", IN_TURN, astray=True, in_turn=True, made_here=False),
         player(21, "worker", IN_TURN, astray=True, in_turn=True, made_here=False),
     ),
+    "waits its turn with others of its program, whoever made the socket": (
+        MASTER,
+        player(21, "worker", IN_TURN, astray=True, in_turn=True, exe=TOOL),
+        player(22, "worker", IN_TURN, astray=True, in_turn=True, exe=TOOL),
+    ),
+    "does not wait its turn alone": (
+        player(21, "heir", ANOTHER_CGROUP, astray=True, in_turn=True, at_home=False),
+    ),
     "does not wait its turn in another program": (
         MASTER,
         player(
@@ -283,6 +292,29 @@ HEIRS: dict[str, tuple[Player, ...]] = {
     "one that naps beside one that serves": (
         MASTER,
         player(21, "heir", inherited("has it under the same number (3)"), astray=True, naps=True),
+    ),
+    "not one of the creator's program that is busy": (
+        ABSENT_MASTER,
+        player(21, "unknown", COMPUTES, astray=True, busy=True, forked=True),
+    ),
+    "one that is busy, but executed the program for itself": (
+        ABSENT_MASTER,
+        player(21, "heir", inherited("has it under the same number (3)"), astray=True, busy=True, forked=False),
+    ),
+    "one that was forked, but is not busy": (
+        ABSENT_MASTER,
+        player(21, "heir", inherited("has it under the same number (3)"), astray=True, forked=True),
+    ),
+    "one that is busy, but not with the creator's program": (
+        ABSENT_MASTER,
+        player(
+            21, "heir", inherited("has it under the same number (3), runs another program"),
+            astray=True, busy=True, forked=True, exe=TOOL,
+        ),
+    ),
+    "one that is busy beside one that serves": (
+        MASTER,
+        player(21, "heir", inherited("has it under the same number (3)"), astray=True, busy=True, forked=True),
     ),
     "one by all that shows it": (
         MASTER,

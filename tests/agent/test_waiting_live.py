@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.attention import Attention
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.descriptors import walk
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.waiting import Waiting, read_waiting
 
@@ -84,7 +86,7 @@ def test_the_descriptor_it_waits_on(
     found = blocked(program.pid, names)
     assert found.descriptors.keys() == {program["fd"]}
     assert set(found.descriptors.values()) == set(found.calls)
-    assert (found.epolls, found.in_turn, found.naps) == (frozenset(), False, False)
+    assert (found.epolls, found.in_turn, found.naps, found.told) == (frozenset(), False, False, True)
 
 
 IN_VAIN = {
@@ -103,6 +105,47 @@ def test_one_that_waits_for_no_client(
 ) -> None:
     found = blocked(play(LISTENER + TELL + wait).pid, names)
     assert (found.descriptors, found.epolls, found.in_turn, found.naps) == ({}, frozenset(), False, False)
+    assert found.told
+
+
+PEER = "one, other = pair(0); one.setblocking(True)\n"
+BUSY = {
+    "connect": (
+        "crowded = server(0, backlog=0); port = crowded.getsockname()[1]; first = connected(port)",
+        "socket.socket().connect(('127.0.0.1', port))",
+        ("connect",),
+    ),
+    "send": (PEER + "fill(one); one.setblocking(True)", "one.send(b'x')", ("sendto",)),
+    "sendmsg": (PEER + "fill(one); one.setblocking(True)", "one.sendmsg([b'x'])", ("sendmsg",)),
+    "recv": (PEER, "one.recv(1)", ("recvfrom",)),
+    "recvmsg": (PEER, "one.recvmsg(1)", ("recvmsg",)),
+    "read": (PEER, "os.read(one.fileno(), 1)", ("read",)),
+    "poll": (PEER + "poll = select.poll(); poll.register(one, select.POLLIN)", "poll.poll()", POLL),
+    "select": (PEER, "select.select([one], [], [])", SELECT),
+}
+
+
+@pytest.mark.parametrize(("stage", "wait", "names"), BUSY.values(), ids=BUSY)
+def test_one_that_is_busy_with_a_peer(
+    stage: str, wait: str, names: tuple[str, ...], play: Callable[..., Any], blocked: Callable[..., Waiting]
+) -> None:
+    found = blocked(play(f"{stage}\nready()\n{wait}").pid, names)
+    assert (found.busy, found.told) == (True, True)
+
+
+IDLE = {
+    "accept": (LISTENER, "one.accept()", ("accept4", "accept")),
+    "read of a pipe": ("ends = os.pipe()", "os.read(ends[0], 1)", ("read",)),
+    "poll of a pipe": ("poll = select.poll(); poll.register(os.pipe()[0], select.POLLIN)", "poll.poll()", POLL),
+}
+
+
+@pytest.mark.parametrize(("stage", "wait", "names"), IDLE.values(), ids=IDLE)
+def test_one_that_is_not_busy(
+    stage: str, wait: str, names: tuple[str, ...], play: Callable[..., Any], blocked: Callable[..., Waiting]
+) -> None:
+    found = blocked(play(f"{stage}\nready()\n{wait}").pid, names)
+    assert (found.busy, found.told) == (False, True)
 
 
 def test_an_epoll_set(play: Callable[..., Any], blocked: Callable[..., Waiting]) -> None:
@@ -186,7 +229,39 @@ def test_on_a_machine_whose_calls_have_no_names_here(play: Callable[..., Any], b
     program = play("ready(); hold()")
     blocked(program.pid, POLL)
     with Host().open_process(program.pid) as directory:
-        assert read_waiting(directory, "sparc64", 0.0).calls == {""}
+        found = read_waiting(directory, "sparc64", 0.0)
+    assert found.calls == {""}
+    assert found.busy
+
+
+INTO_MEMORY = {
+    "poll": ("poll = select.poll(); poll.register(one, select.POLLIN); poll.poll()", POLL, True),
+    "select": ("select.select([one], [], [])", SELECT, True),
+    "sleep": ("LIBC.sleep(3600)", ("clock_nanosleep", "nanosleep"), True),
+    "accept": ("one.accept()", ("accept4", "accept"), False),
+}
+
+
+class Stuck(Host):
+    """A machine on which a second process does not come back, as some memory takes for ever to read."""
+
+    def in_second_process(self, work: Callable[[], Any], seconds: float | None = None) -> Callable[[], Any]:
+        def answer() -> Any:
+            raise NotSupported("it does not come back")
+
+        return answer
+
+
+@pytest.mark.parametrize(("wait", "names", "needed"), INTO_MEMORY.values(), ids=INTO_MEMORY)
+def test_what_is_not_told_where_memory_cannot_be_read(
+    wait: str, names: tuple[str, ...], needed: bool, play: Callable[..., Any], blocked: Callable[..., Waiting]
+) -> None:
+    program = play(LISTENER + TELL + wait)
+    assert blocked(program.pid, names).told
+    found = Attention(Stuck(), walk(Host(), [program["inode"]])).of([program.pid])[program.pid]
+    assert found is not None
+    assert found.told is not needed
+    assert set(found.descriptors) == (set() if needed else {program["fd"]})
 
 
 def test_the_marks_change_once_it_has_run(play: Callable[..., Any], blocked: Callable[..., Waiting]) -> None:
@@ -237,6 +312,12 @@ HOW = {
         ("accept4", "accept"),
         None,
     ),
+    "not by a number under which another has it": (
+        LISTENER + "other = server(0)\nif not os.fork():\n    os.dup2(one.fileno(), other.fileno())\n    "
+        "ready(inode=inode(one))\n    hold()\nother.accept()",
+        ("accept4", "accept"),
+        None,
+    ),
     "not in a child": (LISTENER + TELL + "os.fork() or one.accept(); hold()", POLL, None),
 }
 
@@ -254,7 +335,7 @@ def test_how_it_waits_on_a_socket(
     [call] = blocked(program.pid, names).calls
     host = stage_host()
     attention = Attention(host, walk(host, [program["inode"]]))
-    waiting = attention.of(program.pid)
+    waiting = attention.of([program.pid])[program.pid]
     assert waiting is not None
     expected = how and how.format(call=call, **program.facts)
     assert attention.how_it_waits(program["inode"], program.pid, waiting) == expected
@@ -270,7 +351,7 @@ def test_one_that_is_stopped_beside_its_epoll_set(
     assert eventually(lambda: stat.read_text().rpartition(")")[2].split()[0], "T") == "T"
     host = stage_host()
     attention = Attention(host, walk(host, [program["inode"]]))
-    waiting = attention.of(program.pid)
+    waiting = attention.of([program.pid])[program.pid]
     assert waiting is not None
     said = f"has it in an epoll set (descriptor {program['inner']}), but is stopped"
     assert attention.how_it_waits(program["inode"], program.pid, waiting) == said
@@ -281,5 +362,15 @@ def test_one_that_has_ended(play: Callable[..., Any], stage_host: type[Host]) ->
     host = stage_host()
     attention = Attention(host, walk(host, [program["inode"]]))
     program.kill()
-    assert attention.of(program.pid) is None
+    assert attention.of([program.pid])[program.pid] is None
+    assert attention.gone == {program.pid}
+
+
+def test_another_process_of_the_same_number(play: Callable[..., Any], stage_host: type[Host]) -> None:
+    program = play(LISTENER + TELL + "one.accept()")
+    host = stage_host()
+    found = walk(host, [program["inode"]])
+    found.processes[program.pid] = dataclasses.replace(found.processes[program.pid], start_ticks=1)
+    attention = Attention(host, found)
+    assert attention.of([program.pid]) == {program.pid: None}
     assert attention.gone == {program.pid}

@@ -147,11 +147,15 @@ def actor(place: Stage) -> Iterator[Callable[[], Actor]]:
 
 @pytest.fixture
 def watch(place: Stage) -> Iterator[Callable[..., Watcher]]:
-    """Yield a function that starts a watch with ``--json`` on the stage, and returns once it watches."""
+    """Yield a function that starts a watch with ``--json`` on the stage, and returns once it watches.
+
+    ``descriptors`` is how many it may have open.
+    """
     with contextlib.ExitStack() as ends:
 
-        def start(*arguments: str) -> Watcher:
-            agent = (sys.executable, "-I", "-S", str(ROOT / "agent"), "watch", "--json")
+        def start(*arguments: str, descriptors: int = 1024) -> Watcher:
+            agent = ("prlimit", f"--nofile={descriptors}", sys.executable, "-I", "-S", str(ROOT / "agent"))
+            agent += ("watch", "--json")
             one = Watcher(place.command(*agent, *arguments))
             ends.callback(one.process.wait, PATIENCE)
             ends.callback(one.process.kill)

@@ -84,7 +84,9 @@ class BindCalls:
         try:
             for name, (event, condition) in events.items():
                 self._events[_read_id(event)] = name, condition
-            for cpu in _online():
+            processors = _online()
+            _check_limit(len(events) * len(processors))
+            for cpu in processors:
                 self._open(cpu)
         except OSError as error:
             self.close()
@@ -120,6 +122,11 @@ class BindCalls:
     def descriptors(self) -> tuple[int, ...]:
         """Descriptors that become readable with the next call."""
         return tuple(self._rings)
+
+    @property
+    def taken(self) -> int:
+        """How many descriptors are in use."""
+        return len(self._opened)
 
     def read(self) -> list[BindCall | Turn]:
         """Return what was done since the last read, in order."""
@@ -238,6 +245,15 @@ def _read_id(event: str) -> int:
         return int(os.read(descriptor, 64))
     finally:
         os.close(descriptor)
+
+
+def _check_limit(needed: int) -> None:
+    """Raise NotSupported unless ``needed`` descriptors leave enough of those that we may have for all the rest."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and needed > limit // 2:
+        raise NotSupported("%d descriptors are needed, and only %d may be open (ulimit -n)" % (needed, limit))
 
 
 def _online() -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from typing import Collection, Iterable, Iterator
+from typing import Collection, Iterable, Iterator, Tuple
 
 from .binding import BindWish
 from .endpoint import Endpoint
@@ -32,6 +32,8 @@ USUAL_AUTOMATIC_RANGE = (32768, 60999)
 BOUND_ONLY = "TCP sockets that are bound but do not listen"
 _MOST_REMAINS_PER_PORT = 200
 _DETAILS = "details of %s sockets (queue limits, cookies)"
+
+Table = Tuple[int, str]  # namespace, protocol
 
 #: Where rows are read from: the best the host offers, or a poorer source on purpose.
 SCANNERS = ("auto", "procnet", "psutil")
@@ -69,13 +71,21 @@ class Question:
 
 @dataclass(frozen=True)
 class Tables:
-    """The rows kept, the connections counted, and what could not be read: ``hiding_sockets`` whole rows, else parts."""
+    """The rows kept, the connections counted, and what could not be read: ``hiding_sockets`` whole rows, else parts.
+
+    ``sources`` tells by what each table was read: ``sock_diag``, ``procnet``, or ``none``.
+    """
 
     sockets: tuple[Socket, ...]
     connections: tuple[ConnectionCount, ...]
     blind_spots: tuple[BlindSpot, ...]
     hiding_sockets: tuple[HidingSpot, ...]
-    scanner: str
+    sources: dict[Table, str]
+
+    @property
+    def scanner(self) -> str:
+        """The sources together, ``procnet+sock_diag``."""
+        return "+".join(sorted(set(self.sources.values())))
 
 
 class Sieve:
@@ -149,7 +159,7 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
     sockets: list[Socket] = []
     connections: list[ConnectionCount] = []
     unread = _Unread()
-    scanners = set()
+    sources: dict[Table, str] = {}
     automatic = ranges.automatic or USUAL_AUTOMATIC_RANGE
     for namespace in namespaces:
         for protocol in question.protocols:
@@ -160,19 +170,20 @@ def read_tables(host: Host, question: Question, namespaces: Collection[Namespace
                 found = in_reach(host, namespace, read)
             except NotSupported as error:
                 unread.table(protocol, namespace, str(error))
+                sources[namespace.id, protocol] = "none"
                 continue
             if found is None:
                 continue
-            scanner, rows, sieve = found
+            source, rows, sieve = found
             sockets.extend(rows)
-            scanners.add(scanner)
+            sources[namespace.id, protocol] = source
             connections.extend(counted(namespace, protocol, sieve.counts, sieve.unaccepted))
     return Tables(
         sockets=tuple(sockets),
         connections=tuple(connections),
         blind_spots=tuple(BlindSpot(*details, count) for details, count in sorted(unread.details.items())),
         hiding_sockets=tuple(unread.hiding_sockets),
-        scanner="+".join(sorted(scanners)),
+        sources=sources,
     )
 
 

@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
-import os
 import select
 import time
-from contextlib import suppress
+from dataclasses import replace
 
-from .. import syscalls
 from ..errors import PortreeveError
 from ..host import Host
 from ..model import BlindSpot, HeldSocket, Snapshot, Socket
 from ..snapshot import take_snapshot
 from ..tables import Question, read_tables
+from .handles import Handles
 from .moments import Identity, Observation, Span, Turn, identity
+from .sight import Sight
 from .signals_of_change import SignalsOfChange
 
 _REST = 20  # times as long as a look or a walk took is the least until the next one that nothing has suggested
 _LEAST_DELAY_MS = 1.0  # from what happens until we are awake; more as soon as we were seen to wake up later
 _MOST_WALKING_MS = 2000.0  # in one go, when sockets come all the time; from then on half of the time
+_TOO_MANY_HOLDERS = (
+    "the moment at which some of the holders end",
+    "there are more of them than descriptors to spare: they are looked at once a second or less",
+)
+_LAPSE = ("every change of the sockets", "for a while the kernel told less of them than before")
 _SECONDS_BETWEEN_WALKS = 1.0  # at least, as long as no socket has changed
 
 
@@ -39,11 +44,15 @@ class Observer:
         self._question = question
         self._every = every_ms
         self._known: dict[Identity, HeldSocket] = {}
-        self._handles: dict[int, int] = {}
+        self._sight = Sight()
+        self._lapses = 0
+        self._last: Observation | None = None
         self._walk_cost = self._look_cost = self._walked = 0.0
         self._stale = False
+        self._turns_lost = False
         self._late_turns: tuple[Turn, ...] = ()
         self._late_destroyed: dict[int, Span] = {}
+        self._late_deaths: dict[int, Span] = {}
         self._holders_at = Span(0.0, 0.0)
         self._delay = _LEAST_DELAY_MS
         self._drained = monotonic_ms()
@@ -53,11 +62,17 @@ class Observer:
         self._poll = select.poll()
         for descriptor in self.signals.descriptors:
             self._poll.register(descriptor, select.POLLIN)
+        self._handles = Handles(host, self._poll, self.signals.taken)
 
     @property
     def blind_spots(self) -> tuple[BlindSpot, ...]:
         """What stays out of sight for the whole watch."""
-        return self.snapshot.blind_spots + self.signals.blind_spots
+        spots = []
+        if self._handles.unheard:
+            spots.append(BlindSpot(*_TOO_MANY_HOLDERS, self._handles.unheard))
+        if self._lapses:
+            spots.append(BlindSpot(*_LAPSE, self._lapses))
+        return (*self.snapshot.blind_spots, *self.signals.blind_spots, *spots)
 
     def also_wake_by(self, descriptor: int, events: int) -> None:
         """Let ``wait`` return when something else happens; ``events`` as for poll(2), 0 for a broken pipe."""
@@ -77,7 +92,7 @@ class Observer:
 
     def look(self) -> Observation:
         """Return what there is now. Raises PortreeveError where the tables cannot be had any more."""
-        deaths = self._deaths()
+        deaths = {**self._late_deaths, **dict.fromkeys(self._handles.take_ended(), self._heard)}
         told = self.signals.drain(self._heard, self._concerns_us)
         self._drained = monotonic_ms()
         started = monotonic_ms()
@@ -89,24 +104,38 @@ class Observer:
         self._drained = monotonic_ms()
         turns = (*self._late_turns, *told.turns, *late.turns)
         destroyed = {**self._late_destroyed, **told.destroyed, **late.destroyed}
-        self._late_turns = tuple(turn for turn in turns if turn.at >= started)
-        self._late_destroyed = late.destroyed
-        if deaths or any(row.inode and _key(row) not in self._known for row in tables.sockets):
+        refusals = told.refusals + late.refusals
+        if not self._sight.learn(tables.sources) and self._last is not None:
+            self._lapses += 1
             self._stale = True
-        rested = ended - self._holders_at.most
-        due = max(_SECONDS_BETWEEN_WALKS * 1000, _REST * self._walk_cost)
-        affordable = self._walked - rested < _MOST_WALKING_MS
-        if (self._stale and affordable) or (rested >= due and any(row.inode for row in tables.sockets)):
-            self.snapshot = self._walk()
-        sockets = tuple(self._with_holders(row) for row in tables.sockets)
+            self._late_turns, self._late_destroyed, self._late_deaths = turns, destroyed, deaths
+            self._turns_lost |= told.turns_lost or late.turns_lost
+            return replace(self._last, destroyed={}, deaths={}, turns=(), turns_lost=False, refusals=refusals)
+        self._late_turns = tuple(turn for turn in turns if turn.at >= started)
+        self._late_destroyed, self._late_deaths = late.destroyed, {}
+        lost, self._turns_lost = self._turns_lost or told.turns_lost or late.turns_lost, False
+        rows = self._sight.rows(tables.sockets)
+        if deaths or any(row.inode and _key(row) not in self._known for row in rows):
+            self._stale = True
+        self._walk_if_due(ended, any(row.inode for row in rows))
+        sockets = tuple(self._with_holders(row) for row in rows)
         present = {identity(held) for held in sockets}
         self._known = {key: held for key, held in self._known.items() if key in present}
-        self._follow()
-        return Observation(
+        holders = [holder for held in self._known.values() for holder in held.holders]
+        self._stale = not self._handles.follow(holders) or self._stale
+        self._last = Observation(
             tables_at=Span(started, ended), holders_at=self._holders_at, sockets=sockets,
             destroyed=destroyed, deaths=deaths, turns=tuple(turn for turn in turns if turn.at <= ended),
-            turns_lost=told.turns_lost or late.turns_lost, refusals=told.refusals + late.refusals,
+            turns_lost=lost, refusals=refusals,
         )  # fmt: skip
+        return self._last
+
+    def _walk_if_due(self, now: float, anything: bool) -> None:
+        rested = now - self._holders_at.most
+        due = max(_SECONDS_BETWEEN_WALKS * 1000, _REST * self._walk_cost)
+        affordable = self._walked - rested < _MOST_WALKING_MS
+        if (self._stale and affordable) or (rested >= due and anything):
+            self.snapshot = self._walk()
 
     def refresh(self) -> None:
         """Look at everything once more, whatever it costs."""
@@ -119,7 +148,7 @@ class Observer:
         self._holders_at = Span(started, monotonic_ms())
         self._walk_cost = self._holders_at.most - started
         self._walked = max(self._walked - rested, 0.0) + self._walk_cost
-        self._known.update((identity(held), held) for held in snapshot.sockets if held.socket.inode)
+        self._known.update((identity(held), held) for held in self._sight.held(snapshot.sockets) if held.socket.inode)
         self._stale = False
         return snapshot
 
@@ -135,35 +164,9 @@ class Observer:
             return None
         return found if found in {namespace.id for namespace in self.snapshot.namespaces} else 0
 
-    def _follow(self) -> None:
-        """Hold a handle of every holder, to learn of its end at once."""
-        holders = {one.pid for held in self._known.values() for one in held.holders}
-        for pid in self._handles.keys() - holders:
-            self._release(pid)
-        for pid in holders - self._handles.keys():
-            with suppress(OSError, PortreeveError):  # gone, or a kernel without: the next walk tells
-                self._handles[pid] = syscalls.open_process_handle(pid)
-                self._poll.register(self._handles[pid], select.POLLIN)
-
-    def _deaths(self) -> dict[int, Span]:
-        poll = select.poll()
-        for descriptor in self._handles.values():
-            poll.register(descriptor, select.POLLIN)
-        ready = {descriptor for descriptor, _events in poll.poll(0)}
-        dead = [pid for pid, descriptor in self._handles.items() if descriptor in ready]
-        for pid in dead:
-            self._release(pid)
-        return dict.fromkeys(dead, self._heard)
-
-    def _release(self, pid: int) -> None:
-        descriptor = self._handles.pop(pid)
-        self._poll.unregister(descriptor)
-        os.close(descriptor)
-
     def close(self) -> None:
         """Let go of everything that was opened."""
-        for pid in list(self._handles):
-            self._release(pid)
+        self._handles.close()
         self.signals.close()
 
 

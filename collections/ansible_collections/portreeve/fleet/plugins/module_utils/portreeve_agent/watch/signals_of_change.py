@@ -74,6 +74,11 @@ class SignalsOfChange:
         """Descriptors that become readable with the next word."""
         return (*(self._calls.descriptors if self._calls else ()), *(end.fileno() for end in self._ends))
 
+    @property
+    def taken(self) -> int:
+        """How many descriptors are in use all the time."""
+        return len(self._ends) + (self._calls.taken if self._calls else 0)
+
     def is_silent(self) -> bool:
         """Return whether there is nothing that has not been drained yet."""
         poll = select.poll()

@@ -201,7 +201,7 @@ def test_in_flight() -> None:
     assert verdict == "passed_descriptor"
     assert judgement.summary == (
         "8080/tcp on 0.0.0.0 is in flight in a UNIX socket of web[78], which has not received it yet: "
-        "web.service (web[77]) serves it and web.service (web[78]) keeps a copy."
+        "web[77] of web.service serves it and web[78] of web.service keeps a copy of it."
     )
     assert judgement.advice == "To free it, stop or restart web.service."
 
@@ -209,22 +209,22 @@ def test_in_flight() -> None:
 def test_in_flight_only() -> None:
     verdict, judgement = judged(held(IN_FLIGHT))
     assert verdict == "passed_descriptor"
-    assert judgement.summary.endswith("which has not received it yet: web.service (web[78]) holds it.")
+    assert judgement.summary.endswith("which has not received it yet: web[78] of web.service holds it.")
 
 
 def test_handed_over_to_another_owner() -> None:
     verdict, judgement = judged(held(creator(), worker(901, "proxy", CRON, fd=11), worker(902, "proxy", CRON, fd=12)))
     assert verdict == "passed_descriptor"
     assert judgement.summary == (
-        "8080/tcp on 0.0.0.0 was handed from process to process on purpose, through a UNIX socket: "
-        "cron.service (proxy[901] and proxy[902]) serves it and web.service (web[77]) keeps a copy."
+        "8080/tcp on 0.0.0.0 was handed on from process to process on purpose: "
+        "proxy[901] and proxy[902] of cron.service serve it and web[77] of web.service keeps a copy of it."
     )
     assert judgement.advice == "To free it, stop or restart cron.service and web.service."
 
 
 def test_handed_over_and_all_serve_it() -> None:
     _verdict, judgement = judged(held(creator(serving=True), worker(901, fd=11)))
-    assert judgement.summary.endswith(": web.service (web[77] and web[901]) serves it.")
+    assert judgement.summary.endswith(": web[77] and web[901] of web.service serve it.")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ PRECEDENCE = [
     ("leaked_to_heirs", (held(creator(501, "docker-proxy", CONTAINER), heir(812)),)),
     ("leaked_to_heirs", (held(creator(1, "systemd", SOCKET_UNIT), heir(812)),)),
     ("leaked_to_heirs", (held(creator(), heir(78, "web", WEB)),)),
-    ("orphaned_listener", (held(heir(812)), held(IN_FLIGHT, inode=8))),
+    ("leaked_to_heirs", (held(heir(812)), held(IN_FLIGHT, inode=8))),
     ("orphaned_listener", (held(heir(812, state="T"), **FULL),)),
     ("orphaned_listener", (held(heir(812, "shop", CONTAINER)),)),
     ("orphaned_listener", (held(heir(77, "web", WEB), heir(78, "web", WEB)),)),

@@ -37,10 +37,11 @@ JUDGING = {
     "policy": BASE | {"ports"},
     "verdicts": BASE | {"ports", "bind_rules"},
     "risks": WORDS,
-    "words": WORDS,
+    "words": WORDS | {"bind_words"},
     "expectations": WORDS,
     **dict.fromkeys(CHANGES, WORDS | CHANGES | {"wire"}),
-    "answers": WORDS | {"bind_rules", "risks", "wire"},
+    "bind_words": WORDS,
+    "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}

@@ -157,6 +157,8 @@ class CallbackModule(Default, Minimal):
             "failed": event.endswith("failed"),
             "skipped": event.endswith("skipped"),
         }
+        if "bind" not in result._task.args and isinstance(outcome.get("ports"), list):
+            outcome["ports"] = [{**port, "bind": None} for port in outcome["ports"]]  # nobody asked
         answer = read_answer(result._host.get_name(), outcome)
         if self.get_option("output") == "json":
             self._display.display(terminal.as_json_line(answer))

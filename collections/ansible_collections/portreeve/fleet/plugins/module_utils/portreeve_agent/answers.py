@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Iterable, Iterator, Tuple
 
 from .bind_rules import forecast
+from .bind_words import name_bind
 from .binding import BindForecast, BindGrounds
 from .model import (
     SERVING_STATES,
@@ -195,7 +197,7 @@ def _answer(case: Case, bind: BindForecast | None) -> PortAnswer:
         connections=case.connections,
         unaccepted=case.unaccepted,
         sockets=case.sockets,
-        bind=bind,
+        bind=bind and replace(bind, summary=name_bind(bind, case.port)),
     )
 
 

@@ -80,7 +80,7 @@ def _try_port(host: Host, namespace: Namespace, port: int, request: BindRequest)
 
 def _try_address(host: Host, namespace: Namespace, request: BindRequest) -> str | None:
     """Return what a bind to the address returns whatever the port: one of the kernel's choice is taken for a moment."""
-    if request.address == "0.0.0.0":
+    if request.address == "0.0.0.0" and request.options.device is None:
         return "ok"
     alone = replace(request, options=replace(request.options, v6only=False, reuseaddr=False, reuseport=False))
     result = _bind(host, namespace, alone, 0, as_ourselves=True)

@@ -90,7 +90,8 @@ class Reason:
 class BindForecast:
     """What bind() and then listen() return: 'ok', the name of an errno, or 'unknown'.
 
-    ``listen`` is None when bind() fails. ``tried`` says that bind() was really called, not only worked out.
+    ``listen`` is None when bind() fails. ``tried`` says that bind() was really called, not only worked out. ``summary``
+    says it all in one sentence.
     """
 
     address: str
@@ -99,6 +100,7 @@ class BindForecast:
     listen: str | None
     because: tuple[Reason, ...]
     tried: bool = False
+    summary: str = ""
 
 
 def request_for(protocol: str, wish: BindWish, uid: int = 0) -> BindRequest:

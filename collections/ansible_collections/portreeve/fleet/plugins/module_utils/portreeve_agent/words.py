@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from .binding import BindForecast, Occupant
-from .endpoint import Endpoint
+from .bind_words import name_endpoint
 from .model import BlindSpot, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
 from .ports import describe, parse_ports
 from .verdicts.case import distinct_owners, distinct_processes
@@ -31,7 +30,7 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot, with_bind: bool
     for answer in answers:
         where = "" if answer.namespace.kind == "host" else " in namespace " + one_line(answer.namespace.name)
         bind = answer.bind if with_bind else None
-        if answer.verdict == "free" and (bind is None or bind.result == "ok"):
+        if answer.verdict == "free" and bind is None and not answer.risks:
             free.setdefault(where, []).append("%d/%s" % (answer.port, answer.protocol))
             continue
         if between:
@@ -41,7 +40,7 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot, with_bind: bool
         yield from _paragraph(answer.summary)
         yield from _paragraph(answer.advice)
         if bind is not None:
-            yield from _paragraph(name_bind(bind, answer.port))
+            yield from _paragraph(bind.summary)
         yield from _say_risks(answer.risks)
         if answer.connections:
             yield from _paragraph("Connections: " + _count(answer.connections))
@@ -105,48 +104,10 @@ def say_snapshot(snapshot: Snapshot, risks: Iterable[Risk]) -> Iterator[str]:
     yield from say_blind_spots(snapshot.blind_spots)
 
 
-def name_bind(bind: BindForecast, port: int) -> str:
-    """Return what a bind would return, and why, as one sentence."""
-    options = bind.options
-    flags = [
-        name
-        for name, is_set in (
-            ("SO_REUSEADDR", options.reuseaddr),
-            ("SO_REUSEPORT", options.reuseport),
-            ("IPV6_V6ONLY", options.v6only),
-        )
-        if is_set
-    ]
-    told = "A bind to %s%s%s%s would %s" % (
-        name_endpoint(Endpoint(bind.address, port), 6 if ":" in bind.address else 4),
-        " with " + listed(flags) if flags else "",
-        " on " + one_line(options.device) if options.device else "",
-        " by user " + one_line(options.user) if options.user else "",
-        {"ok": "succeed", "unknown": "perhaps fail"}.get(bind.result, "fail with " + bind.result),
-    )
-    if bind.tried:
-        told += ", as was tried"
-    reasons: dict[str, list[str]] = {}
-    for reason in bind.because:
-        reasons.setdefault(reason.rule, []).extend([_name_occupant(reason.socket)] if reason.socket else [])
-    whys = ["%s is there: %s" % (listed(sockets), rule) if sockets else rule for rule, sockets in reasons.items()]
-    return told + ("%s %s." % (", although" if bind.result == "ok" else ", because", "; ".join(whys)) if whys else ".")
-
-
-def _name_occupant(socket: Occupant) -> str:
-    pids = " of pid %s" % listed([str(pid) for pid in socket.pids]) if socket.pids else ""
-    return "%s %s%s" % (socket.state, name_endpoint(socket.local, 6 if ":" in socket.local.address else 4), pids)
-
-
 def say_blind_spots(blind_spots: Iterable[BlindSpot]) -> Iterator[str]:
     """Yield what could not be seen, or nothing."""
     for spot in blind_spots:
         yield from _paragraph("Incomplete: %s not seen: %s (%d)" % (spot.what, spot.why, spot.count), indent="")
-
-
-def name_endpoint(endpoint: Endpoint, family: int) -> str:
-    """Return ``127.0.0.1:80`` or ``[::1]:80``."""
-    return ("[%s]:%d" if family == 6 else "%s:%d") % endpoint
 
 
 def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:

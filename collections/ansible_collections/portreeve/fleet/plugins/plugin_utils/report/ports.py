@@ -62,6 +62,7 @@ class PortRow:
     tone: str
     summary: str | None
     advice: str | None
+    bind: str | None
     owners: tuple[str, ...]
     holders: tuple[Holders, ...]
     risks: tuple[RiskNote, ...]
@@ -117,6 +118,7 @@ def _row(host: str, port: Record) -> PortRow:
         tone=_TONES.get(verdict, NOTICE),
         summary=words(port.get("summary")),
         advice=words(port.get("advice")),
+        bind=words(bind.get("summary")) if isinstance(bind := port.get("bind"), dict) else None,
         owners=tuple(owners or (["kernel"] if in_kernel else [])),
         holders=holders,
         risks=risk_notes(port.get("risks")),

@@ -94,6 +94,7 @@ def port_lines(form: Layout, port: PortRow, explain: bool, detail: bool) -> list
     if (explain and port.verdict != "free") or port.tone == ALARM:
         lines += [Note(port.summary or "No summary was given.", "", 2)]
         lines += [Note(port.advice, MUTED, 2, "→ ")] if port.advice else []
+    lines += [Note(port.bind, "", 2)] if port.bind else []
     if explain or detail:
         lines += [Note(risk.summary, NOTICE, 2, _spaced(risk.id) + ": ") for risk in port.risks]
     elif port.risks and "RISKS" not in form.titles:

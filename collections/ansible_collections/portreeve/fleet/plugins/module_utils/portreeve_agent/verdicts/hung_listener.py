@@ -28,7 +28,8 @@ def judge(case: Case) -> Judgement | None:
     else:
         what = "%s does not accept" % name_processes(distinct_processes(hung))
     return Judgement(
-        "%s on %s of %s hangs: %s%s." % (name_port(case), name_addresses(hung), owners, what, _say_queue(full or hung)),
+        "%s on %s of %s hangs: %s%s%s."
+        % (name_port(case), name_addresses(hung), owners, what, _say_queue(full or hung), _say_others(case, hung)),
         _advise(stopped, owners),
     )
 
@@ -59,6 +60,11 @@ def _say_queue(sockets: tuple[HeldSocket, ...]) -> str:
     return ", %d %s for accept()%s" % (
         worst.queue or 0, "connection waits" if worst.queue == 1 else "connections wait", limit
     )  # fmt: skip
+
+
+def _say_others(case: Case, hung: tuple[HeldSocket, ...]) -> str:
+    others = distinct_processes(tuple(held for held in case.serving if held not in hung))
+    return "; other sockets of the port are held by " + name_processes(others) if others else ""
 
 
 def _advise(stopped: tuple[Holder, ...], owners: str) -> str:

@@ -13,22 +13,23 @@ ID = "leaked_to_heirs"
 
 
 def judge(case: Case) -> Judgement | None:
-    """Judge a port of which a socket has heirs beside its creator, or beside somebody who serves it."""
-    leaked = tuple(held for held in case.serving if heirs_of((held,)) and others_of((held,)))
-    if not leaked:
+    """Judge a port that has heirs beside its creator, or beside somebody who serves it, be it by another socket."""
+    shared = tuple(held for held in case.serving if heirs_of((held,)) and others_of((held,)))
+    held = shared or tuple(held for held in case.serving if held.holders)
+    heirs, rightful = heirs_of(held), others_of(held)
+    if not heirs or not rightful:
         return None
-    heirs, rightful = heirs_of(leaked), others_of(leaked)
     owners = listed(list(dict.fromkeys(name_owner(one.owner) for one in rightful)))
-    one = len(heirs) == 1
     return Judgement(
-        "%s on %s belongs to %s (%s), but %s hold%s it too: inherited, not served."
+        "%s on %s belongs to %s (%s), but %s hold%s %s: inherited, not served."
         % (
             name_port(case),
-            name_addresses(leaked),
+            name_addresses(held),
             owners,
             name_processes(rightful),
             name_heirs(heirs),
-            "s" if one else "",
+            "s" if len(heirs) == 1 else "",
+            "it too" if shared else "a socket of it",
         ),
         "Ending %s alone does not free it: restart %s as well, and set close-on-exec where the socket is made."
         % (name_processes(rightful), name_processes(heirs)),

@@ -75,6 +75,8 @@ def _time_left(case: Case, total: int) -> int | None:
 
 def _advise(case: Case, left: int | None, chosen: bool) -> str:
     wait = "Wait until the peer answers or the kernel gives up" if left is None else "Wait " + name_duration(left)
+    if left is not None and "FIN_WAIT2" in case.connections:
+        wait += " (should the peer close meanwhile, 60 s from then)"
     if case.unseen_sockets:
         return wait + "; if a bind fails then, a socket that could not be seen has the port."
     destroy = "destroy what is left (%s)" % way_to_destroy(case)

@@ -13,11 +13,11 @@ ID = "orphaned_listener"
 
 
 def judge(case: Case) -> Judgement | None:
-    """Judge a port of which a socket has no holders but heirs."""
-    orphaned = tuple(held for held in case.serving if heirs_of((held,)) and not others_of((held,)))
-    if not orphaned:
-        return None
+    """Judge a port that has no holders but heirs."""
+    orphaned = tuple(held for held in case.serving if held.holders)
     heirs = heirs_of(orphaned)
+    if not heirs or others_of(orphaned):
+        return None
     one = len(heirs) == 1
     advice = "To free it, restart %s: no server can bind while it lives."
     if not one:

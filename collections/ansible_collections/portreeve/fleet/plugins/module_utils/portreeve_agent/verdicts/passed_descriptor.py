@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""passed_descriptor: a process handed the socket to another on purpose, through a UNIX socket (unix(7), SCM_RIGHTS)."""
+"""passed_descriptor: a process handed the socket on to another on purpose, mostly by SCM_RIGHTS (unix(7))."""
 
 from __future__ import annotations
 
@@ -22,20 +22,28 @@ def judge(case: Case) -> Judgement | None:
     waiting = [one for held in passed for one in held.holders if one.via == "in_flight"]
     serving = tuple(one for one in case.holders if one.serving)
     keeping = tuple(one for one in case.holders if not one.serving)
-    said = [_say(serving, "serves it")] if serving else []
-    said += [_say(keeping, "keeps a copy" if serving else "holds it")] if keeping else []
+    said = [_say(serving, "serve")] if serving else []
+    said += [_say(keeping, "keep a copy of" if serving else "hold")] if keeping else []
     if waiting:
         how = "is in flight in a UNIX socket of %s, which has not received it yet" % name_process(waiting[0])
     else:
-        how = "was handed from process to process on purpose, through a UNIX socket"
+        how = "was handed on from process to process on purpose"
     return Judgement(
         "%s on %s %s: %s." % (name_port(case), name_addresses(passed), how, listed(said)),
         "To free it, stop or restart %s." % listed(_owners(serving + keeping)),
     )
 
 
-def _say(holders: tuple[Holder, ...], what: str) -> str:
-    return "%s (%s) %s" % (listed(_owners(holders)), name_processes(holders), what)
+def _say(holders: tuple[Holder, ...], verb: str) -> str:
+    first, *rest = verb.split(" ", 1)
+    ending = "s" if len(holders) == 1 else ""
+    return "%s of %s %s%s %s" % (
+        name_processes(holders),
+        listed(_owners(holders)),
+        first,
+        ending,
+        " ".join([*rest, "it"]),
+    )
 
 
 def _owners(holders: tuple[Holder, ...]) -> list[str]:

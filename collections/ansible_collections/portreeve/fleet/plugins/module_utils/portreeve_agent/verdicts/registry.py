@@ -66,5 +66,12 @@ def judge(case: Case) -> tuple[str, Judgement]:
     for verdict in VERDICTS:
         judgement = verdict.judge(case)
         if judgement is not None:
-            return verdict.id, judgement
+            return verdict.id, _with_doubt(case, judgement)
     raise AssertionError("the last verdict judges every case")
+
+
+def _with_doubt(case: Case, judgement: Judgement) -> Judgement:
+    """Say that others may hold a port as well, whom only root can see."""
+    if not case.holders or "not root" not in case.unseen_holders:
+        return judgement
+    return Judgement(judgement.summary, judgement.advice[:-1] + "; but others may hold it as well: look again as root.")

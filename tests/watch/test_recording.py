@@ -127,3 +127,62 @@ def test_what_is_no_unit_is_refused(unit, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_may_be_named_without_its_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    done = run("record", "--unit", "web", "--file", "failures.jsonl", "9/tcp")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "failures.jsonl").read_text(encoding="ascii"))["unit"] == "web.service"
+
+
+def test_a_record_follows_half_a_line_on_a_line_of_its_own(tmp_path):
+    path = tmp_path / "failures.jsonl"
+    path.write_text('{"format": "portreeve.fai', encoding="ascii")
+
+    run("record", "--unit", "web", "--file", str(path), "9/tcp")
+
+    assert [record["unit"] for record in failures.read_failures(str(path), None)] == ["web.service"]
+
+
+def test_a_record_for_which_there_is_no_room_is_not_left_by_half(tmp_path):
+    path = tmp_path / "failures.jsonl"
+    run("record", "--unit", "web", "--file", str(path), "9/tcp")
+    before = path.read_bytes()
+    record = [*AGENT, "record", "--unit", "api", "--file", str(path), "9/tcp"]
+
+    limit = f"--fsize={len(before) + 50}"
+    done = subprocess.run(["prlimit", limit, *record], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no room" in done.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o775, True), (0o1777, False), (0o755, False)])
+def test_a_directory_in_which_others_can_put_another_file_is_refused(tmp_path, mode, refused):
+    if os.geteuid():
+        pytest.skip("only root owns what is sticky and trusted")
+    place = tmp_path / "logs"
+    place.mkdir()
+    place.chmod(mode)
+
+    done = run("record", "--unit", "web", "--file", str(place / "failures.jsonl"), "9/tcp")
+
+    assert (done.returncode, "others can write to" in done.stderr) == (4 if refused else 0, refused)
+    assert (place / "failures.jsonl").exists() is not refused
+
+
+def test_a_file_of_somebody_else_is_refused(tmp_path):
+    if os.geteuid():
+        pytest.skip("only root gives files away")
+    path = tmp_path / "failures.jsonl"
+    path.touch()
+    os.chown(path, 65534, 65534)
+
+    done = run("record", "--unit", "web", "--file", str(path), "9/tcp")
+
+    assert (done.returncode, path.read_bytes()) == (4, b"")
+    assert "is not a file of ours" in done.stderr

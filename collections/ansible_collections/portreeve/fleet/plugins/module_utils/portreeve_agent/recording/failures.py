@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from typing import Any, Iterator, Mapping
 
 from ..answers import answer_ports, owner_result
-from ..errors import NotPermitted, PortreeveError
+from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..model import PROTOCOLS
 from ..reading import translate
@@ -58,23 +59,46 @@ def _append(path: str, record: dict[str, Any]) -> None:
     import json
 
     line = (json.dumps(record) + "\n").encode("ascii")
+    directory = os.path.dirname(os.path.abspath(path))
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        lock = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            _check_directory(os.fstat(lock), directory)
             fcntl.flock(lock, fcntl.LOCK_EX)
             if os.path.exists(path) and os.path.getsize(path) + len(line) > _MOST_BYTES:
                 os.replace(path, path + ".1")
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             try:
-                os.write(descriptor, line)
+                _write_line(descriptor, line, path)
             finally:
                 os.close(descriptor)
         finally:
             os.close(lock)
     except OSError as error:
         translate(error, path)
+
+
+def _check_directory(found: os.stat_result, directory: str) -> None:
+    """Raise NotPermitted where others can put another file in the place of ours."""
+    trusted = found.st_uid in (0, os.geteuid())
+    shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not trusted or (shared and not (found.st_mode & stat.S_ISVTX and found.st_uid == 0)):
+        raise NotPermitted("%s: others can write to this directory: choose one in which only you can" % directory)
+
+
+def _write_line(descriptor: int, line: bytes, path: str) -> None:
+    """Write all of a line behind what may be half of one, or nothing."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise NotPermitted("%s: this is not a file of ours: remove it, or choose another" % path)
+    size = found.st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        os.ftruncate(descriptor, size)
+        raise NotSupported("%s: there is no room for the record" % path)
 
 
 def read_failures(path: str, unit: str | None) -> Iterator[dict[str, Any]]:

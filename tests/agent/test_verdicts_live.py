@@ -123,6 +123,44 @@ def test_shared_workers(arena: Any, judge: Judge, port: int) -> None:
     }
 
 
+BUSY_WORKERS = """
+silent = server({port} + 1)
+pids = []
+for _ in range(3):
+    pids.append(os.fork())
+    if not pids[-1]:
+        peer = socket.create_connection(silent.getsockname())
+        {wait}
+        os._exit(0)
+until(lambda: all(pathlib.Path(f"/proc/{{pid}}/wchan").read_text() not in ("", "0") for pid in pids))
+ready(pids=pids)
+hold()
+"""
+
+
+@pytest.mark.parametrize("wait", ["peer.recv(1)", "select.select([peer], [], [])"])
+def test_workers_that_wait_for_a_silent_peer_are_no_heirs(arena: Any, judge: Judge, port: int, wait: str) -> None:
+    """As those of a pre-fork server are that has a database behind it, before one of them serves."""
+    arena.play(f"one = server({port})" + BUSY_WORKERS.format(port=port, wait=wait))
+    assert judge().verdict == "shared_workers"
+
+
+@pytest.mark.needs("flock")
+def test_an_heir_that_waits_for_a_lock_of_its_own_is_no_worker(
+    arena: Any, judge: Judge, port: int, tmp_path: pathlib.Path, eventually: Callable[..., Any]
+) -> None:
+    arena.play(f"lock = open('{tmp_path}/lock', 'w'); fcntl.flock(lock, fcntl.LOCK_EX); ready(); hold()")
+    maker = arena.play(
+        f"one = server({port}); one.set_inheritable(True); child = os.fork()\n"
+        f"child or os.execlp('flock', 'flock', '{tmp_path}/lock', 'true')\n"
+        "ready(child=child); hold()"
+    )
+    program = pathlib.Path(f"/proc/{maker['child']}/comm")
+    assert eventually(program.read_text, "flock\n") == "flock\n"
+    maker.kill()
+    assert judge().verdict == "orphaned_listener"
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_reuseport_group(arena: Any, judge: Judge, port: int, protocol: str) -> None:
     make = "server({}, reuseport=1)" if protocol == "tcp" else "bound({}, kind=socket.SOCK_DGRAM, reuseport=1)"
@@ -179,7 +217,10 @@ def test_lingering_after_a_servers_death(arena: Any, judge: Judge, port: int, ev
         r"for \d+ s more\.$",
         answer.summary,
     )
-    assert re.match(r"Wait \d+ s and start the service again, or destroy what is left \(ss -Kta ", answer.advice)
+    assert re.match(
+        r"Wait \d+ s (\(should the .+\) )?and start the service again, or destroy what is left \(ss -Kta ",
+        answer.advice,
+    )
     assert answer.advice.endswith(
         "; SO_REUSEADDR does not help, as the old socket had not set it; there is nothing to kill."
     )
@@ -194,7 +235,7 @@ def test_lingering_where_so_reuseaddr_helps(
     server.kill()
     assert eventually(lambda: arena.answer(port).connections, {"FIN_WAIT2": 1}) == {"FIN_WAIT2": 1}
     advice = judge().advice
-    assert re.match(r"Start the service with SO_REUSEADDR, which helps here, or wait \d+ s; ", advice)
+    assert re.match(r"Start the service with SO_REUSEADDR, which helps here, or wait \d+ s( \(.+\))?; ", advice)
     arena.play(f"one = server({port}, reuseaddr=1); ready(); hold()")  # and so it does
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Mapping, NamedTuple, Sequence
+from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from .errors import Gone, NotPermitted, NotSupported
 from .process_directory import ProcessDirectory
@@ -42,7 +42,7 @@ _SHORT = 1.0  # seconds: who sleeps no longer may look at a socket now and then
 _POLLED = struct.Struct("=ihh")  # struct pollfd
 _ABSOLUTE = 0x1  # TIMER_ABSTIME
 _MONOTONIC = 1  # CLOCK_MONOTONIC
-_READABLE = 0x1  # POLLIN
+_READABLE, _WRITABLE = 0x1, 0x4  # POLLIN, POLLOUT
 
 
 class Waiting(NamedTuple):
@@ -75,6 +75,7 @@ def read_waiting(directory: ProcessDirectory, machine: str, now: float, into_mem
     mapped there and wants it so: do it where one can be left behind. Raises Gone or NotPermitted as reading does.
     """
     descriptors: dict[int, str] = {}
+    writing: set[int] = set()
     epolls = set()
     calls = set()
     marks = []
@@ -102,25 +103,30 @@ def read_waiting(directory: ProcessDirectory, machine: str, now: float, into_mem
             memory = _remembered(directory, arguments[0], size) if into_memory else b""
             told = told and len(memory) == size and arguments[1] <= _MOST_POLLED
             whole = memory[: len(memory) // _POLLED.size * _POLLED.size]
-            descriptors.update((fd, call) for fd, events, _answer in _POLLED.iter_unpack(whole) if events & _READABLE)
+            polled = list(_POLLED.iter_unpack(whole))
+            descriptors.update((fd, call) for fd, events, _answer in polled if events & _READABLE)
+            writing.update(fd for fd, events, _answer in polled if events & _WRITABLE)
         elif call in ("select", "pselect6"):
-            size = min(arguments[0], _MOST_POLLED) + 7 >> 3 if arguments[1] else 0
-            bits = _remembered(directory, arguments[1], size) if into_memory else b""
-            told = told and len(bits) == size and arguments[0] <= _MOST_POLLED
-            descriptors.update((fd, call) for fd in range(len(bits) * 8) if bits[fd >> 3] >> (fd & 7) & 1)
-    busy = "" in calls or not calls.isdisjoint(_ON_PEERS) or _polls_a_peer(directory, descriptors)
+            size = min(arguments[0], _MOST_POLLED) + 7 >> 3
+            told = told and arguments[0] <= _MOST_POLLED
+            for address, interest in ((arguments[1], descriptors), (arguments[2], writing)):
+                bits = _remembered(directory, address, size) if into_memory and address else b""
+                told = told and (len(bits) == size or not address)
+                chosen = [fd for fd in range(len(bits) * 8) if bits[fd >> 3] >> (fd & 7) & 1]
+                interest.update(dict.fromkeys(chosen, call))
+    peers = writing.union(fd for fd, call in descriptors.items() if not call.startswith("accept"))
+    busy = "" in calls or not calls.isdisjoint(_ON_PEERS) or _any_socket(directory, peers)
     return Waiting(descriptors, frozenset(epolls), frozenset(calls), tuple(marks), naps, busy, told)
 
 
-def _polls_a_peer(directory: ProcessDirectory, descriptors: Mapping[int, str]) -> bool:
-    """Return whether a thread waits for a socket otherwise than for a new connection."""
-    for descriptor, call in descriptors.items():
-        if not call.startswith("accept"):
-            try:
-                if directory.readlink("fd/%d" % descriptor).startswith("socket:"):
-                    return True
-            except (Gone, NotPermitted, NotSupported):
-                continue
+def _any_socket(directory: ProcessDirectory, descriptors: Iterable[int]) -> bool:
+    """Return whether one of the descriptors is a socket."""
+    for descriptor in descriptors:
+        try:
+            if directory.readlink("fd/%d" % descriptor).startswith("socket:"):
+                return True
+        except (Gone, NotPermitted, NotSupported):
+            continue
     return False
 
 

@@ -52,6 +52,8 @@ CANNOT_BE_ASKED = [
     (["owner", "80", "--bind", "here"], "'here' is not an address: accepted is"),
     (["owner", "80", "--bind", "0.0.0.0,reuse"], "'reuse' is not an option of a bind: accepted is"),
     (["owner", "80", "--bind", "user=no\x1bsuch"], r"user 'no\x1bsuch' is not on this host: accepted is"),
+    (["owner", "80", "--protocol", "tcp", "--bind", "protocol=udp"], "the bind is one of udp, which is not asked"),
+    (["owner", "80/tcp", "--bind", "protocol=udp"], "the bind is one of udp, which is not asked"),
     (["list", "--bind", "0.0.0.0"], "--bind"),
     (["owner", "80", "--expect-unit", ""], "the expected unit is empty"),
     (["owner", "80", "--namespace", "attic"], "namespace 'attic' is not on this host; accepted are all, host"),

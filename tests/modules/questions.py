@@ -68,6 +68,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no_bind_address": ({"port": 80, "bind": {"address": "here"}}, "'here' is not an address: accepted is"),
     "no_bind_protocol": ({"port": 80, "bind": {"protocol": "sctp"}}, "'sctp' is not known: accepted are tcp and udp"),
     "no_bind_user": ({"port": 80, "bind": {"user": "nosuch"}}, "user 'nosuch' is not on this host: accepted is"),
+    "bind_other": ({"port": 80, "protocol": "tcp", "bind": {"protocol": "udp"}}, "the bind is one of udp, which"),
     "bind_v6only": ({"port": 80, "bind": {"address": "0.0.0.0", "v6only": True}}, "v6only does not go with 0.0.0.0"),
     "no_namespace": ({"port": 80, "namespaces": "attic"}, "namespace 'attic' is not on this host; accepted are"),
     "empty_unit": ({"port": 80, "expect": {"unit": ""}}, "the expected unit is empty"),

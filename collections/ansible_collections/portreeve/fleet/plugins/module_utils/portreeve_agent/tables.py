@@ -62,6 +62,9 @@ class Question:
     def __post_init__(self) -> None:
         if not self.protocols:
             raise InvalidInput("no protocol was given: accepted are tcp and udp")
+        if self.bind and self.bind.protocol and not self.concerns(self.bind.protocol):
+            said = "the bind is one of %s, which is not asked about: accepted is a port of the same protocol"
+            raise InvalidInput(said % self.bind.protocol)
 
     def concerns(self, protocol: str) -> bool:
         """Return whether any port of a protocol is asked for."""

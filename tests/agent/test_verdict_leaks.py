@@ -102,7 +102,7 @@ def test_one_heir_beside_the_creator() -> None:
         "inherited, not served."
     )
     assert judgement.advice == (
-        "Ending web[77] alone does not free it: restart ntpd[812] as well, and set close-on-exec where the socket is "
+        "Ending web[77] alone does not free it: end or restart ntpd[812] as well, and set close-on-exec where it is "
         "made."
     )
 
@@ -117,7 +117,7 @@ def test_heirs_of_several_owners_are_named_by_owner_and_owners_once() -> None:
         "sleep[815] and cron[820] of cron.service hold it too: inherited, not served."
     )
     assert judgement.advice.startswith(
-        "Ending web[77] and web[78] alone does not free it: restart ntpd[812], ntpd[813], sleep[815] and 1 more as well"
+        "Ending web[77] and web[78] alone does not free it: end or restart ntpd[812], ntpd[813], sleep[815] and 1 more as well"
     )
 
 
@@ -166,7 +166,7 @@ def test_the_last_heir() -> None:
         "8080/tcp on 0.0.0.0 is served by nobody: its creator is gone, and ntpd[812] of ntp.service keeps the "
         "inherited descriptor open."
     )
-    assert judgement.advice == "To free it, restart ntpd[812]: no server can bind while it lives."
+    assert judgement.advice == "To free it, end or restart ntpd[812]: no server can bind while it lives."
 
 
 def test_several_heirs_of_a_creator_of_which_the_unit_is_known() -> None:
@@ -179,7 +179,7 @@ def test_several_heirs_of_a_creator_of_which_the_unit_is_known() -> None:
         "and sleep[815] keep the inherited descriptor open."
     )
     assert judgement.advice == (
-        "To free it, restart all of them: ntpd[812] and sleep[815]; ending one only moves the port to the next."
+        "To free it, end or restart all of them: ntpd[812] and sleep[815]; ending one only moves the port to the next."
     )
 
 

@@ -13,8 +13,7 @@ import mmap
 import os
 import socket
 import struct
-from contextlib import suppress
-from typing import Iterable, Iterator, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 from . import syscalls
 from .errors import NotPermitted, NotSupported
@@ -67,10 +66,12 @@ class Turn(NamedTuple):
 class BindCalls:
     """What every process does from now on; listeners on the ports in ``ranges`` (inclusive) only.
 
-    Raises NotSupported or NotPermitted where the kernel does not tell.
+    ``recall`` returns what lies in a process's memory now, by pid, address and size: programs that do not ask from
+    their stack mostly keep the address. Raises NotSupported or NotPermitted where the kernel does not tell.
     """
 
-    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, ranges: Iterable[tuple[int, int]], recall: Callable[[int, int, int], bytes]) -> None:
+        self._recall = recall
         self._registers = _REGISTERS_OF.get(os.uname().machine, (None, None, None))
         events = {
             "bind": ("syscalls/sys_exit_bind", _REFUSED),
@@ -159,8 +160,8 @@ class BindCalls:
         descriptor, place, top, stack = self._arguments(record, raw + raw_size)
         family = address = None
         if name == "bind" and place is not None:
-            packed = stack[place - top :][:_LONGEST_ADDRESS] if 0 <= place - top < len(stack) else _recall(pid, place)
-            family, address = parse_address(packed)
+            packed = stack[place - top :][:_LONGEST_ADDRESS] if 0 <= place - top < len(stack) else b""
+            family, address = parse_address(packed or self._recall(pid, place, _LONGEST_ADDRESS))
         return BindCall(name, nanoseconds / 1e6, pid, descriptor, address, family)
 
     def _arguments(self, record: bytes, start: int) -> tuple[int | None, int | None, int, bytes]:
@@ -211,17 +212,6 @@ def _turns_of(ranges: list[tuple[int, int]]) -> str:
         ranges = [(min(low for low, _high in ranges), max(high for _low, high in ranges))]
     ports = " || ".join("(sport >= %d && sport <= %d)" % one for one in ranges)
     return "(oldstate == %d || newstate == %d) && (%s)" % (_LISTEN_STATE, _LISTEN_STATE, ports)
-
-
-def _recall(pid: int, place: int) -> bytes:
-    """Return what lies in a process's memory now: programs that do not ask from their stack mostly keep the address."""
-    with suppress(OSError, OverflowError):
-        descriptor = os.open("/proc/%d/mem" % pid, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.pread(descriptor, _LONGEST_ADDRESS, place)
-        finally:
-            os.close(descriptor)
-    return b""
 
 
 def _around(ring: mmap.mmap, start: int, size: int, place: int, length: int) -> bytes:

@@ -39,7 +39,7 @@ def figures(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     not_fine = [f"{number} {status}" for status, number in hosts.items() if number]
     return [
         ("Hosts", _listed(counted(total, "host"), [f"{fine} seen in full", *not_fine])),
-        ("Ports", _listed(counted(summary["ports"], "port"), ports)),
+        ("Ports", _listed(counted(sum(summary["verdicts"].values()), "port"), ports)),
         ("Risks", _listed(counted(sum(summary["risks"].values()), "risk"), risks)),
     ]
 

@@ -31,6 +31,6 @@ def judge(case: Case) -> Judgement | None:
             "s" if len(heirs) == 1 else "",
             "it too" if shared else "a socket of it",
         ),
-        "Ending %s alone does not free it: restart %s as well, and set close-on-exec where the socket is made."
+        "Ending %s alone does not free it: end or restart %s as well, and set close-on-exec where it is made."
         % (name_processes(rightful), name_processes(heirs)),
     )

@@ -19,9 +19,9 @@ def judge(case: Case) -> Judgement | None:
     if not heirs or others_of(orphaned):
         return None
     one = len(heirs) == 1
-    advice = "To free it, restart %s: no server can bind while it lives."
+    advice = "To free it, end or restart %s: no server can bind while it lives."
     if not one:
-        advice = "To free it, restart all of them: %s; ending one only moves the port to the next."
+        advice = "To free it, end or restart all of them: %s; ending one only moves the port to the next."
     return Judgement(
         "%s on %s is served by nobody: %s is gone, and %s keep%s the inherited descriptor open."
         % (name_port(case), name_addresses(orphaned), name_creators(orphaned), name_heirs(heirs), "s" if one else ""),

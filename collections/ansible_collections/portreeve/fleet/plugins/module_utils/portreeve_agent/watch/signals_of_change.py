@@ -20,6 +20,7 @@ from ..ports import HIGHEST_PORT, PortRange, contains
 from ..processes import read_process
 from ..tables import Question
 from .moments import Refusal, Span, Turn
+from .recollection import Recollection
 
 _REFUSED_STARTS = "failed starts (bind() refused with EADDRINUSE)"
 _DESTRUCTION = "the moment a socket is destroyed, to the millisecond"
@@ -53,7 +54,7 @@ class SignalsOfChange:
         spots = []
         ranges = [(one.low, one.high) for one in question.ports]
         try:
-            self._calls = BindCalls(ranges)
+            self._calls = BindCalls(ranges, Recollection(host).recall)
         except PortreeveError as error:
             spots.append(BlindSpot(_REFUSED_STARTS, str(error), 1))
         for namespace in namespaces:

@@ -74,8 +74,15 @@ SEEING = {
     | {"masking", "roles", "processes", "descriptors", "tables", "sighting", "blindness", "ownership", "elsewhere"}
     | {"evidence", "socket_options", "bind_trial"},
 }
-SEEING["watch.signals_of_change"] = READERS | CHANGES | {"bind_calls", "processes", "tables"}
-SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {"watch.signals_of_change", "snapshot", "syscalls"}
+SEEING["watch.sight"] = {"model", "tables"}
+SEEING["watch.recollection"] = READERS
+SEEING["watch.handles"] = READERS | {"processes", "syscalls"}
+SEEING["watch.signals_of_change"] = (
+    READERS | CHANGES | {"bind_calls", "masking", "processes", "tables", "watch.recollection"}
+)
+SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {
+    "watch.signals_of_change", "watch.handles", "watch.sight", "snapshot"
+}  # fmt: skip
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import resource
 import select
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -58,6 +60,34 @@ def test_what_is_out_of_sight_for_a_while_has_not_vanished(watch, actor):
 
     assert pids(came["holders"]) == [new.pid]
     assert not {"socket_vanished", "handed_over", "holder_left"} & set(seen.kinds())
+
+
+UNANSWERED = pathlib.Path(__file__).with_name("unanswered.py")
+
+
+def test_memory_that_never_answers_does_not_stop_the_watch(watch, actor, tmp_path):
+    server, late = actor(), actor()
+    server.do("door = listening(8080)")
+    (tmp_path / "point").touch()
+    late.do(f"os.environ['UNANSWERED'] = '{tmp_path / 'point'}'")
+    late.do(f"exec({UNANSWERED.read_text(encoding='ascii')!r})")
+    answering = late.do("result = answering")[2]
+    seen = watch("8080/tcp")
+    if any("failed starts" in line["summary"] for line in seen.lines):
+        pytest.skip("the kernel does not tell of refused calls here")
+
+    os.kill(seen.pid, signal.SIGSTOP)
+    assert late.do("result = refused()")[2] == "-1"
+    late.do("forget()")
+    os.kill(seen.pid, signal.SIGCONT)
+    try:
+        refused = seen.until("bind_refused")
+        server.do("door.close()")
+        seen.until("socket_vanished")
+    finally:
+        server.do(f"os.kill({answering}, signal.SIGKILL)")  # whoever reads that memory goes on
+
+    assert (refused["refusal"]["pid"], refused["refusal"]["port"]) == (late.pid, None)
 
 
 @pytest.fixture

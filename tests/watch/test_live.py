@@ -141,6 +141,28 @@ def test_a_failed_start_names_who_and_what(watch, actor):
     assert failed["refusal"]["process"]["pid"] == late.pid
 
 
+@pytest.mark.parametrize(
+    ("attempt", "error"),
+    [
+        ("result = refused(80)", "EADDRINUSE"),
+        ("result = refused(80, address='192.0.2.1')", "EADDRNOTAVAIL"),
+        ("os.setuid(65534); result = refused(80, address='127.0.0.2')", "EACCES"),
+    ],
+    ids=lambda value: value if value.isupper() else "",
+)
+def test_a_failed_start_tells_its_error(watch, actor, attempt, error):
+    server, late = actor(), actor()
+    server.do("door = listening(80)")
+    seen = watch("80/tcp")
+    skip_where_refusals_are_not_told(seen)
+
+    assert errno.errorcode[int(late.do(attempt)[2])] == error
+    failed = seen.until("bind_refused")
+
+    assert (failed["refusal"]["pid"], failed["refusal"]["error"]) == (late.pid, error)
+    assert f" got {error} from bind() for " in failed["summary"]
+
+
 def test_secrets_of_who_fails_to_start_are_masked(watch, actor):
     server, late = actor(), actor()
     server.do("door = listening(8080)")

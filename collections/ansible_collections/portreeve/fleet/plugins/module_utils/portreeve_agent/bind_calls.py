@@ -29,22 +29,24 @@ _STACK_BYTES = 4096
 _PAGES = 16
 _HEAD = 1024  # of the ring's first page: data_head, data_tail, data_offset, data_size
 _ATTRIBUTES = struct.Struct("=IIQQQQQIIQQQQIiQIHH")
+_WITHOUT_PORTS = (socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET)
 _LONGEST_ADDRESS = 28  # sockaddr_in6
-_EADDRINUSE = 98
+_ERRORS = {13: "EACCES", 98: "EADDRINUSE", 99: "EADDRNOTAVAIL"}  # asm-generic/errno.h
 
 #: By machine: registers that hold the second argument, the first one, and the stack pointer after the call
 #: (asm/perf_regs.h), in ascending order of their numbers; the first argument is lost where the result takes its place.
 _REGISTERS_OF = {"x86_64": (4, 5, 7), "aarch64": (1, None, 31)}
 
-_REFUSED = "ret == -%d" % _EADDRINUSE
+_REFUSED = " || ".join("ret == -%d" % number for number in _ERRORS)
+_RESULT = struct.Struct("=16xq")  # of the record of syscalls:sys_exit_bind and its like: ret
 _LISTEN_STATE = 10  # net/tcp_states.h
 _TURN = struct.Struct("=16xiiH")  # of the record of sock:inet_sock_set_state: old state, new state, local port
 _MOST_RANGES = 20
 
 
 class BindCall(NamedTuple):
-    """A call that was refused. ``at_ms`` is monotonic; ``address`` what bind(2) asked for, None when it is not told;
-    ``descriptor`` of the socket likewise."""
+    """A call that was refused with ``error``. ``at_ms`` is monotonic; ``address`` what bind(2) asked for, None when it
+    is not told; ``descriptor`` of the socket likewise."""
 
     call: str
     at_ms: float
@@ -52,6 +54,7 @@ class BindCall(NamedTuple):
     descriptor: int | None
     address: tuple[str, int] | None
     family: int | None
+    error: str
 
 
 class Turn(NamedTuple):
@@ -162,7 +165,8 @@ class BindCalls:
         if name == "bind" and place is not None:
             packed = stack[place - top :][:_LONGEST_ADDRESS] if 0 <= place - top < len(stack) else b""
             family, address = parse_address(packed or self._recall(pid, place, _LONGEST_ADDRESS))
-        return BindCall(name, nanoseconds / 1e6, pid, descriptor, address, family)
+        error = _ERRORS.get(-_RESULT.unpack_from(record, raw)[0], "an error")
+        return BindCall(name, nanoseconds / 1e6, pid, descriptor, address, family, error)
 
     def _arguments(self, record: bytes, start: int) -> tuple[int | None, int | None, int, bytes]:
         """Return descriptor, where the address lies, where the stack's top lies, and what is on it."""
@@ -203,7 +207,7 @@ def parse_address(packed: bytes) -> tuple[int | None, tuple[str, int] | None]:
         return family, (socket.inet_ntop(socket.AF_INET, packed[4:8]), port)
     if family == socket.AF_INET6 and len(packed) >= 24:
         return family, (socket.inet_ntop(socket.AF_INET6, packed[8:24]), port)
-    return (family, None) if family == socket.AF_UNIX else (None, None)
+    return (family, None) if family in _WITHOUT_PORTS else (None, None)
 
 
 def _turns_of(ranges: list[tuple[int, int]]) -> str:

@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A bind() or listen() that failed with EADDRINUSE; ``process`` is None when it was gone before it could be read.
+    """A bind() or listen() that failed with ``error``; ``process`` is None when it was gone before it could be read.
     ``times`` is how often since the look before, ``at`` the first and the last of them.
 
     ``address``, ``port``, ``protocol`` and ``namespace`` are None where they are not told.
@@ -58,6 +58,7 @@ class Refusal:
     protocol: str | None = None
     namespace: int | None = None
     times: int = 1
+    error: str = "EADDRINUSE"
 
 
 class Turn(NamedTuple):

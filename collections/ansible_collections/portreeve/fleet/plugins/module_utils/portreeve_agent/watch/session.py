@@ -131,7 +131,7 @@ class _Session:
 
     def _is_repeated(self, refusal: Refusal) -> bool:
         """Return whether the line before said the same: who tries again and again is told once, and counted."""
-        again = (refusal.pid, refusal.call, refusal.address, refusal.port)
+        again = (refusal.pid, refusal.call, refusal.address, refusal.port, refusal.error)
         if again == self._refused:
             self._repeats += refusal.times
             return True

@@ -22,7 +22,7 @@ from ..tables import Question
 from .moments import Refusal, Span, Turn
 from .recollection import Recollection
 
-_REFUSED_STARTS = "failed starts (bind() refused with EADDRINUSE)"
+_REFUSED_STARTS = "failed starts (bind() refused)"
 _DESTRUCTION = "the moment a socket is destroyed, to the millisecond"
 _TOO_FAST = ("some failed starts and turns of listeners", "they came faster than they could be read")
 _SO_PROTOCOL = 38  # asm/socket.h
@@ -95,7 +95,7 @@ class SignalsOfChange:
         refused: dict[object, list[BindCall]] = {}
         for call in self._calls.read() if self._calls else ():
             if isinstance(call, BindCall):
-                refused.setdefault((call.pid, call.call, call.address), []).append(call)
+                refused.setdefault((call.pid, call.call, call.address, call.error), []).append(call)
             else:
                 turns.append(Turn(call.begins, call.at_ms, call.pid, call.port))
         known = {pid: membership(pid) for pid in {turn.pid for turn in turns}}
@@ -111,13 +111,17 @@ class SignalsOfChange:
         namespace = membership(call.pid)
         protocol = self._protocol(call)
         address, port = call.address or (None, None)
-        if namespace == 0 or call.family == sockets.AF_UNIX or (protocol or "tcp") not in self._protocols:
+        if (
+            namespace == 0
+            or call.family not in (None, sockets.AF_INET, sockets.AF_INET6)
+            or (protocol or "tcp") not in self._protocols
+        ):
             return None
         if port is not None and not _is_asked(self._ports, port, protocol):
             return None
         process = self._process(call.pid)
         at = Span(calls[0].at_ms, call.at_ms)
-        return Refusal(at, call.call, call.pid, process, address, port, protocol, namespace, len(calls))
+        return Refusal(at, call.call, call.pid, process, address, port, protocol, namespace, len(calls), call.error)
 
     def _process(self, pid: int) -> Process | None:
         """Return a process as it may be shown, None when it is gone already."""

@@ -97,11 +97,12 @@ def _refused(event: Event) -> str:
     if refusal.process is not None:
         who = "%s[%d]" % (one_line(refusal.process.name), refusal.pid)
     if refusal.port is None:
-        return "%s: %s() refused with EADDRINUSE at that moment; port not told" % (who, refusal.call)
+        return "%s: %s() refused with %s at that moment; port not told" % (who, refusal.call, refusal.error)
     what = ("[%s]:%d" if ":" in (refusal.address or "") else "%s:%d") % (refusal.address, refusal.port)
     network = "" if refusal.namespace is not None else "; its network namespace is not told"
     times = "" if refusal.times == 1 else ", %d times" % refusal.times
-    return "failed start: %s got EADDRINUSE from %s() for %s%s%s" % (who, refusal.call, what, times, network)
+    said = who, refusal.error, refusal.call, what, times, network
+    return "failed start: %s got %s from %s() for %s%s%s" % said
 
 
 def _flashed(event: Event) -> str:

@@ -105,6 +105,16 @@ def test_hosts_not_seen_in_full_are_said_not_taken_for_free():
     assert proposed(web2=unreachable) == []
 
 
+def test_a_host_counts_as_seen_when_no_socket_can_have_been_missed():
+    holders_unseen = host(port(26601), complete=False, sockets_complete=True)
+    assert proposed(web1=host(port(36601, RISK)), web2=holders_unseen) == ["36601 → 16601, free on all 2 hosts"]
+
+    sockets_unseen = host(complete=False, sockets_complete=False)
+    assert proposed(web1=holders_unseen, web2=host(port(36601, RISK)), web3=sockets_unseen) == [
+        "36601 → 16601, free on all 2 hosts seen in full, 1 not"
+    ]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -62,6 +62,13 @@ complete:
   returned: success
   type: bool
   sample: true
+sockets_complete:
+  description: >-
+    Whether every socket of the host's own network namespace could be seen, be it without all its holders. Then a port
+    without an answer is free.
+  returned: success
+  type: bool
+  sample: true
 blind_spots:
   description: What could not be seen, why, and how many of it.
   returned: success

@@ -226,6 +226,7 @@ def audit_result(
     return {
         **owner_result(snapshot, answers),
         "format": "portreeve.port_audit/1",
+        "sockets_complete": own_namespace(snapshot.namespaces) is not None and not unseen_in_own_namespace(snapshot),
         "declared": [str(one) for one in declared],
         "namespaces": to_wire(snapshot.namespaces),
         "connections": [

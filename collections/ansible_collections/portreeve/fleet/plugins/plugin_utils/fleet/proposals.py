@@ -11,7 +11,7 @@ from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, contains, parse_ports
-from .picture import OK, HostAnswer
+from .picture import INCOMPLETE, OK, HostAnswer
 
 _RISK = "ephemeral_unreserved"
 _USUAL_RANGE = (32768, 60999)
@@ -22,7 +22,8 @@ _FIRST_UNPRIVILEGED = 1024
 class Proposal:
     """A port that is at risk, and a number that is not: ``better`` is None when there is none.
 
-    ``hosts`` is on how many hosts the better number was found free, ``unseen`` how many could not be looked at in full.
+    ``hosts`` is on how many hosts the better number was found free, ``unseen`` on how many a socket may have been
+    missed.
     """
 
     port: int
@@ -39,7 +40,8 @@ class Proposal:
 
 
 def propose(answers: Iterable[HostAnswer]) -> tuple[Proposal, ...]:
-    """Return a proposal for each port at risk on any host, by port; nothing when no host was seen in full.
+    """Return a proposal for each port at risk on any host, by port; nothing when there is no host whose sockets
+    were all seen.
 
     The better number is outside of the automatic and the privileged range of every host, free on all of them for TCP
     and UDP, and not declared or proposed for anything else. The first such number is taken: one with the same last
@@ -47,7 +49,7 @@ def propose(answers: Iterable[HostAnswer]) -> tuple[Proposal, ...]:
     nearest below, then above.
     """
     asked = list(answers)
-    seen = [answer.result for answer in asked if answer.status == OK and answer.result is not None]
+    seen = [answer.result for answer in asked if answer.result is not None and _is_seen(answer)]
     if not seen:
         return ()
     taken = {port for result in seen for port in _taken(result)}
@@ -65,6 +67,12 @@ def propose(answers: Iterable[HostAnswer]) -> tuple[Proposal, ...]:
             taken.add(better)
         proposals.append(Proposal(port, better, len(seen), len(asked) - len(seen)))
     return tuple(proposals)
+
+
+def _is_seen(answer: HostAnswer) -> bool:
+    """Return whether no socket of a host can have been missed; who holds one does not matter here."""
+    told = answer.result is not None and answer.result.get("sockets_complete") is True
+    return answer.status == OK or (answer.status == INCOMPLETE and told)
 
 
 def _candidates(port: int) -> Iterator[int]:

@@ -64,7 +64,7 @@ def test_a_listener_given_over_a_unix_socket(stage: Stage, answer: Answer, after
     assert f"field-taker{port}.service" in found["summary"]
     assert f"field-taker{port}.service" in found["advice"]
     if afterwards == "keep":
-        assert f"field-giver{port}.service (python3[{giver}])" in found["summary"]
+        assert f"python3[{giver}] of field-giver{port}.service keeps a copy" in found["summary"]
         assert f"field-giver{port}.service" in found["advice"]
         assert shown(found)
 

@@ -108,7 +108,7 @@ def test_the_audit_is_every_port_and_the_host(returned):
     assert audit["ports"] == returned["all"]["ports"]
     assert audit["format"] == "portreeve.port_audit/1"
     assert set(audit) - set(returned["all"]) == {
-        "connections", "declared", "descriptors", "namespaces", "ranges", "risks",
+        "connections", "declared", "descriptors", "namespaces", "ranges", "risks", "sockets_complete",
     }  # fmt: skip
     assert [one["kind"] for one in audit["namespaces"]] == ["host"]
     assert 0 < audit["descriptors"]["used"] < audit["descriptors"]["maximum"]

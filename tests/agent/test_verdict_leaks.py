@@ -117,7 +117,7 @@ def test_heirs_of_several_owners_are_named_by_owner_and_owners_once() -> None:
         "sleep[815] and cron[820] of cron.service hold it too: inherited, not served."
     )
     assert judgement.advice.startswith(
-        "Ending web[77] and web[78] alone does not free it: end or restart ntpd[812], ntpd[813], sleep[815] and 1 more as well"
+        "Ending web[77] and web[78] alone does not free it: end or restart ntpd[812], ntpd[813], sleep[815] and 1 more "
     )
 
 

@@ -15,7 +15,7 @@ from .fdinfo import descriptors_in_flight, registered_sockets
 from .host import Host
 from .model import Process
 from .process_directory import ProcessDirectory
-from .processes import ProcessReader, parse_stat, read_descriptor_limit
+from .processes import ProcessReader, parse_stat, read_descriptor_limit, read_process
 from .reading import as_text
 
 _EPOLL = "anon_inode:[eventpoll]"
@@ -169,7 +169,15 @@ class _Walker:
             visited.update(newcomers)
         else:
             self._found.unvisited = len(set(self._host.births()) - visited)
+        self._leave_out_onlookers()
         return self._found
+
+    def _leave_out_onlookers(self) -> None:
+        """Drop agents at work, ourselves and our forks above all: to peek, they hold the UNIX socket for a moment."""
+        in_flight = {seat.pid for seats in self._found.seats.values() for seat in seats if seat.via == "in_flight"}
+        if in_flight:
+            own = read_process(self._host, self._host.own_pid()).cmdline
+            self._found.forget(pid for pid in in_flight if self._found.processes[pid].cmdline == own)
 
     def _visit_by_two(self, pids: list[int]) -> None:
         others = self._host.in_second_process(partial(self._visit_apart, pids[1::2]))

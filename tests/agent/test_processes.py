@@ -155,7 +155,7 @@ def test_only_a_regular_file_is_opened(tmp_path: pathlib.Path, kind: str, opened
 
 
 def test_a_file_without_end_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_directory, "_MOST_BYTES", 1 << 16)
+    monkeypatch.setattr(process_directory, "MOST_BYTES", 1 << 16)
     program = "import signal; print(flush=True); signal.pause()"
     command = [sys.executable, "-c", program, *["x" * 100_000] * 10]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -66,6 +66,7 @@ class _Gathering:
         }
         self._attention = Attention(host, sighting.walk)
         self._clues: dict[tuple[int, int], Clues] = {}
+        self._homes: dict[tuple[int | None, int], bool | None] = {}
 
     def run(self, namespaces: tuple[Namespace, ...]) -> Evidence:
         in_question = {inode: self._pids(inode) for inode in self._sockets}
@@ -96,10 +97,12 @@ class _Gathering:
         return self._at_home(inode, pids[0]) is False or self._lineage.may_be_an_orphan(pids[0])
 
     def _at_home(self, inode: int, pid: int) -> bool | None:
-        made_in, lives_in = self._birthplace(self._sockets[inode]), self._walk.processes[pid].cgroup
-        if made_in is None or lives_in is None:
-            return None
-        return bool(made_in) and (lives_in + "/").startswith(made_in.rstrip("/") + "/")
+        key = self._sockets[inode].cgroup_id, pid
+        if key not in self._homes:
+            made_in, lives_in = self._birthplace(self._sockets[inode]), self._walk.processes[pid].cgroup
+            known = made_in is not None and lives_in is not None
+            self._homes[key] = _lies_below(lives_in or "", made_in or "") if known else None
+        return self._homes[key]
 
     def _look(self, inode: int, pid: int, waiting: Waiting | None) -> Clues:
         clues = Clues(
@@ -234,6 +237,11 @@ class _Gathering:
             except (Gone, NotPermitted, NotSupported):
                 continue
         return flags
+
+
+def _lies_below(path: str, top: str) -> bool:
+    """Return whether a cgroup is another or in it; in one that is gone ('') is none."""
+    return bool(top) and (path + "/").startswith(top.rstrip("/") + "/")
 
 
 def _read_fdinfo(directory: ProcessDirectory, seat: Seat) -> bytes:

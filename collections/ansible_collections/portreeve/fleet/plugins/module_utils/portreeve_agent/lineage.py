@@ -23,6 +23,7 @@ class Lineage:
         self._processes = processes
         self._stats: dict[int, Stat | None] = {}
         self._adopting: dict[int, bool] = {}
+        self._orphans: dict[int, bool] = {}
 
     def ancestors(self, pid: int) -> tuple[int, ...]:
         """Return the parents of a process, the nearest first, up to the first process of all."""
@@ -45,11 +46,12 @@ class Lineage:
         Such a one is the first of a PID namespace, or leads another session: children stay in the session of
         their parent until they leave it.
         """
-        process = self._processes[pid]
-        if process.ppid == 0:
-            return False
-        parent = self._stat(process.ppid)
-        return parent is None or parent.session != process.session or self._adopts(process.ppid)
+        if pid not in self._orphans:
+            process = self._processes[pid]
+            parent = self._stat(process.ppid) if process.ppid else None
+            left = parent is None or parent.session != process.session or self._adopts(process.ppid)
+            self._orphans[pid] = process.ppid != 0 and left
+        return self._orphans[pid]
 
     def _stat(self, pid: int) -> Stat | None:
         if pid not in self._stats:

@@ -30,7 +30,7 @@ MAY_COME_BACK = "may be at work on a connection or come back to the socket"
 WAS_HANDED = "was handed the descriptor, and does not wait on it"
 SLEEPS = "sleeps for a moment, and may look at the socket then"
 OWN_CREDENTIALS = "the socket has the very credentials of this process"
-OTHER_CREDENTIALS = "does not serve it; its credentials are not those of the process that made the socket"
+OTHER_CREDENTIALS = "does not serve it; by its credentials or its age, it did not make the socket"
 ANOTHER_CGROUP = "does not serve it; the socket was made in another cgroup than its own"
 NO_PARENT = "does not serve it; no holder is the parent of the others, so who made it is gone"
 PARENT = "it is the parent of the others that hold it"
@@ -324,7 +324,7 @@ HEIRS: dict[str, tuple[Player, ...]] = {
             inherited(
                 "a child of process 20, has it under another number (7), runs another program, close-on-exec is not "
                 "set, is in another session, runs as another user, is in another cgroup than the socket was made in, "
-                "its credentials are not those the socket was made with"
+                "by its credentials or its age, it did not make the socket"
             ),
             astray=True, ancestors=(20, 1), fd=7, exe=TOOL, cloexec=False, session=21, uid=33, at_home=False,
             made_here=False,

@@ -42,6 +42,8 @@ class Attention:
         A second process looks, which can be left behind; if it does not come back, we look without its deepest glance.
         """
         asked = list(pids)
+        if not asked:
+            return {}
         try:
             found = self._host.in_second_process(lambda: self._look(asked, into_memory=True), _SECONDS)()
         except NotSupported:

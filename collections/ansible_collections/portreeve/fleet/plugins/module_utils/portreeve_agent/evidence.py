@@ -123,6 +123,7 @@ class _Gathering:
         for inode, pid in self._clues:
             if inode in in_doubt:
                 wanted.setdefault(pid, []).append(inode)
+        started = looked = self._host.clock()
         try:
             makers = who_made(self._host, wanted)
         except PortreeveError:
@@ -130,21 +131,21 @@ class _Gathering:
         for (pid, inode), made_here in makers.items():
             self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
         open_keys = {key for key in silent if first[key[1]] is not None and not self._is_alone_with_its_own(*key)}
-        started = self._host.clock()
         for _look in range(_MOST_LOOKS):
-            if self._host.clock() - started > _MOST_SECONDS:
-                for key in open_keys:
-                    self._clues[key] = self._clues[key]._replace(astray=None)
+            if not open_keys or self._host.clock() - started > _MOST_SECONDS:
                 break
-            if not open_keys:
-                break
-            self._host.pause(_A_WHILE)
+            self._host.pause(max(0.0, looked + _A_WHILE - self._host.clock()))
+            looked = self._host.clock()
             latest = self._attention.of(sorted({pid for _inode, pid in open_keys}))
             for inode, pid in sorted(open_keys):
                 clues, done = self._decide(inode, pid, first[pid], latest[pid])
                 self._clues[inode, pid] = clues
                 if done:
                     open_keys.discard((inode, pid))
+        else:
+            open_keys.clear()  # often enough
+        for key in open_keys:  # there was no time to look often enough
+            self._clues[key] = self._clues[key]._replace(astray=None)
         strays = {key for key in silent if self._clues[key].astray and self._may_have_accepted(*key)}
         for key in strays & self._connected(strays, namespaces):
             self._clues[key] = self._clues[key]._replace(astray=False)
@@ -162,7 +163,7 @@ class _Gathering:
         if waits is not None:
             return clues._replace(waits=waits, astray=None), True
         if pid in self._walk.rings or not (before.told and now.told):
-            return clues, True  # what a ring or a thread out of sight waits for is not told
+            return clues._replace(astray=None), True  # what a ring or a thread out of sight waits for is not told
         stays = before.marks == now.marks and "" not in now.calls
         return clues._replace(astray=True), stays
 

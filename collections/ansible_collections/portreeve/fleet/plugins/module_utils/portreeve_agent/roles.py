@@ -13,6 +13,8 @@ from .model import SERVING_STATES, Creator, Holder
 
 _Part = Tuple[str, Optional[str]]  # role and evidence
 
+_NOT_ITS_OWN = "by its credentials or its age, it did not make the socket"
+
 CREATOR, WORKER, HEIR, UNKNOWN = "creator", "worker", "heir", "unknown"
 
 
@@ -186,7 +188,7 @@ class _Cast:
         elif clues.at_home is False:
             why = "the socket was made in another cgroup than its own"
         elif clues.made_here is False:
-            why = "its credentials are not those of the process that made the socket"
+            why = _NOT_ITS_OWN
         elif alike:
             why = "process %d does, which has it under the same number" % alike[0]
         elif len(self._pids) > 1 and not related and not self._serving:
@@ -234,5 +236,5 @@ class _Cast:
         if clues.at_home is False:
             told.append("is in another cgroup than the socket was made in")
         if clues.made_here is False:
-            told.append("its credentials are not those the socket was made with")
+            told.append(_NOT_ITS_OWN)
         return ", ".join(told)

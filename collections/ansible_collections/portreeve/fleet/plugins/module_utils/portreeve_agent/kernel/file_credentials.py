@@ -15,45 +15,37 @@ from typing import Collection, Iterable, Iterator, Mapping
 from ..errors import NotSupported
 from ..host import Host
 from .bpf import (
-    PROBE_READ_KERNEL,
-    R0,
     R1,
     R2,
     R3,
-    R6,
     R7,
     R8,
     R9,
     R10,
-    SEQ_WRITE,
     Iteration,
     Label,
     Step,
     Value,
     add,
-    call,
     jump,
     jump_if_equal,
     jump_if_greater,
     jump_if_not_equal,
-    leave,
     load,
     loaded,
-    mask,
     move,
     set_bits,
     store,
     toggle,
 )
 from .btf import TypeInformation, read_types
+from .socket_iteration import ITERATOR, copy, for_each_socket, write_row
 
 _ROW = struct.Struct("=QII")  # what the program writes: inode, process, one of these
 _UNDECIDED, _MADE, _INHERITED = range(3)
 
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # linux/proc_ns.h
-_FILE_TYPE, _SOCKET = 0xF000, 0xC000
 _MOST_THREADS = 256  # the verifier follows each round of a loop, and takes its time
-_META, _TASK, _FILE = 0, 8, 24  # arguments of bpf_iter_task_file()
 
 _NUMBERS = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid", "securebits")
 _CAPABILITIES = ("cap_inheritable", "cap_permitted", "cap_effective", "cap_bset", "cap_ambient")
@@ -80,7 +72,7 @@ def read_makers(
         raise NotSupported("/proc has the process ids of another PID namespace than the kernel takes from the agent")
     asked = {pid: frozenset(inodes) for pid, inodes in wanted.items()}
     rows: dict[tuple[int, int], int] = {}
-    with loaded(host, types.function("bpf_iter_task_file"), list(_program(types))) as files:
+    with loaded(host, types.function(ITERATOR), list(_program(types))) as files:
         for inode, pid, outcome in _rows(host, files, asked):
             if inode in asked.get(pid, ()):
                 rows[pid, inode] = outcome
@@ -105,17 +97,7 @@ def _rows(host: Host, files: Iteration, pids: Iterable[int]) -> Iterator[tuple[i
 def _program(types: TypeInformation) -> Iterator[Step]:
     """Yield the steps that write one row for each descriptor of a socket."""
     real_cred = types.offset("task_struct", "real_cred")
-    yield move(R6, R1)
-    yield load(8, R9, R6, _TASK)
-    yield jump_if_equal(R9, Value(0), "end")
-    yield load(8, R7, R6, _FILE)
-    yield jump_if_equal(R7, Value(0), "end")
-    yield load(8, R1, R7, types.offset("file", "f_inode"))
-    yield load(2, R2, R1, types.offset("inode", "i_mode"))
-    yield mask(R2, Value(_FILE_TYPE))
-    yield jump_if_not_equal(R2, Value(_SOCKET), "end")
-    yield load(8, R3, R1, types.offset("inode", "i_ino"))
-    yield store(8, R10, _INODE, R3)
+    yield from for_each_socket(types, _INODE)
     yield load(4, R3, R9, types.offset("task_struct", "tgid"))
     yield store(4, R10, _PID, R3)
     yield load(8, R8, R7, types.offset("file", "f_cred"))
@@ -129,15 +111,7 @@ def _program(types: TypeInformation) -> Iterator[Step]:
     yield Label("undecided")
     yield store(4, R10, _OUTCOME, Value(_UNDECIDED))
     yield Label("write")
-    yield load(8, R1, R6, _META)
-    yield load(8, R1, R1, types.offset("bpf_iter_meta", "seq"))
-    yield move(R2, R10)
-    yield add(R2, Value(_INODE))
-    yield move(R3, Value(_ROW.size))
-    yield call(SEQ_WRITE)
-    yield Label("end")
-    yield move(R0, Value(0))
-    yield leave()
+    yield from write_row(types, _INODE, _ROW.size)
 
 
 def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
@@ -145,7 +119,7 @@ def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
     of the process (R9) differ: each has its own after a change in all of them, and one that ended cannot be asked."""
     yield move(R3, R9)
     yield add(R3, Value(real_cred))
-    yield from _read_pointer(_OWN)
+    yield from copy(_OWN, 8, "undecided")
     yield load(8, R3, R9, types.offset("task_struct", "signal"))
     yield add(R3, Value(types.offset("signal_struct", "thread_head")))
     yield store(8, R10, _HEAD, R3)
@@ -154,12 +128,12 @@ def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
     yield move(R9, Value(0))
     yield Label("thread")
     yield load(8, R3, R10, _NODE)
-    yield from _read_pointer(_NODE)
+    yield from copy(_NODE, 8, "undecided")
     yield load(8, R3, R10, _NODE)
     yield load(8, R1, R10, _HEAD)
     yield jump_if_equal(R3, R1, "all threads")
     yield add(R3, Value(real_cred - types.offset("task_struct", "thread_node")))
-    yield from _read_pointer(_OF_THREAD)
+    yield from copy(_OF_THREAD, 8, "undecided")
     yield load(8, R1, R10, _OF_THREAD)
     yield jump_if_equal(R1, R8, "write")
     yield load(8, R2, R10, _OWN)
@@ -173,15 +147,6 @@ def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
     yield Label("all threads")
     yield load(8, R1, R10, _DIFFERENCE)
     yield jump_if_not_equal(R1, Value(0), "undecided")
-
-
-def _read_pointer(place: int) -> Iterator[Step]:
-    """Yield the steps that copy the pointer at R3 to a place on the stack."""
-    yield move(R1, R10)
-    yield add(R1, Value(place))
-    yield move(R2, Value(8))
-    yield call(PROBE_READ_KERNEL)
-    yield jump_if_not_equal(R0, Value(0), "undecided")
 
 
 def _same_content(types: TypeInformation) -> Iterator[Step]:

@@ -15,38 +15,27 @@ from typing import Iterable, Iterator
 from ..host import Host
 from .bpf import (
     KTIME,
-    PROBE_READ_KERNEL,
     R0,
     R1,
-    R2,
     R3,
-    R6,
     R7,
     R9,
     R10,
-    SEQ_WRITE,
     TICKS,
-    Label,
     Step,
     Value,
     add,
     call,
-    jump_if_equal,
-    jump_if_not_equal,
-    leave,
     load,
     loaded,
-    mask,
-    move,
     store,
 )
 from .btf import TypeInformation
+from .socket_iteration import ITERATOR, copy, for_each_socket, write_row
 
 _ROW = struct.Struct("=QQQQIHH")  # inode; process's start and now, in ns; now and socket's birth, in ticks; its kind
 _INODE, _STARTED, _NOW, _TICKS, _BORN, _PROTOCOL, _FAMILY = -40, -32, -24, -16, -8, -4, -2
 _SOCK = -48
-_META, _TASK, _FILE = 0, 8, 24  # arguments of bpf_iter_task_file()
-_FILE_TYPE, _SOCKET = 0xF000, 0xC000
 _TCP, _INET = 6, (2, 10)
 
 _RATES = (100, 250, 300, 1000, 24, 32, 48, 64, 128, 200, 256, 512, 1024)  # CONFIG_HZ, the usual ones first
@@ -62,7 +51,7 @@ def read_ages(host: Host, types: TypeInformation, pids: Iterable[int]) -> dict[t
     Raises NotSupported or NotPermitted where the kernel does not tell (Linux 6.1 with BTF; CAP_BPF and CAP_PERFMON).
     """
     ages: dict[tuple[int, int], bool] = {}
-    with loaded(host, types.function("bpf_iter_task_file"), list(_program(types))) as files:
+    with loaded(host, types.function(ITERATOR), list(_program(types))) as files:
         for pid in pids:
             for inode, started, now, ticks, born, protocol, family in _ROW.iter_unpack(files.of_process(pid)):
                 if protocol == _TCP and family in _INET:
@@ -98,23 +87,13 @@ def _rate(now: int, ticks: int) -> int | None:
 
 def _program(types: TypeInformation) -> Iterator[Step]:
     """Yield the steps that write one row for each descriptor of a socket."""
-    yield move(R6, R1)
-    yield load(8, R9, R6, _TASK)
-    yield jump_if_equal(R9, Value(0), "end")
-    yield load(8, R7, R6, _FILE)
-    yield jump_if_equal(R7, Value(0), "end")
-    yield load(8, R1, R7, types.offset("file", "f_inode"))
-    yield load(2, R2, R1, types.offset("inode", "i_mode"))
-    yield mask(R2, Value(_FILE_TYPE))
-    yield jump_if_not_equal(R2, Value(_SOCKET), "end")
-    yield load(8, R3, R1, types.offset("inode", "i_ino"))
-    yield store(8, R10, _INODE, R3)
+    yield from for_each_socket(types, _INODE)
     yield load(8, R1, R9, types.offset("task_struct", "group_leader"))
     yield load(8, R3, R1, types.offset("task_struct", "start_time"))
     yield store(8, R10, _STARTED, R3)
     yield load(8, R3, R7, types.offset("file", "private_data"))
     yield add(R3, Value(types.offset("socket", "sk")))
-    yield from _copy(_SOCK, 8)
+    yield from copy(_SOCK, 8, "end")
     for place, size, structure, member in (
         (_FAMILY, 2, "sock_common", "skc_family"),
         (_PROTOCOL, 2, "sock", "sk_protocol"),
@@ -122,26 +101,9 @@ def _program(types: TypeInformation) -> Iterator[Step]:
     ):
         yield load(8, R3, R10, _SOCK)
         yield add(R3, Value(types.offset(structure, member)))
-        yield from _copy(place, size)
+        yield from copy(place, size, "end")
     yield call(TICKS)
     yield store(8, R10, _TICKS, R0)
     yield call(KTIME)
     yield store(8, R10, _NOW, R0)
-    yield load(8, R1, R6, _META)
-    yield load(8, R1, R1, types.offset("bpf_iter_meta", "seq"))
-    yield move(R2, R10)
-    yield add(R2, Value(_INODE))
-    yield move(R3, Value(_ROW.size))
-    yield call(SEQ_WRITE)
-    yield Label("end")
-    yield move(R0, Value(0))
-    yield leave()
-
-
-def _copy(place: int, size: int) -> Iterator[Step]:
-    """Yield the steps that copy what R3 points to to a place on the stack."""
-    yield move(R1, R10)
-    yield add(R1, Value(place))
-    yield move(R2, Value(size))
-    yield call(PROBE_READ_KERNEL)
-    yield jump_if_not_equal(R0, Value(0), "end")
+    yield from write_row(types, _INODE, _ROW.size)

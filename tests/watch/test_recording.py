@@ -84,10 +84,12 @@ def test_a_record_that_grew_is_put_aside(tmp_path, monkeypatch):
     monkeypatch.setattr(failures, "_MOST_BYTES", 2000)
 
     for number in range(60):
-        failures._append(path, {"format": failures.FORMAT, "unit": "web.service", "number": number, "pad": "x" * 100})
+        known = {**dict.fromkeys(failures._KEYS, []), "format": failures.FORMAT, "unit": "web.service"}
+        failures._append(path, {**known, "number": number, "pad": "x" * 50})
 
-    kept = [record["number"] for record in failures.read_failures(path, "web")]
+    kept = [record["number"] for record in failures.read_failures(path, "web")[0]]
     assert sorted(os.listdir(tmp_path)) == ["failures.jsonl", "failures.jsonl.1"]
+    assert kept
     assert kept == list(range(60 - len(kept), 60))
     assert all(os.path.getsize(tmp_path / name) <= 2000 for name in os.listdir(tmp_path))
 
@@ -112,6 +114,17 @@ def test_a_link_is_not_followed(tmp_path):
 
     assert done.returncode == 4
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("line", ['{"format": "portreeve.failure/1"}', '{"format": "portreeve.failure/1", "unit": "x'])
+def test_a_line_that_is_no_record_is_said(tmp_path, line):
+    path = tmp_path / "failures"
+    path.write_text(line + "\n")
+
+    done = run("recorded", "--file", str(path))
+
+    said = f"No failure is recorded in {path}.\n1 line of {path} cannot be read.\n"
+    assert (done.returncode, done.stdout) == (0, said)
 
 
 def test_nothing_recorded_is_said(tmp_path):
@@ -144,7 +157,7 @@ def test_a_record_follows_half_a_line_on_a_line_of_its_own(tmp_path):
 
     run("record", "--unit", "web", "--file", str(path), "9/tcp")
 
-    assert [record["unit"] for record in failures.read_failures(str(path), None)] == ["web.service"]
+    assert [record["unit"] for record in failures.read_failures(str(path), None)[0]] == ["web.service"]
 
 
 def test_a_record_for_which_there_is_no_room_is_not_left_by_half(tmp_path):

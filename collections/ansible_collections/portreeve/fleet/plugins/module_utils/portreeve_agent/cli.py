@@ -91,13 +91,13 @@ def _record(options: argparse.Namespace) -> int:
 def _recorded(options: argparse.Namespace) -> int:
     from .recording.failures import read_failures, say_failures
 
-    records = list(read_failures(options.file, options.unit))
+    records, broken = read_failures(options.file, options.unit)
     if options.json:
         import json
 
         _print(json.dumps(record) for record in records)
     else:
-        _print(say_failures(records, options.file))
+        _print(say_failures(records, broken, options.file))
     return Exit.ANSWERED
 
 

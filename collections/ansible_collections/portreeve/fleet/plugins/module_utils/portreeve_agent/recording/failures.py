@@ -21,6 +21,7 @@ from ..verdicts.wording import one_line
 from .failed_unit import check_unit, wanted_ports
 
 FORMAT = "portreeve.failure/1"
+_KEYS = {"at", "host", "unit", "ports", "blind_spots"}
 _MOST_BYTES = 4 << 20  # of the file; one older file of this size is kept beside it
 
 
@@ -101,37 +102,52 @@ def _write_line(descriptor: int, line: bytes, path: str) -> None:
         raise NotSupported("%s: there is no room for the record" % path)
 
 
-def read_failures(path: str, unit: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the records, oldest first, of one unit or of all. Raises NotPermitted where they may not be read.
+def read_failures(path: str, unit: str | None) -> tuple[list[dict[str, Any]], int]:
+    """Return the records, oldest first, of one unit or of all, and how many lines are none, as a full disk leaves some.
 
-    A line that is no record, as a full disk leaves one, is passed over.
+    Raises NotPermitted where they may not be read.
     """
+    wanted = None if unit is None else check_unit(unit)
+    records = []
+    broken = 0
+    for line in _lines(path + ".1") + _lines(path):
+        record = _parse(line)
+        if record is None:
+            broken += 1
+        elif wanted in (None, record["unit"]):
+            records.append(record)
+    return records, broken
+
+
+def _lines(name: str) -> list[str]:
+    try:
+        with open(name, encoding="utf-8", errors="backslashreplace") as stream:
+            return [line for line in stream if line.strip()]
+    except FileNotFoundError:
+        return []
+    except PermissionError as error:
+        raise NotPermitted("%s: permission denied: only root reads it" % name) from error
+    except OSError as error:
+        raise PortreeveError("%s: %s" % (name, error.strerror)) from error
+
+
+def _parse(line: str) -> dict[str, Any] | None:
     import json
 
-    wanted = None if unit is None else check_unit(unit)
-    for name in (path + ".1", path):
-        try:
-            with open(name, encoding="utf-8", errors="backslashreplace") as stream:
-                for line in stream:
-                    try:
-                        record = json.loads(line)
-                    except ValueError:
-                        continue
-                    known = isinstance(record, dict) and record.get("format") == FORMAT
-                    if known and wanted in (None, record["unit"]):
-                        yield record
-        except FileNotFoundError:
-            continue
-        except PermissionError as error:
-            raise NotPermitted("%s: permission denied: only root reads it" % name) from error
-        except OSError as error:
-            raise PortreeveError("%s: %s" % (name, error.strerror)) from error
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(record, dict) and record.get("format") == FORMAT and record.keys() >= _KEYS
+    return record if whole else None
 
 
-def say_failures(records: list[dict[str, Any]], path: str) -> Iterator[str]:
+def say_failures(records: list[dict[str, Any]], broken: int, path: str) -> Iterator[str]:
     """Yield the records in words: when, which unit, and for each port that was held by whom."""
     if not records:
         yield "No failure is recorded in %s." % path
+    if broken:
+        yield "%d line%s of %s cannot be read." % (broken, "" if broken == 1 else "s", path)
     for record in records:
         how = "failed" if not record.get("service_result") else "failed (%s)" % record["service_result"]
         yield one_line("%s  %s %s on %s" % (_local_time(record["at"]), record["unit"], how, record["host"]))

@@ -84,7 +84,7 @@ def test_a_record_that_grew_is_put_aside(tmp_path, monkeypatch):
     monkeypatch.setattr(failures, "_MOST_BYTES", 2000)
 
     for number in range(60):
-        known = {**dict.fromkeys(failures._KEYS, []), "format": failures.FORMAT, "unit": "web.service"}
+        known = {**dict.fromkeys(failures._KEYS, ""), "format": failures.FORMAT, "unit": "web.service"}
         failures._append(path, {**known, "number": number, "pad": "x" * 50})
 
     kept = [record["number"] for record in failures.read_failures(path, "web")[0]]

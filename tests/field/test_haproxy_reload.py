@@ -132,7 +132,9 @@ def test_a_reload_is_never_a_leak(
     events = written(scene, "events")
     assert len(changes_seen(events)) == RELOADS
     assert set(changes_seen(events)) <= style.shows
-    refused = {event["refusal"]["process"]["name"] for event in events if event["event"] == "bind_refused"}
+    # Of one that was gone at once nothing is known, not even the port: it may be any program's of the machine.
+    known = [event["refusal"]["process"] for event in events if event["event"] == "bind_refused"]
+    refused = {process["name"] for process in known if process is not None}
     assert refused == ({"haproxy"} if style.refused else set())
 
 

@@ -122,6 +122,7 @@ OWN: dict[str, tuple[int, int, bool]] = {  # processes, visits, stormed
     "spawning": (1, 0, True),
     "stopped": (1, 0, False),
     "pool_stopped": (FOUR, 0, False),
+    "pool_stopped_early": (FOUR, 0, False),
     "pool_stopped_in_part": (FOUR, 0, False),
     "forking_between_clients": (1, 0, True),
     "passed": (2, 0, True),

@@ -321,6 +321,14 @@ def pool_stopped(one: socket.socket) -> None:
     os.wait()
 
 
+def pool_stopped_early(one: socket.socket) -> None:
+    """Have workers that are stopped before they serve."""
+    for _ in range(WORKERS):
+        if not os.fork():
+            stopped(one)
+    os.wait()
+
+
 def pool_stopped_in_part(one: socket.socket) -> None:
     for number in range(WORKERS):
         worker = os.fork()
@@ -397,6 +405,7 @@ LISTENERS: dict[str, Serve] = {
     "spawning": spawning,
     "stopped": stopped,
     "pool_stopped": pool_stopped,
+    "pool_stopped_early": pool_stopped_early,
     "pool_stopped_in_part": pool_stopped_in_part,
     "forking_between_clients": lambda one: forking(greet, one),
     "passed": lambda one: passed(accept, one, pause),

@@ -15,6 +15,7 @@ _Part = Tuple[str, Optional[str]]  # role and evidence
 
 _NOT_ITS_OWN = "by its credentials or its age, it did not make the socket"
 
+_STOPPED = "Tt"  # by a signal or a tracer (proc(5), stat)
 CREATOR, WORKER, HEIR, UNKNOWN = "creator", "worker", "heir", "unknown"
 
 
@@ -181,6 +182,8 @@ class _Cast:
         may_serve = not self._serving and self._is_of_the_creators_program(holder)
         if clues.naps and may_serve:
             return UNKNOWN, "sleeps for a moment, and may look at the socket then"
+        if holder.process.state in _STOPPED and may_serve and self._creators_seat is not None:
+            return UNKNOWN, "is stopped, and may come back to the socket when it goes on"
         if clues.busy and clues.forked and may_serve:
             return UNKNOWN, "computes or waits for a peer, and may come back to the socket"
         if self._creators_seat is not None:

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""A host of its own on this very kernel, made in milliseconds: own network, mounts, processes, /etc, /run and boot id.
+
+Nothing in it changes the machine: /proc/sys can be written below /proc/sys/net only, and that is the world's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import pickle
+import select
+import signal
+import subprocess
+import tempfile
+import traceback
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+OWN_FILE = pathlib.Path("/etc/sysctl.d/zz-portreeve-reserved-ports.conf")
+SYSCTL_D = pathlib.Path("/etc/sysctl.d")
+SYSCTL_CONF = pathlib.Path("/etc/sysctl.conf")
+RUN = pathlib.Path("/run/portreeve")
+RESERVED = pathlib.Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
+AUTOMATIC = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
+
+_NAMESPACES = (("net", 0x40000000), ("mnt", 0x00020000), ("pid", 0x20000000))
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_DIRECTORY = pathlib.Path.cwd()
+
+_SET_UP = """
+set -e
+mount -t tmpfs -o mode=755 none /mnt
+mkdir /mnt/etc /mnt/work
+mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work none /etc
+for one in /etc/sysctl.d /run /usr/lib/sysctl.d /usr/local/lib/sysctl.d; do
+  [ ! -d $one ] || mount -t tmpfs -o mode=755 none $one
+done
+: > /etc/sysctl.conf
+cat /proc/sys/kernel/random/uuid > /mnt/boot_id
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+mount --bind /mnt/boot_id /proc/sys/kernel/random/boot_id
+mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,bind,rw /proc/sys/net
+ip link set lo up
+echo ready
+exec sleep infinity
+"""
+
+
+class Died(Exception):
+    """What ran in the world ended without a result; ``status`` is its exit code, negative for a signal."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"ended without a result, status {status}")
+        self.status = status
+
+
+class World:
+    """Lives until ``end``. ``run`` is the way in for functions, ``command`` for programs."""
+
+    def __init__(self) -> None:
+        command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        self._outer = subprocess.Popen(
+            [*command, "--propagation=private", "sh", "-c", _SET_UP], stdout=subprocess.PIPE, text=True
+        )
+        self.pid = 0
+        assert self._outer.stdout is not None
+        if self._outer.stdout.readline() != "ready\n":
+            self.end()
+            raise AssertionError("no namespaces of our own can be made here")
+        children = pathlib.Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text()
+        self.pid = int(children)  # pid 1 of the world, as the machine numbers it
+
+    def end(self) -> None:
+        """End all that runs in the world, and the world with it."""
+        with contextlib.ExitStack() as handles:
+            if self.pid:
+                handle = os.pidfd_open(self.pid)
+                handles.callback(os.close, handle)
+                handles.callback(select.select, [handle], [], [], 10)
+            self._outer.kill()  # its child ends with it
+            self._outer.communicate()
+
+    def run(self, function: Callable[[], Result], seconds: float = 60.0) -> Result:
+        """Return what ``function`` returns in a process of its own in the world, or raise what it raises.
+
+        Raises Died if it was killed or exited, TimeoutError after ``seconds``.
+        """
+        with tempfile.TemporaryFile() as answer:
+            outer = os.fork()
+            if not outer:
+                _run_within(self.pid, function, answer.fileno())
+            status = _wait(outer, seconds)
+            answer.seek(0)
+            content = answer.read()
+        if not content:
+            raise Died(status)
+        result, error, trace = pickle.loads(content)
+        if error is not None:
+            error.add_note("in the world: " + trace)
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def command(
+        self, *arguments: str, stdin: str | None = None, check: bool = True, seconds: float = 60.0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Return a program's end, its standard output and error as text."""
+        options = {"capture_output": True, "text": True, **options}
+        return subprocess.run([*self.prefix, *arguments], input=stdin, timeout=seconds, check=check, **options)
+
+    @property
+    def prefix(self) -> list[str]:
+        """What to put before a command so that it runs in the world."""
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "--pid", f"--wd={_DIRECTORY}", "--"]
+
+
+def kernel_list() -> str:
+    """Return the kernel's list, to be called inside."""
+    return RESERVED.read_text().strip()
+
+
+def set_kernel_list(ports: str) -> None:
+    """Replace the kernel's list as sysctl(8) does, to be called inside; ``ports`` fits one write."""
+    assert len(ports) < 4095
+    RESERVED.write_text(ports + "\n")
+
+
+def forget_boot() -> None:
+    """Do what a boot does besides setting the kernel's list: another boot id, nothing in /run/portreeve."""
+    BOOT_ID.write_text(str(uuid.uuid4()) + "\n")
+    with contextlib.suppress(FileNotFoundError):
+        for one in RUN.iterdir():
+            one.unlink()
+        RUN.rmdir()
+
+
+def _run_within(pid: int, function: Callable[[], Any], answer: int) -> None:
+    """Never returns: the outer process moves, its child is inside."""
+    code = 1
+    try:
+        os.setsid()
+        home = os.readlink("/proc/self/ns/net")
+        _enter(pid)
+        inner = os.fork()
+        if not inner:
+            _answer(function, home, answer)
+        code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+        if code < 0:
+            os.kill(os.getpid(), -code)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _enter(pid: int) -> None:
+    """Move this process into the namespaces of another one, and its later children into that one's PID namespace."""
+    descriptors = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), flag) for name, flag in _NAMESPACES]
+    for descriptor, flag in descriptors:
+        if _LIBC.setns(descriptor, flag):
+            raise OSError(ctypes.get_errno(), "setns")
+        os.close(descriptor)
+    os.chdir(_DIRECTORY)
+
+
+def _answer(function: Callable[[], Any], home: str, answer: int) -> None:
+    try:
+        try:
+            assert home != os.readlink("/proc/self/ns/net") == os.readlink("/proc/1/ns/net"), "outside of the world"
+            content = pickle.dumps((function(), None, ""))
+        except BaseException as error:
+            content = pickle.dumps((None, _fit_to_travel(error), traceback.format_exc()))
+        with open(answer, "wb") as stream:
+            stream.write(content)
+    finally:
+        os._exit(0)
+
+
+def _fit_to_travel(error: BaseException) -> BaseException:
+    """An error that cannot be made anew from its arguments travels as its text."""
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return AssertionError(f"{type(error).__name__}: {error}")
+
+
+def _wait(outer: int, seconds: float) -> int:
+    handle = os.pidfd_open(outer)
+    try:
+        ended, _, _ = select.select([handle], [], [], seconds)
+        if not ended:
+            os.killpg(outer, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(outer, 0)[1])
+    finally:
+        os.close(handle)
+    if not ended:
+        raise TimeoutError(f"not done after {seconds} s")
+    return status

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The end of a socket from outside (linux/sock_diag.h, SOCK_DESTROY: Linux 4.5, UDP 4.9, CONFIG_INET_DIAG_DESTROY)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from ..model import Socket
+from .single_socket import address_socket, exchange, refuse
+
+_SOCK_DESTROY = 21
+
+
+def destroy_socket(netlink: socket.socket, row: Socket) -> bool:
+    """Have the kernel abort a socket: its process sees an error, its peer a reset; returns whether it says it did so.
+
+    That tells nothing of the port: one that was bound on purpose keeps it, and a socket that only is bound, or has gone
+    meanwhile, is not found. Whoever asks reads the table again. Raises NotSupported where the kernel cannot do it at
+    all, NotPermitted without CAP_NET_ADMIN in the namespace of ``netlink`` (see ``open_talk``), Gone when the socket's
+    interface has.
+    """
+    code, _answer = exchange(netlink, _SOCK_DESTROY, address_socket(row))
+    if code not in (0, errno.ENOENT):
+        refuse(code, "to destroy a socket")
+    return code == 0

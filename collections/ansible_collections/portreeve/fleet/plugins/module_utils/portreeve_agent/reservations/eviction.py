@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Getting occupants off their ports without killing anybody: their connections are destroyed, nothing else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Collection
+
+from ..errors import NotPermitted, NotSupported, PortreeveError
+from ..host import Host
+from ..kernel.single_socket import open_talk
+from ..kernel.sock_destroy import destroy_socket
+from ..model import Namespace, Socket
+from ..ports import overlaps
+from ..processes import parse_stat
+from .occupancy import Occupant, say
+from .occupants import Occupants, question_about, read
+
+_SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
+_FARTHEST = 64
+_FORESEEN = (True, "it would be destroyed")
+
+
+def protected_pids(host: Host) -> frozenset[int]:
+    """Return the agent's own process and its ancestors, whose connections may be what carries this very task."""
+    found: set[int] = set()
+    pid = host.own_pid()
+    while pid > 0 and pid not in found and len(found) < _FARTHEST:
+        found.add(pid)
+        try:
+            pid = parse_stat(host.read("/proc/%d/stat" % pid)).ppid
+        except PortreeveError:
+            break
+    return frozenset(found)
+
+
+def evict(
+    host: Host, namespace: Namespace, found: Occupants, protected: Collection[int], pretend: bool = False
+) -> Occupants:
+    """Destroy the connections of squatters and what lingers of outgoing ones; returns who is gone, and why others stay.
+
+    Nothing is destroyed that a process among ``protected`` holds, that is the SSH connection in use, or whose holders
+    could not be seen. The kernel's word is not taken for it: the tables are read again. With ``pretend`` nothing is
+    destroyed and ``evicted`` tells what would be.
+    """
+    in_use = _ssh_connections(host, protected)
+    everybody = found.squatters + found.lingering
+    obstacles = {one: one.obstacle or _protection(one, protected, in_use) for one in everybody}
+    doomed = [one for one in everybody if not obstacles[one]]
+    fates = dict.fromkeys(doomed, _FORESEEN) if pretend else _destroy(host, namespace, doomed)
+    fates.update((one, (False, "it is left alone: " + why)) for one, why in obstacles.items() if why)
+
+    def after(one: Occupant) -> Occupant:
+        evicted, fate = fates[one]
+        return replace(one, evicted=evicted, obstacle=None, summary=say(one.socket, one.holders, namespace, fate))
+
+    return replace(found, squatters=tuple(map(after, found.squatters)), lingering=tuple(map(after, found.lingering)))
+
+
+def _protection(one: Occupant, protected: Collection[int], in_use: list[tuple[str, int, int]]) -> str | None:
+    for holding in one.holders:
+        if holding.pid in protected:
+            return "process %d, through which this task runs, holds it" % holding.pid
+    local, remote = one.socket.local, one.socket.remote
+    for client, port, own_port in in_use:
+        if remote and (remote.port, local.port) == (port, own_port) and overlaps(remote.address, client, False):
+            return "this task came over it by SSH"
+    return None
+
+
+def _ssh_connections(host: Host, pids: Collection[int]) -> list[tuple[str, int, int]]:
+    """Return client, its port and ours of the SSH connections that the environment of some processes names."""
+    found = []
+    for pid in pids:
+        with suppress(PortreeveError, ValueError):
+            for setting in host.read("/proc/%d/environ" % pid).split(b"\0"):
+                if setting.startswith(_SSH_CONNECTION):
+                    client, port, _server, local = setting[len(_SSH_CONNECTION) :].decode("ascii").split(" ")
+                    found.append((client, int(port), int(local)))
+    return found
+
+
+def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, tuple[bool, str]]:
+    """Return of each whether it is gone by now, in fact, and the words for it."""
+    if not doomed:
+        return {}
+    failures: dict[Occupant, str] = {}
+    try:
+        with open_talk(host, namespace) as netlink:
+            for one in doomed:
+                try:
+                    destroy_socket(netlink, one.socket)
+                except (NotPermitted, NotSupported) as error:
+                    failures[one] = str(error)
+                except PortreeveError:  # its interface is gone
+                    continue
+    except PortreeveError as error:
+        failures = dict.fromkeys(doomed, str(error))
+    tables = read(host, namespace, question_about({one.socket.local.port for one in doomed}))
+    if tables.hiding_sockets:
+        return dict.fromkeys(doomed, (False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why))
+    return {one: _fate(one, tables.sockets, failures.get(one)) for one in doomed}
+
+
+def _fate(one: Occupant, rows: Collection[Socket], failure: str | None) -> tuple[bool, str]:
+    was = one.socket
+    for row in rows:
+        same = (row.local.port, row.cookie, row.inode) == (was.local.port, was.cookie, was.inode)
+        if same and row.remote is None:
+            return False, "its connection was destroyed, but it keeps the port, as it was bound to it on purpose"
+        if same and row.remote == was.remote:
+            return False, "it is still there: " + (failure or "the kernel did not destroy it")
+    return True, "it is destroyed" + (", no process was ended" if one.holders else "")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connections that are on a port which is to be an application's: their records, and how they are spoken of. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..model import Namespace, Socket
+from ..wire import to_wire
+
+_MOST_NAMED = 3
+_WIRE = ("protocol", "state", "local", "remote", "inode", "cookie", "uid", "timer_ms")
+
+
+class Holding(NamedTuple):
+    """A process that holds a connection."""
+
+    pid: int
+    name: str
+    exe: str | None
+
+
+@dataclass(frozen=True)
+class Occupant:
+    """A connection on a port that nobody serves. ``obstacle`` says why it is not to be destroyed, None where nothing
+    speaks against it; ``evicted`` is True when it is gone, or would be."""
+
+    socket: Socket
+    holders: tuple[Holding, ...]
+    summary: str
+    obstacle: str | None = None
+    evicted: bool = False
+
+
+def to_record(occupant: Occupant) -> dict[str, Any]:
+    """Return an occupant as plain JSON types, the socket's identity first."""
+    row = occupant.socket
+    return {
+        "port": row.local.port,
+        **{name: to_wire(getattr(row, name)) for name in _WIRE},
+        "holders": [{**holding._asdict()} for holding in occupant.holders],
+        "evicted": occupant.evicted,
+        "summary": occupant.summary,
+    }
+
+
+def by_place(row: Socket) -> tuple[int, str, tuple[str, int], tuple[str, int], int, int]:
+    """Return what sockets are sorted by, the same from run to run."""
+    return row.local.port, row.protocol, row.local, row.remote or row.local, row.inode, row.cookie or 0
+
+
+def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, fate: str = "") -> str:
+    """Return one sentence about an occupant: a squatter if its socket has an inode number, or else what is left of a
+    connection; ``fate`` is what became of it."""
+    port, peer = _name_port(row, namespace), _name_peer(row)
+    if row.inode:
+        who = _name_holders(holders) or "no process that could be seen"
+        said = "%s is the automatic local port of an outgoing connection of %s to %s (%s)" % (
+            port,
+            who,
+            peer,
+            row.state,
+        )
+    else:
+        left = "" if row.timer_ms is None else ", for %d s more" % -(-row.timer_ms // 1000)
+        said = "%s is kept by what is left of a connection to %s (%s%s)" % (port, peer, row.state, left)
+    return "%s%s." % (said, fate and "; " + fate)
+
+
+def _name_holders(holders: tuple[Holding, ...]) -> str:
+    """Return ``curl[812] and wget[813]``; a process chooses its name, so it is kept to one line."""
+    named = ["%s[%d]" % (_one_line(one.name), one.pid) for one in holders[:_MOST_NAMED]]
+    if len(holders) > _MOST_NAMED:
+        named.append("%d more" % (len(holders) - _MOST_NAMED))
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
+def _one_line(name: str) -> str:
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
+def _name_port(row: Socket, namespace: Namespace) -> str:
+    port = "%d/%s" % (row.local.port, row.protocol)
+    return port if namespace.kind == "host" else "%s in namespace %s" % (port, _one_line(namespace.name))
+
+
+def _name_peer(row: Socket) -> str:
+    assert row.remote is not None  # what has none serves, and is no occupant
+    return ("[%s]:%d" if row.family == 6 else "%s:%d") % row.remote

@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 import traceback
 import uuid
 from collections.abc import Callable
@@ -95,20 +96,30 @@ class World:
 
         Raises Died if it was killed or exited, TimeoutError after ``seconds``.
         """
-        with tempfile.TemporaryFile() as answer:
-            outer = os.fork()
-            if not outer:
-                _run_within(self.pid, function, answer.fileno())
-            status = _wait(outer, seconds)
-            answer.seek(0)
-            content = answer.read()
-        if not content:
-            raise Died(status)
-        result, error, trace = pickle.loads(content)
-        if error is not None:
-            error.add_note("in the world: " + trace)
-            raise error
-        return result  # type: ignore[no-any-return]
+        return self.start(function, seconds)()
+
+    def start(self, function: Callable[[], Result], seconds: float = 60.0) -> Callable[[], Result]:
+        """Begin ``run`` and return what ends it, to be called once: more than one may be under way."""
+        answer = tempfile.TemporaryFile()
+        outer = os.fork()
+        if not outer:
+            _run_within(self.pid, function, answer.fileno())
+        deadline = time.monotonic() + seconds
+
+        def result() -> Result:
+            with answer:
+                status = _wait(outer, deadline - time.monotonic())
+                answer.seek(0)
+                content = answer.read()
+            if not content:
+                raise Died(status)
+            found, error, trace = pickle.loads(content)
+            if error is not None:
+                error.add_note("in the world: " + trace)
+                raise error
+            return found  # type: ignore[no-any-return]
+
+        return result
 
     def command(
         self, *arguments: str, stdin: str | None = None, check: bool = True, seconds: float = 60.0, **options: Any
@@ -199,12 +210,12 @@ def _fit_to_travel(error: BaseException) -> BaseException:
 def _wait(outer: int, seconds: float) -> int:
     handle = os.pidfd_open(outer)
     try:
-        ended, _, _ = select.select([handle], [], [], seconds)
+        ended, _, _ = select.select([handle], [], [], max(seconds, 0))
         if not ended:
             os.killpg(outer, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(outer, 0)[1])
     finally:
         os.close(handle)
     if not ended:
-        raise TimeoutError(f"not done after {seconds} s")
+        raise TimeoutError("not done in time")
     return status

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What a reservation means, in sets and dictionaries: no files, no kernel, no order of writes. The tests' own truth.
+
+A port stays as long as somebody holds it: a name, or whoever had it there before (foreign).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+Ports = frozenset[int]
+NONE: Ports = frozenset()
+
+OWN = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"
+MAIN = "/etc/sysctl.conf"  # sysctl(8) applies it after all others
+DIRECTORIES = ("/etc/sysctl.d/", "/usr/lib/sysctl.d/")  # a file hides those of its name in the directories after
+
+
+class Wish(NamedTuple):
+    name: str
+    ports: Ports
+    state: str = "present"
+    persistent: bool = True
+    runtime: bool = True
+    exclusive: bool = False
+    adopt: bool = False
+    floor: int = 0
+
+
+class OwnFile(NamedTuple):
+    names: Mapping[str, Ports]
+    kept: Ports
+    by_hand: Ports
+    left_out: Ports
+    value: Ports
+
+
+class Outcome(NamedTuple):
+    """``changed`` None: refused. Of the pairs the first is the kernel's, the second the own file's."""
+
+    changed: bool | None
+    given_back: tuple[Ports, Ports] = (NONE, NONE)
+    removed: tuple[Ports, Ports] = (NONE, NONE)
+    missing: tuple[Ports, Ports] = (NONE, NONE)
+
+
+def union(sets: Iterable[Ports]) -> Ports:
+    return NONE.union(*sets)
+
+
+def order(paths: Iterable[str]) -> list[str]:
+    """Return the files that count, in the order in which a boot applies them: the last one wins."""
+    seen = {}
+    for path in sorted(paths, key=lambda one: -[one.startswith(place) for place in DIRECTORIES].index(True)):
+        seen[path.rpartition("/")[2]] = path
+    return [seen[name] for name in sorted(seen)]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One host. ``ledger`` is None where no name is remembered for this boot."""
+
+    kernel: Ports = NONE
+    ledger: Mapping[str, Ports] | None = None
+    shared: Ports = NONE  # in the kernel before a name took them as well
+    own: OwnFile | None = None
+    others: Mapping[str, Ports] = field(default_factory=dict)
+    automatic: Ports = frozenset(range(32768, 61000))
+
+    def run(self, wish: Wish) -> tuple[Model, Outcome]:
+        """Return the host after a task, and what the task says."""
+        names, foreign = self.names(), self.foreign()
+        file = self.own or OwnFile({}, NONE, NONE, NONE, NONE)
+        by_hand = self.by_hand()
+        ports = wish.ports
+        if wish.adopt:
+            ports |= names.get(wish.name, NONE) | file.names.get(wish.name, NONE)
+            ports |= (foreign if wish.runtime else NONE) | (self.winner_before() | by_hand if wish.persistent else NONE)
+        after, lost, missing = self, [NONE, NONE], [NONE, NONE]
+        if wish.runtime:
+            missing[0] = union(names.values()) - self.kernel
+            ledger = with_wish(names, wish, ports)
+            lost[0] = foreign - union(ledger.values()) if wish.exclusive else NONE
+            shared = NONE if wish.exclusive or wish.adopt else foreign
+            after = replace(after, ledger=ledger, shared=shared, kernel=union(ledger.values()) | shared)
+        if wish.persistent:
+            missing[1] = union(file.names.values()) - file.value
+            own = self.own_after(with_wish(file.names, wish, ports), wish, file.left_out)
+            lost[1] = (file.kept | by_hand) - own.value if wish.exclusive else NONE
+            after = replace(after, own=own if any((own.names, own.by_hand, own.left_out)) else None)
+        if self.too_few(after, wish):
+            return self, Outcome(None)
+        given = [self.kernel - after.kernel - lost[0], self.value() - after.value() - lost[1]]
+        changed = (self.kernel, names, self.own) != (after.kernel, after.names(), after.own)
+        return after, Outcome(changed, (given[0], given[1]), (lost[0], lost[1]), (missing[0], missing[1]))
+
+    def own_after(self, names: Mapping[str, Ports], wish: Wish, left_out: Ports) -> OwnFile:
+        others = self.winner_before()
+        left_out = others - union(names.values()) if wish.exclusive else left_out & others
+        by_hand = NONE if wish.exclusive or wish.adopt else self.by_hand()
+        kept = others - left_out
+        return OwnFile(names, kept, by_hand, left_out, union(names.values()) | kept | by_hand)
+
+    def too_few(self, after: Model, wish: Wish) -> bool:
+        pairs = [(self.kernel, after.kernel), (self.after_boot(), after.after_boot())]
+        left = [(len(self.automatic - before), len(self.automatic - then)) for before, then in pairs]
+        return any(then < wish.floor and then < before for before, then in left)
+
+    def names(self) -> Mapping[str, Ports]:
+        if self.ledger is not None:
+            return self.ledger
+        return self.own.names if self.own else {}
+
+    def foreign(self) -> Ports:
+        shared = self.shared
+        if self.ledger is None:
+            shared = self.own.kept | self.by_hand() if self.own else NONE
+        return (self.kernel - union(self.names().values())) | (shared & self.kernel)
+
+    def by_hand(self) -> Ports:
+        if self.own is None:
+            return NONE
+        held = union(self.own.names.values()) | self.own.kept
+        return (self.own.value - held) | (self.own.by_hand & self.own.value)
+
+    def value(self) -> Ports:
+        return self.own.value if self.own else NONE
+
+    def files(self) -> list[tuple[str, Ports]]:
+        """Return the files that set the list, in the order of a boot."""
+        every = dict(self.others) if self.own is None else {**self.others, OWN: self.own.value}
+        main = [MAIN] if MAIN in every else []
+        return [(path, every[path]) for path in [*order(every.keys() - {MAIN}), *main]]
+
+    def after_boot(self) -> Ports:
+        return self.files()[-1][1] if self.files() else NONE
+
+    def winner_before(self) -> Ports:
+        paths = order([*self.others.keys() - {MAIN}, OWN])
+        before = paths[: paths.index(OWN)]
+        return self.others[before[-1]] if before else NONE
+
+    # What others do
+
+    def edited(self, value: Ports) -> Model:
+        """Somebody edits the value line of our file, where there is one."""
+        return self if self.own is None else replace(self, own=self.own._replace(value=value))
+
+    def written(self, path: str, ports: Ports | None) -> Model:
+        """Somebody writes another file, or removes it (None)."""
+        others = {one: had for one, had in self.others.items() if one != path}
+        return replace(self, others=others if ports is None else {**others, path: ports})
+
+    def booted(self) -> Model:
+        return replace(self, kernel=self.after_boot(), ledger=None, shared=NONE)
+
+
+def with_wish(names: Mapping[str, Ports], wish: Wish, ports: Ports) -> Mapping[str, Ports]:
+    others = {name: had for name, had in names.items() if name != wish.name}
+    return {**others, wish.name: ports} if wish.state == "present" and ports else others

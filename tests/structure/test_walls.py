@@ -20,6 +20,7 @@ TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
+RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
     "version": set(),
@@ -43,6 +44,11 @@ JUDGING = {
     "bind_words": WORDS,
     "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
     "remedies.plan": WORDS | {"bind_rules", "policy"},
+    "reservations.ledger": BASE | {"ports"},
+    "reservations.plan": BASE | {"ports", "reservations.ledger"},
+    "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
+    "reservations.result": BASE | RESERVING | {"ports"},
+    "reservations.occupancy": BASE | {"wire"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}
 READERS = DOOR | {"ports", "kernel"}
@@ -83,11 +89,18 @@ SEEING["watch.signals_of_change"] = (
 SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {
     "watch.signals_of_change", "watch.handles", "watch.sight", "snapshot"
 }  # fmt: skip
+SEEING["writing"] = DOOR | {"second_process"}
+SEEING["kernel"] = SEEING["kernel"] | {"writing"}
+SEEING["reservations.occupants"] = READERS | {"descriptors", "tables", "reservations.occupancy"}
+SEEING["reservations.eviction"] = READERS | {"processes", "reservations.occupancy", "reservations.occupants"}
+SEEING["reservations.store"] = READERS | {"writing"}
+SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}
-JOINING |= {"watch", "watch.session", "recording"}
+JOINING |= {"watch", "watch.session", "recording", "reservations.task"}
 PURE = JUDGING.keys()
+TRANSLATING = ("action", "filter", "lookup", "callback")
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ def room(dotted: str) -> str:
     ('kernel', 'remedies.plan')
     """
     parts = dotted.removeprefix(AGENT).removeprefix(".").split(".")
-    return ".".join(parts[:2]) if parts[0] in ("remedies", "watch") else parts[0]
+    return ".".join(parts[:2]) if parts[0] in ("remedies", "reservations", "watch") else parts[0]
 
 
 def home(path: str) -> str:
@@ -192,11 +205,11 @@ def every_room_has_its_place(tree: pathlib.Path) -> list[str]:
 def controller_sees_the_pure_rooms(tree: pathlib.Path) -> list[str]:
     """plugin_utils and the plugins in front of it know what a result means, never how it was read."""
     broken = []
-    for under in ("plugins.plugin_utils", "plugins.action", "plugins.filter", "plugins.callback"):
+    for under in ("plugins.plugin_utils", *(f"plugins.{kind}" for kind in TRANSLATING)):
         for found in imports(tree, under):
             if found.relative and found.target.startswith(AGENT) and room(found.target) not in PURE:
                 broken.append(f"{found}: only the agent's pure rooms are open here")
-            front = found.relative and found.target.split(".")[1] in {"action", "filter", "callback", "modules"}
+            front = found.relative and found.target.split(".")[1] in {*TRANSLATING, "modules"}
             if under == "plugins.plugin_utils" and front:
                 broken.append(f"{found}: a translator stands in front of plugin_utils")
     return broken

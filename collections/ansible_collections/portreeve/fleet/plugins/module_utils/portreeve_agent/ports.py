@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 from .errors import InvalidInput
 from .model import PROTOCOLS
@@ -66,6 +66,20 @@ def port_set(text: str | None) -> frozenset[int] | None:
             return None
         found.update(range(int(low), int(high or low) + 1))
     return None if text is None else frozenset(found)
+
+
+def compress(ports: Iterable[int]) -> str:
+    """Return ports as the kernel writes its list, neighbours joined; ``port_set`` reads it back.
+
+    ``compress({9001, 8080, 9000}) == "8080,9000-9001"``.
+    """
+    ranges: list[list[int]] = []
+    for port in sorted(ports):
+        if ranges and port == ranges[-1][1] + 1:
+            ranges[-1][1] = port
+        else:
+            ranges.append([port, port])
+    return ",".join(str(low) if low == high else "%d-%d" % (low, high) for low, high in ranges)
 
 
 def parse_declared(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[PortRange, ...]:

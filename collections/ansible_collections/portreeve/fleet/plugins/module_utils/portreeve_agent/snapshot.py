@@ -13,10 +13,10 @@ from typing import Iterable, Sequence
 from . import descriptors
 from .bind_trial import try_binds
 from .blindness import Blindness
-from .errors import InvalidInput, PortreeveError
+from .errors import PortreeveError
 from .evidence import Evidence, gather
 from .host import Host
-from .kernel.namespaces import read_namespaces
+from .kernel.namespaces import choose_namespaces, read_namespaces
 from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from .kernel.sysctl_files import read_setting_files
 from .masking import mask_secrets
@@ -27,7 +27,6 @@ from .model import (
     HidingSpot,
     Holder,
     HostFacts,
-    Namespace,
     Process,
     Snapshot,
     Socket,
@@ -102,24 +101,6 @@ def read_host_facts(host: Host) -> HostFacts:
     except PortreeveError:
         boot_id = None
     return HostFacts(name=name, system=system, kernel=kernel, boot_id=boot_id)
-
-
-def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[Namespace, ...]:
-    """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
-    if wanted == "all":
-        return namespaces
-    if wanted == "host":  # the agent's own; seen from inside another one, the initial namespace has this name too
-        return tuple(one for one in namespaces if one.kind == "host")
-    chosen = tuple(one for one in namespaces if wanted in (one.name, str(one.id)))
-    if not chosen:
-        known = ", ".join(sorted({one.name for one in namespaces})[:8])
-        raise InvalidInput(
-            "namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known)
-        )
-    if len(chosen) > 1:
-        numbers = ", ".join(str(one.id) for one in chosen)
-        raise InvalidInput("namespace %r is the name of several; accepted are their numbers: %s" % (wanted, numbers))
-    return chosen
 
 
 def _missed(sighting: Sighting) -> tuple[HidingSpot, ...]:

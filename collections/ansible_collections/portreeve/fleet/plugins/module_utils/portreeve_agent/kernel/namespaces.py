@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Callable, Iterator, NamedTuple, TypeVar
 
-from ..errors import Gone, NotPermitted, NotSupported
+from ..errors import Gone, InvalidInput, NotPermitted, NotSupported
 from ..host import Host
 from ..model import BlindSpot, Namespace
 from ..process_directory import ProcessDirectory
@@ -45,7 +45,7 @@ def read_namespaces(host: Host) -> tuple[tuple[Namespace, ...], tuple[BlindSpot,
     try:
         own = parse_link(host.readlink(_OWN_PATH))
     except Gone:  # a kernel built without network namespaces has one of them, without a number
-        return (Namespace(id=0, name="host", kind="host", path=_OWN_PATH),), ()
+        return (read_own_namespace(host),), ()
     pins = parse_mounts(host.read_text("/proc/self/mountinfo"))
     members, refused = _read_members(host)
     initial = _initial_namespace(host, own, members)
@@ -54,6 +54,33 @@ def read_namespaces(host: Host) -> tuple[tuple[Namespace, ...], tuple[BlindSpot,
     unseen = _count_unseen(host, own, members, refused) if refused else 0
     why = "permission denied" if host.is_root() else "permission denied (not root)"
     return tuple(found), (BlindSpot("network namespaces of other processes", why, unseen),) if unseen else ()
+
+
+def read_own_namespace(host: Host) -> Namespace:
+    """Return the agent's own network namespace, without a look at any other."""
+    try:
+        number = parse_link(host.readlink(_OWN_PATH))
+    except Gone:
+        number = 0
+    return Namespace(id=number, name="host", kind="host", path=_OWN_PATH)
+
+
+def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[Namespace, ...]:
+    """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
+    if wanted == "all":
+        return namespaces
+    if wanted == "host":  # the agent's own; seen from inside another one, the initial namespace has this name too
+        return tuple(one for one in namespaces if one.kind == "host")
+    chosen = tuple(one for one in namespaces if wanted in (one.name, str(one.id)))
+    if not chosen:
+        known = ", ".join(sorted({one.name for one in namespaces})[:8])
+        raise InvalidInput(
+            "namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known)
+        )
+    if len(chosen) > 1:
+        numbers = ", ".join(str(one.id) for one in chosen)
+        raise InvalidInput("namespace %r is the name of several; accepted are their numbers: %s" % (wanted, numbers))
+    return chosen
 
 
 def in_reach(host: Host, namespace: Namespace, read: Callable[[Namespace], _Result]) -> _Result | None:

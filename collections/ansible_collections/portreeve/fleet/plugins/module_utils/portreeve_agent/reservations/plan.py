@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run makes of what it finds: sets of ports before and after, now and for the next boot. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..model import SettingFile
+from ..ports import port_set
+from .ledger import NOBODY, Account, Names, OwnFile, union
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked: that ``name`` reserves exactly ``ports``, or nothing any more (not ``present``).
+
+    ``persistent``: for the next boot (None: where a boot concerns the namespace), ``runtime``: now. ``exclusive``:
+    nothing stays that no name holds; ``adopt``: whatever no name holds becomes this name's, and it gives nothing back.
+    """
+
+    name: str
+    ports: frozenset[int]
+    present: bool = True
+    persistent: bool | None = None
+    runtime: bool = True
+    exclusive: bool = False
+    adopt: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """The kernel's list of one network namespace, and the account of who reserves what in it."""
+
+    ports: frozenset[int] = NOBODY
+    account: Account = field(default_factory=Account)
+
+    @property
+    def foreign(self) -> frozenset[int]:
+        """The ports that somebody reserves by other means, be it beside a name."""
+        return (self.ports - union(self.account.names)) | (self.ports & self.account.foreign)
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What the next boot will reserve: our file, and the others that set the list ``earlier`` and ``later``; the last
+    of all wins (sysctl.d(5))."""
+
+    own: OwnFile = field(default_factory=OwnFile)
+    earlier: tuple[SettingFile, ...] = ()
+    later: tuple[SettingFile, ...] = ()
+
+    @property
+    def shadowed(self) -> frozenset[int]:
+        """The ports that would be reserved if our file were not there."""
+        return (port_set(self.earlier[-1].value) if self.earlier else None) or NOBODY
+
+    @property
+    def after_boot(self) -> frozenset[int] | None:
+        """The ports that will be reserved, None where the winning file has what the kernel refuses."""
+        if self.later:
+            return port_set(self.later[-1].value)
+        if self.own.value is not None:
+            return self.own.value
+        return port_set(self.earlier[-1].value) if self.earlier else NOBODY
+
+
+@dataclass(frozen=True)
+class Places:
+    """All that is reserved; ``configured`` is None where no boot concerns the namespace."""
+
+    running: Running
+    configured: Configured | None
+
+
+def make_plan(before: Places, wish: Wish) -> Places:
+    """Return what is to stand after the run."""
+    own = before.configured.own if before.configured and wish.persistent else OwnFile()
+    ports = wish.ports
+    if wish.adopt:
+        ports = ports | own.names.get(wish.name, NOBODY) | own.by_hand
+        if before.configured and wish.persistent:
+            ports = ports | (before.configured.shadowed - own.left_out)
+        if wish.runtime:
+            ports = ports | before.running.account.names.get(wish.name, NOBODY) | before.running.foreign
+    return Places(
+        running=_run(before.running, wish, ports) if wish.runtime else before.running,
+        configured=_configure(before.configured, wish, ports)
+        if before.configured and wish.persistent
+        else before.configured,
+    )
+
+
+def _run(before: Running, wish: Wish, ports: frozenset[int]) -> Running:
+    names = _renamed(before.account.names, wish, ports)
+    foreign = NOBODY if wish.exclusive or wish.adopt else before.foreign
+    return Running(union(names) | foreign, Account(names, foreign & union(names)))
+
+
+def _configure(before: Configured, wish: Wish, ports: frozenset[int]) -> Configured:
+    names = _renamed(before.own.names, wish, ports)
+    left_out = before.shadowed if wish.exclusive else before.own.left_out & before.shadowed
+    by_hand = NOBODY if wish.exclusive or wish.adopt else before.own.by_hand
+    kept = before.shadowed - left_out
+    own = OwnFile(names, kept, by_hand, left_out, union(names) | kept | by_hand)
+    if not (names or by_hand or left_out):
+        own = OwnFile()  # nothing of ours is left: the other files speak for themselves
+    return Configured(own, before.earlier, before.later)
+
+
+def _renamed(names: Names, wish: Wish, ports: frozenset[int]) -> Names:
+    others = {name: held for name, held in names.items() if name != wish.name}
+    return {**others, wish.name: ports} if wish.present and ports else others

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run over reservations returns: plain JSON types, and the difference as text. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ..model import Namespace, SettingFile
+from ..ports import compress, port_set
+from .guards import Bounds, Drift, left, outside, overriding
+from .ledger import NOBODY, union
+from .plan import Places, Wish
+
+FORMAT = "portreeve.port_reservation/1"
+
+
+def differs(before: Places, after: Places) -> bool:
+    """Return whether anything changes that is reserved or written down for a name."""
+    return _essence(before) != _essence(after)
+
+
+def describe_places(
+    before: Places, after: Places, wish: Wish, namespace: Namespace, automatic: Bounds, floor: int
+) -> dict[str, Any]:
+    """Return the part of the result that the plan tells."""
+    configured = after.configured
+    return {
+        "format": FORMAT,
+        "name": wish.name,
+        "state": "present" if wish.present else "absent",
+        "ports": compress(_held_by(wish.name, after)),
+        "namespace": {"id": namespace.id, "name": namespace.name, "kind": namespace.kind},
+        "reserved": {"runtime": compress(after.running.ports), "after_boot": _text(_after_boot(after))},
+        "foreign": {
+            "runtime": compress(after.running.foreign),
+            "files": _files(configured.earlier if configured else ()),
+            "by_hand": compress(configured.own.by_hand if configured else NOBODY),
+        },
+        "left_out": compress(configured.own.left_out if configured else NOBODY),
+        "overridden_by": _files(overriding(after)),
+        "given_back": _losses(before, after, by_exclusion=False),
+        "removed": _losses(before, after, by_exclusion=True),
+        "automatic": {
+            "low": automatic[0] if automatic else None,
+            "high": automatic[1] if automatic else None,
+            "left": left(automatic, after.running.ports),
+            "floor": floor,
+        },
+        "outside": compress(outside(automatic, _held_by(wish.name, after))),
+    }
+
+
+def describe_drift(drift: Drift) -> dict[str, str]:
+    """Return one loss that was found."""
+    return {"where": drift.where, "missing": compress(drift.missing), "summary": drift.summary}
+
+
+def names_in(places: Places) -> dict[str, frozenset[int]]:
+    """Return every name that reserves something now or for the next boot, with all its ports."""
+    return {name: _held_by(name, places) for name in sorted({*places.running.account.names, *_persistent(places)})}
+
+
+def describe_name(name: str, places: Places, unused: bool | None) -> dict[str, Any]:
+    """Return whose reservation it is, and where it stands."""
+    return {
+        "name": name,
+        "ports": compress(_held_by(name, places)),
+        "runtime": name in places.running.account.names,
+        "persistent": name in _persistent(places),
+        "unused": unused,
+    }
+
+
+def difference(before: Places, after: Places) -> dict[str, str]:
+    """Return what stands before and after as text, one line for each range, as Ansible shows differences."""
+    return {"before": "".join(_lines(before)), "after": "".join(_lines(after))}
+
+
+def _lines(places: Places) -> Iterator[str]:
+    yield from _listed("reserved now", places.running.ports)
+    for name, ports in sorted(places.running.account.names.items()):
+        yield from _listed("reserved now by %s" % name, ports)
+    if places.configured is None:
+        return
+    after_boot = places.configured.after_boot
+    yield from _listed("reserved after a boot", after_boot or NOBODY)
+    for name, ports in sorted(places.configured.own.names.items()):
+        yield from _listed("reserved after a boot by %s" % name, ports)
+    yield from _listed("left out after a boot", places.configured.own.left_out)
+
+
+def _listed(title: str, ports: frozenset[int]) -> Iterator[str]:
+    if ports:
+        yield "%s:\n" % title
+        yield from ("  %s\n" % one for one in compress(ports).split(","))
+
+
+def _essence(places: Places) -> tuple[Any, ...]:
+    own = places.configured.own if places.configured else None
+    return places.running.ports, places.running.account.names, own
+
+
+def _held_by(name: str, places: Places) -> frozenset[int]:
+    return places.running.account.names.get(name, NOBODY) | _persistent(places).get(name, NOBODY)
+
+
+def _persistent(places: Places) -> dict[str, frozenset[int]]:
+    return dict(places.configured.own.names) if places.configured else {}
+
+
+def _after_boot(places: Places) -> frozenset[int] | None:
+    return places.configured.after_boot if places.configured else None
+
+
+def _losses(before: Places, after: Places, by_exclusion: bool) -> dict[str, str]:
+    """Return the ports that are reserved no longer, of which no name held those that an exclusive run removes."""
+    now = before.running.ports - after.running.ports
+    then = (_after_boot(before) or NOBODY) - (_after_boot(after) or NOBODY)
+    held_now = union(before.running.account.names)
+    held_then = union(_persistent(before))
+    if by_exclusion:
+        return {"runtime": compress(now - held_now), "file": compress(then - held_then)}
+    return {"runtime": compress(now & held_now), "file": compress(then & held_then)}
+
+
+def _files(files: tuple[SettingFile, ...]) -> list[dict[str, Any]]:
+    return [{"path": file.path, "ports": _text(port_set(file.value))} for file in files]
+
+
+def _text(ports: frozenset[int] | None) -> str | None:
+    return None if ports is None else compress(ports)

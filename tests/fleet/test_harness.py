@@ -13,13 +13,15 @@ import types
 import pytest
 
 from . import conftest
-from .harness import base, cgroup, interpreters, mounts
+from .harness import base, cgroup, interpreters, mounts, network, services
 from .harness import fleet as lifecycle
 from .harness.command import FleetError, run, wait_for
 from .harness.host import Host
 
 
-@pytest.mark.parametrize("module", [base, cgroup, conftest, interpreters, mounts], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [base, cgroup, conftest, interpreters, mounts, network], ids=lambda module: module.__name__
+)
 def test_the_examples_in_the_docstrings_hold(module: types.ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted
@@ -59,3 +61,28 @@ def test_hosts_that_are_up_stay_as_they_are(fleet: dict[str, Host]) -> None:
     lifecycle.up(keep=False)
     assert boots() == before
     assert len(set(before)) == len(fleet)
+
+
+@pytest.mark.slow
+def test_a_rebooted_host_keeps_its_disk_and_nothing_else(fleet: dict[str, Host]) -> None:
+    host = fleet["cedar"]
+    kept, setting = "/var/lib/rebooted", "/proc/sys/net/ipv4/ip_local_reserved_ports"
+
+    def boot() -> str:
+        return host.run("cat", "/proc/sys/kernel/random/boot_id")
+
+    def served() -> set[int]:
+        # containerd listens on an automatic port, so on another one each time.
+        return {port for port in services.listening(host) if port < 32768}
+
+    before, serving = boot(), served()
+    host.run("sh", "-c", f"touch {kept} /run/rebooted; echo 5000 > {setting}")
+    try:
+        lifecycle.reboot(host)
+        assert boot() != before
+        assert host.run("sh", "-c", f"ls {kept} /run/rebooted 2>/dev/null || true").split() == [kept]
+        assert host.run("cat", setting).strip() == ""
+        assert served() == serving
+        assert lifecycle.is_up()
+    finally:
+        host.run("rm", "-f", kept)

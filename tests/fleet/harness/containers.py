@@ -38,6 +38,12 @@ def start(host: Host) -> None:
     _run(host, ON_HOST_NETWORK, ON_HOST_PORT, "--network=host")
 
 
+def start_again(host: Host) -> None:
+    """Start the containers that ended with the host."""
+    host.run("docker", "start", *PUBLISHED, ON_HOST_NETWORK)
+
+
 def _run(host: Host, name: str, port: int, *options: str) -> None:
     serve = ("/bin/busybox", "httpd", "-f", "-p", str(port), "-h", "/bin")
-    host.run("docker", "run", "--detach", f"--name={name}", *options, IMAGE, *serve)
+    # A first process without a handler ignores SIGTERM, and every shutdown would wait ten seconds for it.
+    host.run("docker", "run", "--detach", f"--name={name}", "--stop-signal=SIGKILL", *options, IMAGE, *serve)

@@ -69,6 +69,20 @@ def borrowed() -> Iterator[tuple[Host, ...]]:
                 _tear_down()
 
 
+def reboot(test_host: Host) -> None:
+    """Have the host reboot itself, and return once everything on it is up again; what it wrote to its disk is kept.
+
+    As on a real machine nothing of the kernel's settings outlives it: the network namespace is another one.
+    """
+    with lock.changing():
+        host.shut_down_for_reboot(test_host)
+        network.remove_namespace(test_host.name)
+        _power_on(test_host)
+        host.wait_until_booted(test_host)
+        containers.start_again(test_host)
+        services.start_by_hand(test_host)
+
+
 def is_up() -> bool:
     """Return whether all hosts answer and were made by what this checkout holds now."""
     try:
@@ -102,18 +116,25 @@ def _start(base: pathlib.Path) -> None:
 
 
 def _boot(test_host: Host, base: pathlib.Path) -> None:
-    interpreter = None
-    if test_host.borrowed_python:
-        interpreter = interpreters.pyenv_prefix(test_host.borrowed_python)
-        if interpreter is None:
-            missing = f"pyenv has no Python {test_host.borrowed_python}"
-            sys.stderr.write(f"{test_host.name}: {missing}, Debian's own stays\n")
-    python2 = interpreters.pyenv_prefix("2.7")
+    interpreter, python2 = _lent(test_host)
+    if test_host.borrowed_python and interpreter is None:
+        missing = f"pyenv has no Python {test_host.borrowed_python}"
+        sys.stderr.write(f"{test_host.name}: {missing}, Debian's own stays\n")
     root = host.make_tree(test_host, base, interpreter, python2)
     services.install(root)
     containers.configure(test_host, root)
+    _power_on(test_host)
+
+
+def _power_on(test_host: Host) -> None:
     network.add_namespace(test_host.name, test_host.address)
-    host.boot(test_host, filter(None, (interpreter, python2)))
+    host.boot(test_host, filter(None, _lent(test_host)))
+
+
+def _lent(test_host: Host) -> tuple[pathlib.Path | None, pathlib.Path | None]:
+    """Return the interpreters this machine lends the host: the one for Ansible, and Python 2."""
+    release = test_host.borrowed_python
+    return interpreters.pyenv_prefix(release) if release else None, interpreters.pyenv_prefix("2.7")
 
 
 def _finish(test_host: Host) -> None:

@@ -102,7 +102,7 @@ def known_hosts_line(host: Host) -> str:
 def boot(host: Host, lent: Iterable[pathlib.Path]) -> None:
     """Start the host. It is as able as a real machine: all capabilities, writable network settings, cgroup2."""
     engine = host.directory / "docker"
-    engine.mkdir()
+    engine.mkdir(exist_ok=True)
     command = [
         "systemd-nspawn",
         "--quiet",
@@ -139,6 +139,15 @@ def wait_until_booted(host: Host) -> None:
     if state != "running":
         failed = host.run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
         raise FleetError(f"{host.name} is {state}; failed units: {failed}")
+
+
+def shut_down_for_reboot(host: Host) -> None:
+    """Return once the host has ended itself by `systemctl reboot`; systemd-nspawn ends with it."""
+    # The command may lose its connection before it can say that all is well.
+    with contextlib.suppress(FleetError):
+        host.run("systemctl", "reboot")
+    wait_for(lambda: not cgroup.alive(host.name), f"{host.name} goes down", seconds=90)
+    clear_traces(host)
 
 
 def clear_traces(host: Host) -> None:

@@ -8,6 +8,7 @@ Nothing is routed or forwarded: the hosts reach this machine and each other, and
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import pathlib
 
@@ -35,13 +36,29 @@ def add_namespace(host: str, address: str) -> None:
     """Make the host's network namespace, with eth0 on the bridge."""
     name, link = namespace(host), LINK_PREFIX + host
     run("ip", "netns", "add", name)
-    run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+    run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name, "address", _card(address))
     # A link-local IPv6 address would be tentative for a second, and whoever binds it early fails.
     run("ip", "-n", name, "link", "set", "eth0", "addrgenmode", "none")
     run("ip", "-n", name, "address", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0")
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "link", "set", "eth0", "up")
     run("ip", "link", "set", link, "master", BRIDGE, "up")
+
+
+def _card(address: str) -> str:
+    """Return the hardware address that goes with an IPv4 address: the same after a reboot, as neighbours expect.
+
+    >>> _card("198.18.0.11")
+    '02:00:c6:12:00:0b'
+    """
+    return "02:00:" + ipaddress.IPv4Address(address).packed.hex(":")
+
+
+def remove_namespace(host: str) -> None:
+    """Remove the host's network namespace and its link; the same can then be made anew."""
+    # The link first: the kernel dismantles a namespace in the background, and the link's name with it.
+    run("ip", "link", "delete", LINK_PREFIX + host)
+    run("ip", "netns", "delete", namespace(host))
 
 
 def remove_all() -> None:

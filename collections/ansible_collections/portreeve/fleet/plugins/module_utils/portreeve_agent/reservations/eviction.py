@@ -13,7 +13,7 @@ from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.single_socket import open_talk
 from ..kernel.sock_destroy import destroy_socket
-from ..model import Namespace, Socket
+from ..model import SERVING_STATES, Namespace, Socket
 from ..ports import overlaps
 from ..processes import parse_stat
 from .occupancy import Occupant, say
@@ -109,7 +109,7 @@ def _fate(one: Occupant, rows: Collection[Socket], failure: str | None) -> tuple
     was = one.socket
     for row in rows:
         same = (row.local.port, row.cookie, row.inode) == (was.local.port, was.cookie, was.inode)
-        if same and row.remote is None:
+        if same and row.state in SERVING_STATES:
             return False, "its connection was destroyed, but it keeps the port, as it was bound to it on purpose"
         if same and row.remote == was.remote:
             return False, "it is still there: " + (failure or "the kernel did not destroy it")

@@ -88,5 +88,6 @@ def _name_port(row: Socket, namespace: Namespace) -> str:
 
 
 def _name_peer(row: Socket) -> str:
-    assert row.remote is not None  # what has none serves, and is no occupant
+    if row.remote is None:  # connected to port 0, as getaddrinfo(3) does to learn which address it would use
+        return "no port"
     return ("[%s]:%d" if row.family == 6 else "%s:%d") % row.remote

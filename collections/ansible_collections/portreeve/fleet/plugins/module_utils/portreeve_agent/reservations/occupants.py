@@ -63,7 +63,8 @@ def look(
     tables = read(host, namespace, question)
     rows = sorted((row for row in tables.sockets if row.local.port in wanted), key=by_place)
     serving = _by_slot(row for row in rows if row.state in SERVING_STATES)
-    alone = [row for row in rows if row.remote and not _is_covered(row, serving.get(_slot(row), []))]
+    connections = [row for row in rows if row.state not in SERVING_STATES]
+    alone = [row for row in connections if not _is_covered(row, serving.get(_slot(row), []))]
     by_clients = _accepted_from_clients(alone, automatic)
     held = [row for row in alone if row.inode]
     outgoing = _outgoing(host, namespace, held, automatic, by_clients)

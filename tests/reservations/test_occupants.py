@@ -1,0 +1,487 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""Who is on ports that are to be reserved, and how they are got off: with real sockets, in a namespace of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_destroy, sock_diag
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.eviction import (
+    evict,
+    protected_pids,
+)
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupancy import to_record
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupants import (
+    Occupants,
+    look,
+)
+
+from tests.agent.conftest import PATIENCE, Arena, StageHost, new_arena
+
+pytestmark = pytest.mark.needs("root")
+
+OCCUPANTS = "ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupants"
+CLONE_NEWNET = 0x40000000
+AUTOMATIC = (20000, 60999)  # as far as is told; the kernel itself keeps off the ports that the tests give out
+STAYS = "\nready(port=c.getsockname()[1])\nwhile told(): ready(alive=True)\nhold()"
+MEET = "one = server(0, {address!r}); c = connected(one.getsockname()[1], {address!r}); peer = one.accept()[0]\n"
+
+
+class Scene:
+    """A namespace with programs, and a place from which one looks at it: from within, or from outside."""
+
+    def __init__(self, arena: Arena, within: bool) -> None:
+        self.play = arena.play
+        self.rows = arena.rows
+        self._path = arena.path
+        self._within = within
+        self.namespace = Namespace(arena.id, "own", "host", "/proc/self/ns/net") if within else arena.namespace
+        self.where = "" if within else f" in namespace {arena.namespace.name}"
+
+    def look(self, *ports: int, host: Host | None = None, **more: Any) -> Occupants:
+        more = {"automatic": AUTOMATIC, **more}
+        return self._from_there(lambda: look(host or StageHost(), self.namespace, ports, **more))
+
+    def evict(self, found: Occupants, protected: frozenset[int] = frozenset(), **more: Any) -> Occupants:
+        return self._from_there(lambda: evict(StageHost(), self.namespace, found, protected, **more))
+
+    def inside(self, act: Callable[[], Any]) -> Any:
+        """Return what ``act`` returns in a process in the namespace."""
+
+        def act_there() -> Any:
+            with open(self._path, "rb") as there:
+                assert ctypes.CDLL(None).setns(there.fileno(), CLONE_NEWNET) == 0
+            return act()
+
+        return Host().in_second_process(act_there, PATIENCE)()
+
+    def _from_there(self, act: Callable[[], Any]) -> Any:
+        return self.inside(act) if self._within else act()
+
+    def bind(self, port: int, address: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> str:
+        """Return what bind(2) says of a port to somebody without any options."""
+
+        def try_it() -> str:
+            with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as one:
+                try:
+                    one.bind((address, port))
+                except OSError as error:
+                    return errno.errorcode[error.errno or 0]
+                return "ok"
+
+        return self.inside(try_it)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def _arena() -> Iterator[Arena]:
+    with new_arena() as arena:
+        yield arena
+
+
+@pytest.fixture(params=["within", "outside"])
+def scene(_arena: Arena, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    yield Scene(_arena, request.param == "within")
+    _arena.clear()
+
+
+@pytest.fixture
+def outside(_arena: Arena) -> Iterator[Scene]:
+    yield Scene(_arena, within=False)
+    _arena.clear()
+
+
+@pytest.fixture(scope="module")
+def _ports() -> Iterator[int]:
+    return iter(range(20000, 32000, 10))
+
+
+@pytest.fixture
+def port(_ports: Iterator[int]) -> int:
+    """Return a port that no other test uses, as are the next ones."""
+    return next(_ports)
+
+
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+#: what a program does, the state its connection is in then, the address and kind that a bind is tried with
+SQUATTERS = {
+    "established": (MEET.format(address="127.0.0.1"), "ESTABLISHED", "127.0.0.1", TCP),
+    "established over IPv6": (MEET.format(address="::1"), "ESTABLISHED", "::1", TCP),
+    "established over a mapped address": (
+        "one = server(0, '::'); c = socket.socket(socket.AF_INET6); to = one.getsockname()[1]\n"
+        "c.connect(('::ffff:127.0.0.1', to))",
+        "ESTABLISHED",
+        "127.0.0.1",
+        TCP,
+    ),
+    "established through an interface": (
+        "one = server(0); c = socket.socket(); c.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')\n"
+        "c.connect(one.getsockname())",
+        "ESTABLISHED",
+        "127.0.0.1",
+        TCP,
+    ),
+    "closed by the peer": (
+        MEET.format(address="127.0.0.1") + "peer.close(); until(lambda: tcp_state(c) == 8)",
+        "CLOSE_WAIT",
+        "127.0.0.1",
+        TCP,
+    ),
+    "half closed, still read": (
+        MEET.format(address="127.0.0.1") + "c.shutdown(1); until(lambda: tcp_state(c) == 5)",
+        "FIN_WAIT2",
+        "127.0.0.1",
+        TCP,
+    ),
+    "still knocking": (
+        "one = server(0, backlog=0); many = []\n"
+        "def knock():\n"
+        "    global c\n"
+        "    c = socket.socket(); c.setblocking(False); c.connect_ex(one.getsockname()); many.append(c)\n"
+        "    return len(many) > 2 and tcp_state(c) == 2\n"
+        "until(knock)",
+        "SYN_SENT",
+        "127.0.0.1",
+        TCP,
+    ),
+    "UDP": (
+        "c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.connect(('127.0.0.1', 9))",
+        "ESTABLISHED",
+        "127.0.0.1",
+        UDP,
+    ),
+    "UDP over IPv6": (
+        "c = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); c.connect(('::1', 9))",
+        "ESTABLISHED",
+        "::1",
+        UDP,
+    ),
+    "UDP over a mapped address": (
+        "c = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); c.connect(('::ffff:127.0.0.1', 9))",
+        "ESTABLISHED",
+        "127.0.0.1",
+        UDP,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SQUATTERS)
+def test_a_squatter_is_seen_and_evicted_and_its_process_lives_on(scene: Scene, what: str) -> None:
+    does, state, address, kind = SQUATTERS[what]
+    actor = scene.play(does + STAYS)
+    port = actor["port"]
+
+    found = scene.look(port)
+
+    [squatter] = found.squatters
+    protocol = "tcp" if kind == TCP else "udp"
+    record = to_record(squatter)
+    assert (record["port"], record["protocol"], record["state"], record["evicted"]) == (port, protocol, state, False)
+    assert [(one["pid"], one["name"], bool(one["exe"])) for one in record["holders"]] == [(actor.pid, "python", True)]
+    assert record["summary"].startswith(f"{port}/{protocol}{scene.where} is the automatic local port of an outgoing ")
+    assert f"connection of python[{actor.pid}] to " in record["summary"]
+    assert record["summary"].endswith(f" ({state}); a reservation does not end it.")
+    assert (found.lingering, found.unused([port]), found.blind_spots) == ((), True, ())
+    assert scene.bind(port, address, kind) == "EADDRINUSE"
+
+    [foreseen] = scene.evict(found, pretend=True).squatters
+    assert foreseen.evicted
+    assert foreseen.summary.endswith("; it would be destroyed.")
+    assert scene.bind(port, address, kind) == "EADDRINUSE"
+
+    [evicted] = scene.evict(found).squatters
+    assert evicted.evicted
+    assert evicted.summary.endswith("; it is destroyed, no process was ended.")
+    assert scene.bind(port, address, kind) == "ok"
+    assert scene.look(port) == Occupants()
+    assert actor.tell("are you there?") == {"alive": True}
+
+
+LINGERING = {
+    "TIME_WAIT": "port = c.getsockname()[1]; c.close(); peer.close()",
+    "FIN_WAIT2": "port = c.getsockname()[1]; c.close()",
+    "FIN_WAIT1": "port = c.getsockname()[1]; fill(c); c.close()",
+    "LAST_ACK": "port = c.getsockname()[1]; peer.shutdown(1); until(lambda: tcp_state(c) == 8); fill(c); c.close()",
+}
+
+
+@pytest.mark.parametrize("state", LINGERING)
+def test_what_lingers_is_seen_and_evicted(scene: Scene, state: str) -> None:
+    actor = scene.play(MEET.format(address="127.0.0.1") + LINGERING[state] + "\nready(port=port); hold()")
+    port = actor["port"]
+    until(lambda: [row.state for row in scene.rows("tcp", port)] == [state])
+
+    found = scene.look(port)
+
+    [left] = found.lingering
+    assert (found.squatters, left.holders, left.socket.state) == ((), (), state)
+    timed = state in ("TIME_WAIT", "FIN_WAIT2")
+    assert (left.socket.timer_ms is not None) == timed
+    assert left.summary.startswith(f"{port}/tcp{scene.where} is kept by what is left of a connection to 127.0.0.1:")
+    assert (" s more)." in left.summary) == timed
+    assert scene.bind(port) == "EADDRINUSE"
+
+    [gone] = scene.evict(found).lingering
+    assert gone.evicted
+    assert gone.summary.endswith("; it is destroyed.")
+    assert scene.bind(port) == "ok"
+
+
+SERVERS = {
+    "one that listens": "",
+    "one that listens to every address": "one.close(); one = server(port, '0.0.0.0', reuseaddr=1)",
+    "one that listens to IPv6 as well": "one.close(); one = server(port, '::', reuseaddr=1)",
+    "one that listens no more": "one.close()",
+    "one that listens no more, and has talked": (
+        "c.sendall(b'x' * 5000); peer.recv(9999); peer.sendall(b'y' * 777); one.close()"
+    ),
+    "one that listens no more, whose client has closed": (
+        "c.shutdown(1); until(lambda: tcp_state(peer) == 8); one.close()"
+    ),
+    "one that only is bound": "one.close(); one = bound(port, reuseaddr=1)",
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_a_server_accepted_is_no_squatter(outside: Scene, port: int, server: str) -> None:
+    actor = outside.play(
+        f"port = {port}; one = server(port, reuseaddr=1); c = connected(port); peer = one.accept()[0]\n"
+        f"{SERVERS[server]}\n"
+        "ready(); told(); peer.send(b'.'); c.settimeout(5); ready(heard=c.recv(999).decode()[-1]); hold()"
+    )
+    for known in (AUTOMATIC, None):
+        found = outside.look(port, automatic=known)
+        assert (found.squatters, found.lingering, found.unused([port])) == ((), (), False)
+    outside.evict(outside.look(port))
+    assert actor.tell("go on")["heard"] in (".", "y")
+
+
+def test_a_udp_server_that_connects_to_its_clients_is_no_squatter(outside: Scene, port: int) -> None:
+    outside.play(
+        f"one = bound({port}, '0.0.0.0', socket.SOCK_DGRAM, reuseaddr=1)\n"
+        f"c = bound({port}, '127.0.0.1', socket.SOCK_DGRAM, reuseaddr=1); c.connect(('127.0.0.1', 50000))\n"
+        "ready(); hold()"
+    )
+    found = outside.look(port)
+    assert (found.squatters, found.unused([port]), found.unused([port + 1])) == ((), False, True)
+
+
+def test_connections_of_several_clients_are_no_squatters_where_the_kernel_tells_no_figures(
+    outside: Scene, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux before 4.19. A single one is taken for outgoing, as in the verdicts."""
+    monkeypatch.setattr(OCCUPANTS + ".opened_here", lambda _netlink, _row: None)
+    actor = outside.play(
+        f"one = server({port}); callers = [connected({port}) for _ in range(2)]\n"
+        "peers = [one.accept()[0] for _ in range(2)]; one.close(); ready(); hold()"
+    )
+    assert outside.look(port).squatters == ()
+    with Host().netlink(4, outside.namespace.path, outside.namespace.id) as netlink:
+        [accepted, _other] = (row for row in outside.rows("tcp", port) if row.remote)
+        assert sock_destroy.destroy_socket(netlink, accepted)
+    assert [one.holders[0].pid for one in outside.look(port).squatters] == [actor.pid]
+
+
+def test_a_connection_outside_of_the_automatic_range_is_no_squatter(outside: Scene) -> None:
+    outside.play("one = server(0); c = connected(one.getsockname()[1], source=9000)\nready(); hold()")
+    found = outside.look(9000)
+    assert (found.squatters, found.unused([9000])) == ((), False)
+
+
+def test_a_port_that_was_bound_on_purpose_stays_with_its_process(outside: Scene, port: int) -> None:
+    actor = outside.play(f"one = server(0); c = connected(one.getsockname()[1], source={port})" + STAYS)
+    [left] = outside.evict(outside.look(port)).squatters
+    assert not left.evicted
+    assert left.summary.endswith(
+        "; its connection was destroyed, but it keeps the port, as it was bound to it on purpose."
+    )
+    assert outside.bind(port) == "EADDRINUSE"
+    assert actor.tell("are you there?") == {"alive": True}
+
+
+TALKS = "\nready(port=c.getsockname()[1])\nwhile told(): c.send(b'.'); ready(heard=peer.recv(9).decode())\nhold()"
+
+
+def test_a_connection_of_an_ancestor_is_left(scene: Scene) -> None:
+    actor = scene.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = scene.look(actor["port"])
+    for pretend in (True, False):
+        [left] = scene.evict(found, frozenset([1, actor.pid]), pretend=pretend).squatters
+        assert not left.evicted
+        assert left.summary.endswith(
+            f"; it is left alone: process {actor.pid}, through which this task runs, holds it."
+        )
+    assert actor.tell("go on") == {"heard": "."}
+
+
+def test_the_ssh_connection_in_use_is_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = outside.play(MEET.format(address="::1") + TALKS)
+    other = outside.play(MEET.format(address="::1") + TALKS)
+    [row] = [row for row in outside.rows("tcp", actor["port"]) if row.remote]
+    monkeypatch.setenv("SSH_CONNECTION", f"::1 {row.remote.port} ::1 {row.local.port}")
+    shell = outside.play("ready(); hold()")
+    found = outside.look(actor["port"], other["port"])
+    fates = {one.socket.local.port: one for one in outside.evict(found, frozenset([shell.pid])).squatters}
+    assert not fates[actor["port"]].evicted
+    assert fates[actor["port"]].summary.endswith("; it is left alone: this task came over it by SSH.")
+    assert fates[other["port"]].evicted
+    assert actor.tell("go on") == {"heard": "."}
+
+
+def test_what_is_protected_are_this_process_and_its_ancestors() -> None:
+    found = protected_pids(Host())
+    assert {os.getpid(), os.getppid()} <= found
+    assert 0 not in found
+
+
+def test_a_connection_whose_holder_cannot_be_seen_is_left(outside: Scene) -> None:
+    class Blind(StageHost):
+        def births(self) -> list[tuple[int, int]]:
+            return []
+
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = outside.look(actor["port"], host=Blind())
+    assert " of no process that could be seen to " in found.squatters[0].summary
+    [left] = outside.evict(found).squatters
+    assert not left.evicted
+    assert left.summary.endswith("; it is left alone: no process that holds it could be seen.")
+    assert actor.tell("go on") == {"heard": "."}
+
+
+def test_processes_that_may_not_be_looked_into_are_a_blind_spot(outside: Scene) -> None:
+    class Refused(StageHost):
+        def open_process(self, pid: int) -> Any:
+            raise NotPermitted("/proc/%d" % pid)
+
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = outside.look(actor["port"], host=Refused())
+    assert [one.what for one in found.blind_spots] == ["descriptors of other processes"]
+    assert found.unused([actor["port"]])
+
+
+def test_everybody_who_holds_a_squatter_is_named(outside: Scene) -> None:
+    share = """
+heard, tell = os.pipe()
+pids = []
+for name in (b"a\\n\\x1b", b"two"):
+    pids.append(os.fork())
+    if not pids[-1]:
+        pathlib.Path("/proc/self/comm").write_bytes(name)
+        os.write(tell, b".")
+        hold()
+    os.read(heard, 1)
+ready(port=c.getsockname()[1], pids=pids)
+hold()
+"""
+    actor = outside.play(MEET.format(address="127.0.0.1") + share)
+    pids = [actor.pid, *actor["pids"]]
+    [squatter] = outside.look(actor["port"]).squatters
+    assert [one.pid for one in squatter.holders] == sorted(pids)
+    for pid, name in zip(pids, ["python", "a\\n\\x1b", "two"], strict=True):
+        assert f"{name}[{pid}]" in squatter.summary
+    assert squatter.summary.isprintable()
+
+
+def test_a_later_connection_on_the_port_is_not_evicted(outside: Scene) -> None:
+    """Between the look and the act the connection ended, and another one came."""
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = outside.look(actor["port"])
+    [before] = found.squatters
+    assert before.socket.cookie is not None
+    earlier = replace(before, socket=before.socket._replace(cookie=before.socket.cookie - 1))
+    outside.evict(replace(found, squatters=(earlier,)))
+    assert actor.tell("go on") == {"heard": "."}
+
+
+def test_without_privilege_nothing_happens_and_the_sentence_says_so(outside: Scene) -> None:
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = outside.look(actor["port"])
+    within = Namespace(outside.namespace.id, "own", "host", "/proc/self/ns/net")
+
+    def as_nobody() -> Occupants:
+        os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+        return evict(Host(), within, found, ())
+
+    [left] = outside.inside(as_nobody).squatters
+    assert not left.evicted
+    assert left.summary.endswith(
+        "; it is still there: to destroy a socket needs CAP_NET_ADMIN in the network namespace."
+    )
+    assert actor.tell("go on") == {"heard": "."}
+
+
+def test_a_kernel_that_cannot_destroy_is_named(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sock_destroy, "_SOCK_DESTROY", 22)
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    [left] = outside.evict(outside.look(actor["port"])).squatters
+    assert not left.evicted
+    assert left.summary.endswith("; it is still there: to destroy a socket is nothing that this kernel does.")
+
+
+def test_without_squatters_no_process_is_looked_at(outside: Scene, port: int) -> None:
+    class Busy(StageHost):
+        def births(self) -> list[tuple[int, int]]:
+            raise AssertionError("processes were looked for")
+
+    outside.play(f"one = server({port}); c = connected({port}); ready(); hold()")
+    assert outside.look(*range(10000, 32768), host=Busy()).unused([port]) is False
+
+
+def test_ten_thousand_ports_are_answered_like_one(scene: Scene) -> None:
+    actor = scene.play(MEET.format(address="127.0.0.1") + STAYS)
+    port = actor["port"]
+    sparse = range(35000 + port % 2, 55000, 2)
+    few, many = scene.look(port), scene.look(port, *sparse)
+    assert [one for one in many.squatters if one.socket.local.port == port] == list(few.squatters)
+    assert many.unused(set(sparse) - {row.local.port for row in scene.rows("tcp") if not row.remote})
+
+
+@pytest.mark.parametrize(
+    "serves", ["server(port)", "bound(port)", "bound(port, '::1', socket.SOCK_DGRAM)", "server(port, '::')"]
+)
+def test_whoever_listens_or_is_bound_uses_a_port(scene: Scene, port: int, serves: str) -> None:
+    scene.play(f"port = {port}; one = {serves}; ready(); hold()")
+    found = scene.look(*range(port - 1, port + 5))
+    assert [found.unused([one]) for one in (port - 1, port, port + 1)] == [True, False, True]
+    assert found.unused([port - 1, port]) is False
+
+
+def test_whether_a_port_is_used_is_not_known_where_bound_sockets_are_not_listed(
+    outside: Scene, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux before 6.8."""
+    monkeypatch.setattr(sock_diag, "lists_bound_sockets", lambda _host: False)
+    outside.play(f"one = server({port}); ready(); hold()")
+    found = outside.look(port, port + 1)
+    assert [found.unused([one]) for one in (port, port + 1)] == [False, None]
+    assert [one.what for one in found.blind_spots] == ["TCP sockets that are bound but do not listen"]
+
+
+def test_an_udp_socket_that_is_connected_to_no_port_can_be_spoken_of(outside: Scene) -> None:
+    """getaddrinfo(3) connects such ones to learn which address of this host it would use."""
+    actor = outside.play("c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.connect(('127.0.0.1', 0))" + STAYS)
+    [squatter] = outside.evict(outside.look(actor["port"])).squatters
+    assert " to no port (ESTABLISHED); it is " in squatter.summary
+
+
+def test_no_ports_have_no_occupants(outside: Scene) -> None:
+    assert outside.look() == Occupants()

@@ -54,6 +54,7 @@ def read(tree: pathlib.Path) -> list[tuple[str, str]]:
         ("net.ipv4.ip_local_reserved_ports =", ""),
         ("# net.ipv4.ip_local_reserved_ports = 1\n;net.ipv4.ip_local_reserved_ports = 1\n", None),
         ("net.ipv4.ip_local_port_range = 1 2\n", None),
+        ("net.ipv4.ip_local_reserved_port* = 8080\n", "8080"),
         ("", None),
     ],
 )
@@ -78,6 +79,11 @@ def test_a_file_hidden_by_a_link_to_nowhere_sets_nothing(tree: pathlib.Path) -> 
 def test_the_main_file_has_the_place_of_the_link_that_leads_to_it(tree: pathlib.Path) -> None:
     (tree / "etc/sysctl.d/55-main.conf").symlink_to("../sysctl.conf")
     assert [path for path, _value in read(tree)][-2:] == ["/etc/sysctl.d/55-main.conf", "/etc/sysctl.d/60-ours.conf"]
+
+
+def test_where_systemd_boots_the_main_file_alone_sets_nothing(tree: pathlib.Path) -> None:
+    (tree / "run/systemd/system").mkdir(parents=True)
+    assert [path for path, _value in read(tree)][-1] == "/etc/sysctl.d/60-ours.conf"
 
 
 def test_a_host_without_any_file_sets_nothing(tmp_path: pathlib.Path) -> None:

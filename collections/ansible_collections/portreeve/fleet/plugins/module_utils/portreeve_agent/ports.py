@@ -57,12 +57,14 @@ def parse_ports(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[Port
 def port_set(text: str | None) -> frozenset[int] | None:
     """Return the ports of a list as the kernel writes and takes it (ip_local_reserved_ports), None for any other text.
 
-    ``port_set("8080,9000-9001") == {8080, 9000, 9001}``; an empty text is a list without ports.
+    ``port_set("8080,9000-9001") == {8080, 9000, 9001}``; an empty text is a list without ports. Blanks between the
+    ports are refused by the kernel (proc_do_large_bitmap() in kernel/sysctl.c), a comma at the end is not.
     """
     found: set[int] = set()
-    for item in (text or "").replace(",", " ").split():
-        low, _dash, high = item.partition("-")
-        if not (low.isdigit() and (high or low).isdigit() and int(low) <= int(high or low) <= HIGHEST_PORT):
+    items = (text or "").strip().split(",")
+    for item in items if items[-1] else items[:-1]:
+        low, dash, high = item.partition("-")
+        if not (low.isdecimal() and (not dash or high.isdecimal()) and int(low) <= int(high or low) <= HIGHEST_PORT):
             return None
         found.update(range(int(low), int(high or low) + 1))
     return None if text is None else frozenset(found)

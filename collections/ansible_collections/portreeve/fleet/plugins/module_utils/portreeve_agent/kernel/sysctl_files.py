@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import SettingFile
@@ -13,6 +15,7 @@ RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 _MAIN_FILE = "/etc/sysctl.conf"
 #: A file hides those of the same name in the directories after its own.
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 _MOST = 1 << 20  # bytes of one file
 
 
@@ -20,7 +23,8 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFi
     """Return the files that set ``key``, in the order in which they are applied: the last one wins.
 
     sysctl(8) applies /etc/sysctl.conf after all others, systemd-sysctl(8) only where a link in sysctl.d leads to it:
-    then it has the link's place here as well. None when a file that may set it cannot be read.
+    then it has the link's place here as well, and none where systemd boots the host. None when a file that may set it
+    cannot be read.
     """
     files = {}
     for directory in reversed(_DIRECTORIES):
@@ -29,7 +33,8 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFi
                 files[name] = "%s/%s" % (directory, name)
     paths = [files[name] for name in sorted(files)]
     main = _inode(host, _MAIN_FILE)
-    if main is not None and main not in [_inode(host, path) for path in paths]:
+    by_systemd = _inode(host, _SYSTEMD) is not None
+    if main is not None and not by_systemd and main not in [_inode(host, path) for path in paths]:
         paths.append(_MAIN_FILE)
     found = []
     for path in paths:
@@ -47,14 +52,15 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFi
 
 
 def parse_setting(text: str, key: str) -> str | None:
-    """Return the value that a file gives to ``key``, its last one, or None.
+    """Return the value that a file gives to ``key``, its last one, or None. Names may be patterns (glob(7)).
 
     ``parse_setting("# ours\\n-net/ipv4/ip_local_reserved_ports = 8080, 9000\\n", RESERVED_PORTS) == "8080, 9000"``.
     """
     value = None
     for line in text.split("\n"):
         name, equals, right = line.strip().partition("=")
-        if equals and name[:1] not in ("#", ";") and name.strip().lstrip("-").strip().replace("/", ".") == key:
+        pattern = name.strip().lstrip("-").strip().replace("/", ".")
+        if equals and name[:1] not in ("#", ";") and fnmatchcase(key, pattern):
             value = right.strip()
     return value
 

@@ -8,6 +8,7 @@ SHELL := /bin/sh
 INVENTORY ?= inventory.example
 LIMIT ?=
 ARGS ?=
+COUNT ?= 1
 
 COLLECTION := collections/ansible_collections/portreeve/fleet
 VENV := .venv
@@ -58,12 +59,27 @@ env: $(TEST_ENV) ## make the environment for working on the code, in .venv
 
 # --- the main job ---------------------------------------------------------------------------------------------------
 
+define REFUSE_NO_INVENTORY
+@[ -n '$(INVENTORY)' ] && [ -e '$(INVENTORY)' ] || case '$(INVENTORY)' in *?,*) ;; \
+  *) echo "INVENTORY='$(INVENTORY)' is not there: accepted are an inventory file or directory, or hosts followed by a comma" >&2; exit 2;; \
+esac
+endef
+PLAY = $(BIN)/ansible-playbook -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)')
+
 .PHONY: audit
 audit: $(AUDIT_ENV) ## who holds which port on the hosts of an inventory [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
-	@[ -n '$(INVENTORY)' ] && [ -e '$(INVENTORY)' ] || case '$(INVENTORY)' in *?,*) ;; \
-	  *) echo "INVENTORY='$(INVENTORY)' is not there: accepted are an inventory file or directory, or hosts followed by a comma" >&2; exit 2;; \
-	esac
-	@$(BIN)/ansible-playbook playbooks/audit.yml -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)') $(ARGS)
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/audit.yml $(ARGS)
+
+.PHONY: reserve
+reserve: $(AUDIT_ENV) ## reserve the ports of declared applications, host by host first [INVENTORY=...] [LIMIT=web] [ARGS=--check]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/reserve.yml $(ARGS)
+
+.PHONY: propose
+propose: $(AUDIT_ENV) ## name ports that are free on every host [COUNT=20] [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
+	$(REFUSE_NO_INVENTORY)
+	@ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default $(PLAY) playbooks/propose.yml -e 'portreeve_count=$(COUNT)' $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 

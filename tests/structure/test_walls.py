@@ -93,6 +93,7 @@ SEEING["writing"] = DOOR | {"second_process"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
 SEEING["reservations.occupants"] = READERS | {"descriptors", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "reservations.occupancy", "reservations.occupants"}
+SEEING["reservations.boot"] = DOOR
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 LEFT_OF = {**JUDGING, **SEEING}

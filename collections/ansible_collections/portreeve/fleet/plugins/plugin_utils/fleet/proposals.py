@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Better numbers for ports that the kernel may give to any outgoing connection. Pure."""
+"""Numbers for ports: better ones for those the kernel may give to any outgoing connection, new ones for an application.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, contains, parse_ports
+from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, contains, parse_ports, port_set, shown
 from .picture import INCOMPLETE, OK, HostAnswer
+from .port_sets import compress, spans
 
 _RISK = "ephemeral_unreserved"
 _USUAL_RANGE = (32768, 60999)
 _FIRST_UNPRIVILEGED = 1024
+_FIRST_CHOICE = 20_000  # above what is well known, below what kernels choose from
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,96 @@ def propose(answers: Iterable[HostAnswer]) -> tuple[Proposal, ...]:
             taken.add(better)
         proposals.append(Proposal(port, better, len(seen), len(asked) - len(seen)))
     return tuple(proposals)
+
+
+@dataclass(frozen=True)
+class FreePorts:
+    """As many ports as an application needs, free on each of ``hosts`` hosts: none when there are too few.
+
+    ``unknown`` are the hosts on which a socket may have been missed, ``available`` is how many ports would do at all.
+    """
+
+    count: int
+    ranges: tuple[PortRange, ...]
+    available: int
+    hosts: int
+    unknown: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = ", ".join(self.unknown[:_MOST_NAMES]) + (", ..." if len(self.unknown) > _MOST_NAMES else "")
+        if not self.hosts:
+            return f"no host was seen in full, so no port can be called free (not seen: {names or 'there is no host'})"
+        where = "the only host" if self.hosts == 1 else f"all {self.hosts} hosts"
+        if self.unknown:
+            where += f" seen in full, unknown on {len(self.unknown)} ({names})"
+        wanted = "1 port" if self.count == 1 else f"{self.count} ports"
+        if not self.ranges:
+            free = "none is" if not self.available else f"only {self.available} are"
+            return f"{wanted} wanted, but {free} free on {where}, outside of every automatic range"
+        return f"{wanted} free on {where}, outside of every automatic range: {compress(self.ranges)}"
+
+
+def find_free(answers: Iterable[HostAnswer], count: Any) -> FreePorts:
+    """Return ``count`` ports that are outside of the automatic and the privileged range of every host seen in full,
+    and neither held, declared nor reserved on any of them, for TCP and UDP: in one range where there is one.
+
+    The range starts at a number as round as can be, at or above 20000 rather than below; else the fewest ranges are
+    taken, the longest first. Raises InvalidInput for a count that is no number of ports.
+    """
+    wanted = _count(count)
+    asked = list(answers)
+    seen = [answer.result for answer in asked if answer.result is not None and _is_known(answer)]
+    free = set(range(_FIRST_UNPRIVILEGED, HIGHEST_PORT + 1)) if seen else set()
+    for result in seen:
+        low, high = _automatic(result)
+        free.difference_update(range(_first_unprivileged(result)), range(low, high + 1), _taken(result))
+        free -= _reserved(result)
+    unknown = tuple(answer.name for answer in asked if answer.result is None or not _is_known(answer))
+    ranges = tuple(PortRange(low, high) for low, high in _choose(free, wanted))
+    return FreePorts(wanted, ranges, len(free), len(seen), unknown)
+
+
+def _count(count: Any) -> int:
+    text = str(count).strip()
+    if isinstance(count, bool) or not (text.isdecimal() and text.isascii() and 1 <= len(text) <= 5 and int(text)):
+        raise InvalidInput(f"{shown(count)} is no number of ports: accepted are numbers from 1 on")
+    return int(text)
+
+
+def _choose(free: set[int], count: int) -> list[tuple[int, int]]:
+    """Return the ranges to take from the free ports, their lowest and highest port; nothing when they are too few."""
+    if len(free) < count:
+        return []
+    rows = list(spans(free))
+    end = {port: high for low, high in rows for port in range(low, high + 1)}
+    for step in (1000, 100, 10, 1):
+        for first in (*range(_FIRST_CHOICE, HIGHEST_PORT + 1, step), *range(_FIRST_CHOICE - step, 0, -step)):
+            if end.get(first, 0) >= first + count - 1:
+                return [(first, first + count - 1)]
+    chosen = []
+    for low, high in sorted(rows, key=lambda row: (row[0] - row[1], row[0])):
+        high = min(high, low + count - 1)
+        chosen.append((low, high))
+        count -= high - low + 1
+        if not count:
+            break
+    return sorted(chosen)
+
+
+def _is_known(answer: HostAnswer) -> bool:
+    """Return whether it can be told of every number what it is good for on a host: no range is guessed here."""
+    result = answer.result or {}
+    reserved = _setting(result, "reserved")
+    return (
+        _is_seen(answer)
+        and _bounds(result) is not None
+        and isinstance(reserved, str)
+        and port_set(reserved) is not None
+    )
+
+
+def _reserved(result: Mapping[str, Any]) -> frozenset[int]:
+    return port_set(_setting(result, "reserved")) or frozenset()
 
 
 def _is_seen(answer: HostAnswer) -> bool:
@@ -129,10 +225,14 @@ def _declared(result: Mapping[str, Any]) -> tuple[PortRange, ...]:
 
 
 def _automatic(result: Mapping[str, Any]) -> tuple[int, int]:
+    return _bounds(result) or _USUAL_RANGE
+
+
+def _bounds(result: Mapping[str, Any]) -> tuple[int, int] | None:
     bounds = _setting(result, "automatic")
     if isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds):
         return bounds[0], bounds[1]
-    return _USUAL_RANGE
+    return None
 
 
 def _first_unprivileged(result: Mapping[str, Any]) -> int:

@@ -21,34 +21,37 @@ def differs(before: Places, after: Places) -> bool:
     return _essence(before) != _essence(after)
 
 
-def describe_places(
-    before: Places, after: Places, wish: Wish, namespace: Namespace, automatic: Bounds, floor: int
-) -> dict[str, Any]:
-    """Return the part of the result that the plan tells."""
-    configured = after.configured
+def describe_wish(before: Places, after: Places, wish: Wish, automatic: Bounds) -> dict[str, Any]:
+    """Return the part of the result about the name asked for, and about what a run takes away."""
     return {
-        "format": FORMAT,
         "name": wish.name,
         "state": "present" if wish.present else "absent",
         "ports": compress(_held_by(wish.name, after)),
+        "outside": compress(outside(automatic, _held_by(wish.name, after))),
+        "given_back": _losses(before, after, by_exclusion=False),
+        "removed": _losses(before, after, by_exclusion=True),
+    }
+
+
+def describe_places(places: Places, namespace: Namespace, automatic: Bounds) -> dict[str, Any]:
+    """Return the part of the result about all that is reserved."""
+    configured = places.configured
+    return {
+        "format": FORMAT,
         "namespace": {"id": namespace.id, "name": namespace.name, "kind": namespace.kind},
-        "reserved": {"runtime": compress(after.running.ports), "after_boot": _text(_after_boot(after))},
+        "reserved": {"runtime": compress(places.running.ports), "after_boot": _text(_after_boot(places))},
         "foreign": {
-            "runtime": compress(after.running.foreign),
+            "runtime": compress(places.running.foreign),
             "files": _files(configured.earlier if configured else ()),
             "by_hand": compress(configured.own.by_hand if configured else NOBODY),
         },
         "left_out": compress(configured.own.left_out if configured else NOBODY),
-        "overridden_by": _files(overriding(after)),
-        "given_back": _losses(before, after, by_exclusion=False),
-        "removed": _losses(before, after, by_exclusion=True),
+        "overridden_by": _files(overriding(places)),
         "automatic": {
             "low": automatic[0] if automatic else None,
             "high": automatic[1] if automatic else None,
-            "left": left(automatic, after.running.ports),
-            "floor": floor,
+            "left": left(automatic, places.running.ports),
         },
-        "outside": compress(outside(automatic, _held_by(wish.name, after))),
     }
 
 

@@ -10,14 +10,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from socket import AF_INET, SOCK_DGRAM, SOL_SOCKET
 from sys import byteorder
-from typing import Any
+from typing import Any, Iterator
 
 from ..errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
+from ..host import Host
 from ..kernel.namespaces import choose_namespaces, read_namespaces, read_own_namespace
 from ..kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
+from ..ports import compress
 from ..writing import ActingHost
 from . import store
+from .boot import cut_at_boot
 from .commit import KEEP, Change, commit
 from .eviction import evict, protected_pids
 from .guards import check_plan, check_wish, drift_of, warnings_of
@@ -25,7 +28,7 @@ from .ledger import NOBODY, Account, OwnFile, format_ledger, format_own_file, pa
 from .occupancy import to_record
 from .occupants import Occupants, look
 from .plan import Configured, Places, Running, Wish, make_plan
-from .result import describe_drift, describe_name, describe_places, difference, differs, names_in
+from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
 
 _MAIN_FILE = "/etc/sysctl.conf"  # where no link leads to it, sysctl(8) applies it after all others
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
@@ -57,10 +60,10 @@ def reserve(
     is_hosts_own = place.kind == "host"
     wish = replace(wish, persistent=is_hosts_own if wish.persistent is None else wish.persistent)
     check_wish(wish, is_hosts_own)
-    ranges = dict(read_ranges_by_namespace(host, (place,), read_port_ranges(host)))[place.id]
+    ranges = _ranges(host, place)
     slips: tuple[str, ...] = ()
     with nullcontext() if pretend else store.locked(host):
-        found = _find(host, place, wish)
+        found = _find(host, place, wish.persistent is True)
         after = make_plan(found.places, wish)
         check_plan(found.places, after, ranges.automatic, minimum_automatic)
         if not pretend:
@@ -70,30 +73,56 @@ def reserve(
     if evicting:
         mine = evict(host, place, mine, protected_pids(host), pretend)
     drift = tuple(drift_of(found.places, store.OWN_FILE))
-    blind_spots = unseen + occupants.blind_spots + _unread(ranges)
-    evicted = any(one.evicted for one in mine.squatters + mine.lingering)
-    return {
-        **describe_places(found.places, after, wish, place, ranges.automatic, minimum_automatic),
-        "changed": evicted or differs(found.places, after),
-        "complete": not blind_spots,
-        "blind_spots": [{"what": one.what, "why": one.why, "count": one.count} for one in blind_spots],
-        "reservations": [
-            describe_name(name, after, occupants.unused(ports)) for name, ports in names_in(after).items()
-        ],
+    result = {
+        **_describe(after, place, ranges, occupants, unseen),
+        **describe_wish(found.places, after, wish, ranges.automatic),
+        "changed": any(one.evicted for one in mine.squatters + mine.lingering) or differs(found.places, after),
         "drift": [describe_drift(one) for one in drift],
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
         "diff": difference(found.places, after),
-        "warnings": [
-            *slips,
-            *(one.summary for one in drift),
-            *warnings_of(after, wish, ranges.automatic),
-            *(one.summary for one in mine.squatters + mine.lingering),
+    }
+    result["automatic"]["floor"] = minimum_automatic
+    result["warnings"] = [
+        *slips,
+        *(one.summary for one in drift),
+        *warnings_of(after, wish, ranges.automatic),
+        *_cut_at_boot(host, after, wish),
+        *(one.summary for one in mine.squatters + mine.lingering),
+    ]
+    return result
+
+
+def survey(host: Host, namespace: str = "host") -> dict[str, Any]:
+    """Return what is reserved, by whom, and what is amiss; nothing is changed."""
+    place, unseen = _choose(host, namespace)
+    ranges = _ranges(host, place)
+    places = _find(host, place, to_be_written=False).places
+    drift = [describe_drift(one) for one in drift_of(places, store.OWN_FILE)]
+    return {**_describe(places, place, ranges, _look(host, place, places, ranges), unseen), "drift": drift}
+
+
+def _describe(
+    places: Places, namespace: Namespace, ranges: PortRanges, occupants: Occupants, unseen: tuple[BlindSpot, ...]
+) -> dict[str, Any]:
+    blind_spots = unseen + occupants.blind_spots
+    if ranges.automatic is None:
+        blind_spots += (BlindSpot("the automatic range", "it cannot be read", 1),)
+    return {
+        **describe_places(places, namespace, ranges.automatic),
+        "complete": not blind_spots,
+        "blind_spots": [{"what": one.what, "why": one.why, "count": one.count} for one in blind_spots],
+        "reservations": [
+            describe_name(name, places, occupants.unused(ports)) for name, ports in names_in(places).items()
         ],
     }
 
 
-def _choose(host: ActingHost, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
+def _ranges(host: Host, namespace: Namespace) -> PortRanges:
+    return dict(read_ranges_by_namespace(host, (namespace,), read_port_ranges(host)))[namespace.id]
+
+
+def _choose(host: Host, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
     """Return the namespace meant: the host's own costs no search, another one may be named as its container is."""
     if wanted == "host":
         return read_own_namespace(host), ()
@@ -107,9 +136,9 @@ def _choose(host: ActingHost, wanted: str) -> tuple[Namespace, tuple[BlindSpot, 
     return choose_namespaces(named, wanted)[0], unseen
 
 
-def _find(host: ActingHost, namespace: Namespace, wish: Wish) -> _Found:
+def _find(host: Host, namespace: Namespace, to_be_written: bool) -> _Found:
     standing = store.read(host, namespace)
-    configured = _configured(standing, wish) if namespace.kind == "host" else None
+    configured = _configured(standing, to_be_written) if namespace.kind == "host" else None
     accounts = parse_ledger(standing.ledger, store.LEDGER)
     key = _key(host, namespace)
     account = accounts.get(key)
@@ -123,8 +152,8 @@ def _since_boot(own: OwnFile, kernel: frozenset[int]) -> Account:
     return Account(own.names, (own.kept | own.by_hand) & kernel)
 
 
-def _configured(standing: store.Standing, wish: Wish) -> Configured:
-    if standing.files is None and wish.persistent:
+def _configured(standing: store.Standing, to_be_written: bool) -> Configured:
+    if standing.files is None and to_be_written:
         raise NotPermitted("a file of sysctl.d cannot be read, so what it reserves would be lost: nothing was changed")
     others = tuple(file for file in standing.files or () if file.path != store.OWN_FILE)
     later = tuple(file for file in others if _sorts_later(file))
@@ -136,7 +165,7 @@ def _sorts_later(file: SettingFile) -> bool:
     return file.path == _MAIN_FILE or posixpath.basename(file.path) > posixpath.basename(store.OWN_FILE)
 
 
-def _key(host: ActingHost, namespace: Namespace) -> str:
+def _key(host: Host, namespace: Namespace) -> str:
     """Return what tells a namespace from all others of this boot: its inode number is used again after its end."""
     way = (None, None) if namespace.kind == "host" else (namespace.path, namespace.id)
     try:
@@ -162,7 +191,14 @@ def _own_file(configured: Configured | None) -> str | None:
     return format_own_file(configured.own) if configured and configured.own.value is not None else None
 
 
-def _look(host: ActingHost, namespace: Namespace, after: Places, ranges: PortRanges) -> Occupants:
+def _cut_at_boot(host: Host, after: Places, wish: Wish) -> Iterator[str]:
+    value = after.configured.own.value if after.configured and wish.persistent else None
+    told = cut_at_boot(host, compress(value)) if value else None
+    if told is not None:
+        yield told
+
+
+def _look(host: Host, namespace: Namespace, after: Places, ranges: PortRanges) -> Occupants:
     wanted = NOBODY.union(*names_in(after).values())
     try:
         return look(host, namespace, wanted, ranges.automatic)
@@ -176,7 +212,3 @@ def _on(occupants: Occupants, ports: frozenset[int]) -> Occupants:
         squatters=tuple(one for one in occupants.squatters if one.socket.local.port in ports),
         lingering=tuple(one for one in occupants.lingering if one.socket.local.port in ports),
     )
-
-
-def _unread(ranges: PortRanges) -> tuple[BlindSpot, ...]:
-    return () if ranges.automatic else (BlindSpot("the automatic range", "it cannot be read", 1),)

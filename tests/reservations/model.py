@@ -74,32 +74,35 @@ class Model:
         """Return the host after a task, and what the task says."""
         names, foreign = self.names(), self.foreign()
         file = self.own or OwnFile({}, NONE, NONE, NONE, NONE)
-        by_hand = self.by_hand()
         ports = wish.ports
-        if wish.adopt:
-            ports |= names.get(wish.name, NONE) | file.names.get(wish.name, NONE)
-            ports |= (foreign if wish.runtime else NONE) | (self.winner_before() | by_hand if wish.persistent else NONE)
-        after, lost, missing = self, [NONE, NONE], [NONE, NONE]
+        if wish.adopt and wish.runtime:
+            ports |= names.get(wish.name, NONE) | foreign
+        if wish.adopt and wish.persistent:
+            ports |= file.names.get(wish.name, NONE) | (self.winner_before() - file.left_out) | file.by_hand
+        after = replace(self, ledger=names, shared=foreign)  # whose is what is settled by the first run after a boot
+        missing = (union(names.values()) - self.kernel, union(file.names.values()) - self.after_boot())
         if wish.runtime:
-            missing[0] = union(names.values()) - self.kernel
             ledger = with_wish(names, wish, ports)
-            lost[0] = foreign - union(ledger.values()) if wish.exclusive else NONE
             shared = NONE if wish.exclusive or wish.adopt else foreign
             after = replace(after, ledger=ledger, shared=shared, kernel=union(ledger.values()) | shared)
         if wish.persistent:
-            missing[1] = union(file.names.values()) - file.value
             own = self.own_after(with_wish(file.names, wish, ports), wish, file.left_out)
-            lost[1] = (file.kept | by_hand) - own.value if wish.exclusive else NONE
             after = replace(after, own=own if any((own.names, own.by_hand, own.left_out)) else None)
         if self.too_few(after, wish):
             return self, Outcome(None)
-        given = [self.kernel - after.kernel - lost[0], self.value() - after.value() - lost[1]]
+        lost = [self.kernel - after.kernel, self.after_boot() - after.after_boot()]
+        held = [union(names.values()), union(file.names.values())]
         changed = (self.kernel, names, self.own) != (after.kernel, after.names(), after.own)
-        return after, Outcome(changed, (given[0], given[1]), (lost[0], lost[1]), (missing[0], missing[1]))
+        return after, Outcome(
+            changed,
+            given_back=(lost[0] & held[0], lost[1] & held[1]),
+            removed=(lost[0] - held[0], lost[1] - held[1]),
+            missing=missing,
+        )
 
     def own_after(self, names: Mapping[str, Ports], wish: Wish, left_out: Ports) -> OwnFile:
         others = self.winner_before()
-        left_out = others - union(names.values()) if wish.exclusive else left_out & others
+        left_out = others if wish.exclusive else left_out & others
         by_hand = NONE if wish.exclusive or wish.adopt else self.by_hand()
         kept = others - left_out
         return OwnFile(names, kept, by_hand, left_out, union(names.values()) | kept | by_hand)
@@ -121,17 +124,15 @@ class Model:
         return (self.kernel - union(self.names().values())) | (shared & self.kernel)
 
     def by_hand(self) -> Ports:
-        if self.own is None:
-            return NONE
-        held = union(self.own.names.values()) | self.own.kept
-        return (self.own.value - held) | (self.own.by_hand & self.own.value)
+        return self.own.by_hand if self.own else NONE
 
-    def value(self) -> Ports:
-        return self.own.value if self.own else NONE
+    def values(self) -> dict[str, Ports]:
+        """Return what each file sets the list to, also those that do not count."""
+        return dict(self.others) if self.own is None else {**self.others, OWN: self.own.value}
 
     def files(self) -> list[tuple[str, Ports]]:
         """Return the files that set the list, in the order of a boot."""
-        every = dict(self.others) if self.own is None else {**self.others, OWN: self.own.value}
+        every = self.values()
         main = [MAIN] if MAIN in every else []
         return [(path, every[path]) for path in [*order(every.keys() - {MAIN}), *main]]
 
@@ -145,17 +146,28 @@ class Model:
 
     # What others do
 
-    def edited(self, value: Ports) -> Model:
-        """Somebody edits the value line of our file, where there is one."""
-        return self if self.own is None else replace(self, own=self.own._replace(value=value))
+    def kernel_set(self, ports: Ports) -> Model:
+        return replace(self, kernel=ports)
+
+    def edited(self, how: str, ports: Ports) -> Model:
+        """Somebody edits the value line of our file, where there is one: ``set``, ``more`` or ``less``."""
+        if self.own is None:
+            return self
+        value = {"set": ports, "more": self.own.value | ports, "less": self.own.value - ports}[how]
+        added = value - union(self.own.names.values()) - self.own.kept
+        return replace(self, own=self.own._replace(value=value, by_hand=added | (self.own.by_hand & value)))
 
     def written(self, path: str, ports: Ports | None) -> Model:
         """Somebody writes another file, or removes it (None)."""
         others = {one: had for one, had in self.others.items() if one != path}
         return replace(self, others=others if ports is None else {**others, path: ports})
 
+    def forgotten(self) -> Model:
+        """Somebody removes the ledger, and what was known by it."""
+        return replace(self, ledger=None, shared=NONE)
+
     def booted(self) -> Model:
-        return replace(self, kernel=self.after_boot(), ledger=None, shared=NONE)
+        return replace(self.forgotten(), kernel=self.after_boot())
 
 
 def with_wish(names: Mapping[str, Ports], wish: Wish, ports: Ports) -> Mapping[str, Ports]:

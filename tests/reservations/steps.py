@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What can happen to a host, one step after the other; drawn at random, cut down to the shortest that still fails."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+
+from .model import Wish
+
+#: Few ports and few names, so that they meet: inside of the automatic range, at its borders, outside.
+LOW, HIGH = 5000, 5031
+_PIECES = ("5000-5003", "5002-5005", "5003", "5004-5011", "5012,5014,5016", "5015", "5031-5033", "1", "8080", "65535")
+_NAMES = ("billing", "shop", "a.b@c-d_1")
+_FILES = (
+    "/etc/sysctl.d/10-tuned.conf",
+    "/etc/sysctl.d/99-sap.conf",
+    "/usr/lib/sysctl.d/50-kubespray.conf",
+    "/usr/lib/sysctl.d/99-sap.conf",
+    "/etc/sysctl.d/zz-portreeve-reserved-ports.conf.conf",
+    "/etc/sysctl.d/zzz-last.conf",
+    "/etc/sysctl.conf",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of ours; ``ports`` as text, as all lists here, so that a step reads well."""
+
+    name: str
+    ports: str
+    state: str = "present"
+    persistent: bool = True
+    runtime: bool = True
+    exclusive: bool = False
+    adopt: bool = False
+    floor: int = 0
+
+    def wish(self) -> Wish:
+        return Wish(**{**vars(self), "ports": ports_of(self.ports)})
+
+    def __repr__(self) -> str:
+        told = [
+            f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if getattr(self, one.name) != one.default
+        ]
+        return f"Task({', '.join(told)})"
+
+
+@dataclass(frozen=True)
+class Set:
+    """Somebody replaces the kernel's list."""
+
+    ports: str
+
+
+@dataclass(frozen=True)
+class Added:
+    """Somebody adds to the kernel's list."""
+
+    ports: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """Somebody writes another file of sysctl.d, or removes it (None)."""
+
+    path: str
+    ports: str | None
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Somebody replaces the value line in our file by hand, adds to it (``more``) or takes from it (``less``)."""
+
+    how: str
+    ports: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Somebody tidies /run."""
+
+
+@dataclass(frozen=True)
+class Boot:
+    """The host starts anew; the list is set by sysctl(8) itself or, much quicker, as it would set it."""
+
+    really: bool
+
+
+Step = Task | Set | Added | Written | Edited | Forgotten | Boot
+
+
+def ports_of(text: str) -> frozenset[int]:
+    """Return the ports of a list, ``ports_of("1,8-9") == {1, 8, 9}``."""
+    bounds = [item.partition("-") for item in text.split(",") if item]
+    return frozenset(port for low, _, high in bounds for port in range(int(low), int(high or low) + 1))
+
+
+def draw(chance: random.Random) -> list[Step]:
+    """Return what happens to a host that has no reservation yet."""
+    steps = [_draw_step(chance) for _ in range(chance.randint(4, 11))]
+    if not any(isinstance(step, Task) for step in steps):
+        steps.append(_task(chance))
+    return steps
+
+
+def shorten(steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
+    """Return the simplest steps found that still fail: steps taken out, then each made simpler."""
+    tried = 0
+    while tried < 400:
+        for candidate in _simpler(steps):
+            tried += 1
+            if fails(candidate):
+                steps = candidate
+                break
+        else:
+            break
+    return steps
+
+
+def _simpler(steps: list[Step]) -> Iterator[list[Step]]:
+    for number in reversed(range(len(steps))):
+        yield [*steps[:number], *steps[number + 1 :]]
+    for number, step in enumerate(steps):
+        for easier in _easier(step):
+            yield [*steps[:number], easier, *steps[number + 1 :]]
+
+
+def _easier(step: Step) -> Iterator[Step]:
+    """Yield the step with a default instead of one of its values, and with one piece of its ports only."""
+    if isinstance(step, Task):
+        for one in fields(Task)[2:]:
+            if getattr(step, one.name) != one.default and (step.ports or one.name not in ("state", "adopt")):
+                yield replace(step, **{one.name: one.default})  # type: ignore[arg-type]
+    if isinstance(step, Boot) and step.really:
+        yield Boot(really=False)
+    pieces = (getattr(step, "ports", None) or "").split(",")
+    for piece in pieces if len(pieces) > 1 else ():
+        yield replace(step, ports=piece)  # type: ignore[arg-type]
+
+
+def _draw_step(chance: random.Random) -> Step:
+    draws: list[tuple[int, Callable[[], Step]]] = [
+        (60, lambda: _task(chance)),
+        (6, lambda: Set(_ports(chance, 0))),
+        (5, lambda: Added(_ports(chance, 1))),
+        (12, lambda: Written(chance.choice(_FILES), chance.choice((None, _ports(chance, 0), _ports(chance, 1))))),
+        (8, lambda: Edited(chance.choice(("set", "more", "less")), _ports(chance, 0))),
+        (2, Forgotten),
+        (7, lambda: Boot(really=chance.random() < 0.1)),
+    ]
+    return chance.choices([one for _, one in draws], [weight for weight, _ in draws])[0]()
+
+
+def _task(chance: random.Random) -> Task:
+    state = "present" if chance.random() < 0.65 else "absent"
+    adopt = state == "present" and chance.random() < 0.12
+    persistent, runtime = chance.choice(((True, True),) * 4 + ((True, False), (False, True)))
+    return Task(
+        name=chance.choice(_NAMES),
+        ports="" if state == "absent" else _ports(chance, 0 if adopt else 1),
+        state=state,
+        persistent=persistent,
+        runtime=runtime,
+        exclusive=chance.random() < 0.15,
+        adopt=adopt,
+        floor=chance.choice((0, 0, 0, 20, 26)),
+    )
+
+
+def _ports(chance: random.Random, fewest: int) -> str:
+    return ",".join(chance.sample(_PIECES, chance.randint(fewest, 3)))

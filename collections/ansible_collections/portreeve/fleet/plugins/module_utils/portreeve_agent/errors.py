@@ -30,6 +30,10 @@ class NotSupported(PortreeveError):
     """This kernel, architecture or interpreter lacks the call or table."""
 
 
+class NotApplied(PortreeveError):
+    """A change did not come about: the message says why, and what is there now."""
+
+
 def one_sentence(error: Exception) -> str:
     """Return what a user is told instead of a traceback, also of an error that nobody foresaw."""
     if isinstance(error, PortreeveError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from .errors import NotSupported
 from .reading import as_text, read_all, read_regular, translate
 
 _SETTING_SIZE = 1 << 19  # more than the longest there is, a list of ports with every third one left out
@@ -54,6 +55,24 @@ class Files:
             return as_text(read_regular(self.path(path), limit))
         except OSError as error:
             translate(error, path)
+
+    def read_strictly(self, path: str, limit: int) -> str | None:
+        """Return a file's text as it stands, None where there is no file, so that it can be replaced whole.
+
+        Raises NotSupported for a link, for what is no regular file or not UTF-8, and from ``limit`` bytes on.
+        """
+        try:
+            content = read_regular(self.path(path), limit, follow=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            translate(error, path)
+        if len(content) >= limit:
+            raise NotSupported("%s: longer than %d bytes" % (path, limit))
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise NotSupported("%s: not a text in UTF-8" % path) from error
 
     def readlink(self, path: str) -> str:
         """Return the target of a link."""

@@ -53,12 +53,13 @@ def read_all(descriptor: int, limit: float = math.inf) -> bytes:
     return b"".join(chunks)
 
 
-def read_regular(path: str, limit: int) -> bytes:
+def read_regular(path: str, limit: int, follow: bool = True) -> bytes:
     """Return at most ``limit`` bytes of a regular file; to open a FIFO or a device may do harm already.
 
+    Without ``follow`` a link is none, wherever it leads.
     A place (O_PATH, open(2)) is no opened file yet, and what it holds can be opened by it once it is known.
     """
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     try:
         if not stat.S_ISREG(os.fstat(place).st_mode):
             raise NotSupported("%s: not a regular file" % path)

@@ -27,7 +27,7 @@ class SecondProcess(Generic[_Result]):
         if not self._child:
             try:
                 os.close(self._answer)
-                _let_go_of_standard_streams()
+                let_go_of_standard_streams()
                 with open(writer, "wb") as stream:
                     pickle.dump(work(), stream, pickle.HIGHEST_PROTOCOL)
             finally:
@@ -62,7 +62,7 @@ class SecondProcess(Generic[_Result]):
         os.waitpid(self._child, 0 if self._deadline is None else os.WNOHANG)
 
 
-def _let_go_of_standard_streams() -> None:
+def let_go_of_standard_streams() -> None:
     """Whoever reads our output waits for the last one that could write to it, be it stuck for ever."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

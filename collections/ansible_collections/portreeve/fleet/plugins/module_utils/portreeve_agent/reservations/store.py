@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where reservations stand: the kernel's list, the own file for the next boot, the ledger of names until then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ContextManager
+
+from ..errors import NotSupported
+from ..host import Host
+from ..kernel.reserved_ports import read_reserved
+from ..kernel.sysctl_files import read_setting_files
+from ..model import Namespace, SettingFile
+from ..writing import ActingHost
+
+OWN_FILE = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"
+_DIRECTORY = "/run/portreeve"
+LEDGER = _DIRECTORY + "/reserved-ports.json"
+_LOCK = _DIRECTORY + "/reserved-ports.lock"
+_LOCK_SECONDS = 30
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_LONGEST = 1 << 24  # bytes of a file
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was found. A text is None where there is no file, the ledger's as well where it is of an earlier boot.
+
+    ``files`` are all that set the list at a boot, the last one wins; None when one of them cannot be read.
+    """
+
+    kernel: frozenset[int]
+    own_file: str | None
+    files: tuple[SettingFile, ...] | None
+    ledger: str | None
+    boot_id: str
+
+
+def locked(host: ActingHost) -> ContextManager[None]:
+    """Keep other runs from reading and changing what stands until this one is done, to its end if it is killed."""
+    host.make_directory(_DIRECTORY)
+    return host.lock(_LOCK, _LOCK_SECONDS)
+
+
+def read(host: Host, namespace: Namespace) -> Standing:
+    """Return what stands for a network namespace. Raises NotSupported for a file that cannot be made sense of."""
+    boot_id = host.read_text(_BOOT_ID).strip()
+    return Standing(
+        kernel=read_reserved(host, namespace),
+        own_file=read_file(host, OWN_FILE),
+        files=read_setting_files(host),
+        ledger=_of_this_boot(read_file(host, LEDGER), boot_id),
+        boot_id=boot_id,
+    )
+
+
+def read_file(host: Host, path: str) -> str | None:
+    """Return the text of one of our files, None where there is none."""
+    return host.read_strictly(path, _LONGEST)
+
+
+def _of_this_boot(ledger: str | None, boot_id: str) -> str | None:
+    import json
+
+    if ledger is None:
+        return None
+    try:
+        written = json.loads(ledger)["boot_id"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise NotSupported(
+            "%s: not a ledger as Portreeve writes it; remove it, and the next run starts anew" % LEDGER
+        ) from error
+    return ledger if written == boot_id else None

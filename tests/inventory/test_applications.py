@@ -57,14 +57,20 @@ def test_which_variables_declare(variable, declares):
     [
         (None, "portreeve_applications_web is no list"),
         ({"name": "a"}, "portreeve_applications_web is no list"),
-        ("a", "portreeve_applications_web is no list"),
+        ("[]", "portreeve_applications_web is a text"),
         (["billing"], "entry 1 of portreeve_applications_web is no application"),
-        ([{"ports": [1]}], "entry 1 of portreeve_applications_web has no name"),
-        ([{"name": 7, "ports": [1]}], "entry 1 of portreeve_applications_web has the name 7"),
-        ([{"name": "a b", "ports": [1]}], "entry 1 of portreeve_applications_web has the name 'a b'"),
-        ([{"name": "-a", "ports": [1]}], "entry 1 of portreeve_applications_web has the name '-a'"),
-        ([{"name": "a\n", "ports": [1]}], "entry 1 of portreeve_applications_web has the name 'a\\n'"),
-        ([{"name": "a" * 65, "ports": [1]}], "entry 1 of portreeve_applications_web has the name 'aaa"),
+        ([{"ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: None is not"),
+        ([{"name": 7, "ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: 7 is not"),
+        (
+            [{"name": "a b", "ports": [1]}],
+            "entry 1 of portreeve_applications_web has no name that will do: 'a b' is not",
+        ),
+        ([{"name": "-a", "ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: '-a' is not"),
+        (
+            [{"name": "a\n", "ports": [1]}],
+            "entry 1 of portreeve_applications_web has no name that will do: 'a\\n' is not",
+        ),
+        ([{"name": "a" * 65, "ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: 'aaa"),
         (
             [{"name": "ok", "ports": [1]}, {"name": "shop", "port": 80}],
             "entry 2 of portreeve_applications_web (shop) has the key 'port', which is not known",

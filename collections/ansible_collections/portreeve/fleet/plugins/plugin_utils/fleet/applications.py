@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import PortRange, shown
+from ...module_utils.portreeve_agent.reservations.ledger import parse_name
 from .picture import plain
 from .port_sets import merge, numbers
 
@@ -21,10 +21,8 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 RESERVE = (AUTO, ALWAYS, NEVER)
 
 _KEYS = ("name", "ports", "reserve")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 _ACCEPTED_KEYS = "name, ports and reserve"
-_ACCEPTED_NAMES = "accepted are up to 64 letters, digits and . _ @ - of which the first is a letter or digit"
 _ACCEPTED_PORTS = "accepted are ports such as 8080, 8000-8010 or 53/udp"
 
 
@@ -95,6 +93,11 @@ def ports_to_reserve(application: Application, automatic: tuple[int, int] | None
 
 
 def _entries(variable: str, value: Any) -> Iterator[_Entry]:
+    if isinstance(value, str):
+        raise InvalidInput(
+            f"{variable} is a text: accepted is a list of applications in group_vars or host_vars; in a [GROUP:vars] "
+            "section of an INI file every value is a text."
+        )
     if not isinstance(value, list):
         raise InvalidInput(
             f"{variable} is no list: accepted is a list of applications, each with name and ports, or [] for none."
@@ -107,10 +110,10 @@ def _entries(variable: str, value: Any) -> Iterator[_Entry]:
 
 
 def _entry(where: str, entry: Mapping[str, Any]) -> _Entry:
-    name = entry.get("name")
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        what = f"the name {shown(name)}" if "name" in entry else "no name"
-        raise InvalidInput(f"{where} has {what}: {_ACCEPTED_NAMES}.")
+    try:
+        name = parse_name(entry.get("name"))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} has no name that will do: {error}.") from error
     where = f"{where} ({name})"
     for key in entry:
         if key not in _KEYS:

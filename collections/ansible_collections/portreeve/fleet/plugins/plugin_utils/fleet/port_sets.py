@@ -10,10 +10,10 @@ InvalidInput, with one sentence that says what is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from ...module_utils.portreeve_agent import ports
 from ...module_utils.portreeve_agent.model import PROTOCOLS
 from ...module_utils.portreeve_agent.ports import PortRange, parse_ports
 
@@ -46,14 +46,10 @@ def numbers(values: Any) -> set[int]:
     return {port for port, _protocol in _places(values)}
 
 
-def spans(ports: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the lowest and the highest port of each unbroken row, in order.
-
-    ``list(spans({8080, 9001, 9000})) == [(8080, 8080), (9000, 9001)]``.
-    """
-    for _distance, row in groupby(enumerate(sorted(ports)), key=lambda one: one[1] - one[0]):
-        unbroken = [port for _position, port in row]
-        yield unbroken[0], unbroken[-1]
+def ranges_of(found: Collection[int], protocol: str | None = None) -> tuple[PortRange, ...]:
+    """Return the fewest ranges that are made of some ports of a protocol, in order."""
+    together = parse_ports(ports.compress(found)) if found else ()
+    return tuple(PortRange(one.low, one.high, protocol) for one in together)
 
 
 def _places(values: Any) -> _Places:
@@ -77,9 +73,9 @@ def _flat(values: Any) -> Iterator[PortRange]:
 
 
 def _ranges(places: _Places) -> tuple[PortRange, ...]:
-    ports = {protocol: {port for port, one in places if one == protocol} for protocol in PROTOCOLS}
-    everywhere = set.intersection(*ports.values())
-    found = [PortRange(*span) for span in spans(everywhere)]
+    found = {protocol: {port for port, one in places if one == protocol} for protocol in PROTOCOLS}
+    everywhere = set.intersection(*found.values())
+    ranges = [*ranges_of(everywhere)]
     for protocol in PROTOCOLS:
-        found += [PortRange(*span, protocol) for span in spans(ports[protocol] - everywhere)]
-    return tuple(sorted(found, key=lambda one: (one.low, one.high, one.protocol or "")))
+        ranges += ranges_of(found[protocol] - everywhere, protocol)
+    return tuple(sorted(ranges, key=lambda one: (one.low, one.high, one.protocol or "")))

@@ -15,7 +15,7 @@ from typing import Any
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, PortRange, contains, parse_ports, port_set, shown
 from .picture import INCOMPLETE, OK, HostAnswer
-from .port_sets import compress, spans
+from .port_sets import compress, ranges_of
 
 _RISK = "ephemeral_unreserved"
 _USUAL_RANGE = (32768, 60999)
@@ -118,7 +118,7 @@ def find_free(answers: Iterable[HostAnswer], count: Any) -> FreePorts:
         free.difference_update(range(_first_unprivileged(result)), range(low, high + 1), _taken(result))
         free -= _reserved(result)
     unknown = tuple(answer.name for answer in asked if answer.result is None or not _is_known(answer))
-    ranges = tuple(PortRange(low, high) for low, high in _choose(free, wanted))
+    ranges = tuple(_choose(free, wanted))
     return FreePorts(wanted, ranges, len(free), len(seen), unknown)
 
 
@@ -129,24 +129,24 @@ def _count(count: Any) -> int:
     return int(text)
 
 
-def _choose(free: set[int], count: int) -> list[tuple[int, int]]:
-    """Return the ranges to take from the free ports, their lowest and highest port; nothing when they are too few."""
+def _choose(free: set[int], count: int) -> list[PortRange]:
+    """Return the ranges to take from the free ports; nothing when they are too few."""
     if len(free) < count:
         return []
-    rows = list(spans(free))
-    end = {port: high for low, high in rows for port in range(low, high + 1)}
+    unbroken = ranges_of(free)
+    last = {port: one.high for one in unbroken for port in range(one.low, one.high + 1)}
     for step in (1000, 100, 10, 1):
         for first in (*range(_FIRST_CHOICE, HIGHEST_PORT + 1, step), *range(_FIRST_CHOICE - step, 0, -step)):
-            if end.get(first, 0) >= first + count - 1:
-                return [(first, first + count - 1)]
+            if last.get(first, 0) >= first + count - 1:
+                return [PortRange(first, first + count - 1)]
     chosen = []
-    for low, high in sorted(rows, key=lambda row: (row[0] - row[1], row[0])):
-        high = min(high, low + count - 1)
-        chosen.append((low, high))
-        count -= high - low + 1
+    for one in sorted(unbroken, key=lambda one: (one.low - one.high, one.low)):
+        taken = PortRange(one.low, min(one.high, one.low + count - 1))
+        chosen.append(taken)
+        count -= taken.high - taken.low + 1
         if not count:
             break
-    return sorted(chosen)
+    return sorted(chosen, key=lambda one: one.low)
 
 
 def _is_known(answer: HostAnswer) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import openers
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.openers import opened_here
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.single_socket import open_talk
 
@@ -95,6 +96,17 @@ def test_a_later_connection_with_the_same_ends_is_not_meant(arena: Any, port: in
     [row] = [row for row in arena.rows("tcp", port) if row.remote]
     with open_talk(Host(), arena.namespace) as netlink:
         assert opened_here(netlink, row._replace(cookie=row.cookie + 1)) is None
+
+
+def test_figures_that_do_not_come_to_rest_tell_nothing(arena: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With something on its way, the queue that was read may be one of an earlier moment."""
+    arena.play(MEET.format(port=port, address="127.0.0.1") + "ready(); hold()")
+    seen = iter([openers.Figures("ESTABLISHED", 1, sent, 0, sent, 0, 1) for sent in range(99)])
+    monkeypatch.setattr(openers, "parse_figures", lambda _answer: next(seen))
+    assert _ends(arena, port)[1] is None
+    at_rest = openers.Figures("ESTABLISHED", 1, 7, 0, 7, 0, 1)
+    monkeypatch.setattr(openers, "parse_figures", lambda _answer: at_rest)
+    assert _ends(arena, port)[1] is True
 
 
 def _ends(arena: Any, port: int) -> tuple[str, bool | None]:

@@ -19,6 +19,7 @@ from ..tables import Question, Tables, blind_spots_of, read_tables, unlisted_bou
 from .occupancy import Holding, Occupant, by_place, say
 
 _MOST_RANGES = 32  # that the kernel chooses by; each row of its table is compared with all of them
+_NEAR = 64
 _REMAINS = frozenset(("TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"))
 _UNSEEN = "no process that holds it could be seen"
 _ACCEPTED = "a server may have accepted it"
@@ -98,12 +99,16 @@ def look(
 
 
 def question_about(ports: Collection[int]) -> Question:
-    """Return the question that has the sockets on some ports for an answer, and few others: few ranges are chosen by
-    the kernel, many by the sieve, which looks at each row once."""
-    ranges = tuple(_ranges(ports))
-    if len(ranges) <= _MOST_RANGES:
-        return Question(ports=ranges)
-    return Question(declared=ranges)
+    """Return the question whose answer has the sockets on some ports among few others.
+
+    The kernel chooses by few ranges only, so many are joined with what lies between, and if they are too many even
+    then, the rows are chosen here.
+    """
+    ordered = sorted(ports)
+    ranges = _ranges(ordered, 1)
+    if len(ranges) > _MOST_RANGES:
+        ranges = _ranges(ordered, _NEAR)
+    return Question(ports=ranges) if len(ranges) <= _MOST_RANGES else Question(declared=ranges)
 
 
 def read(host: Host, namespace: Namespace, question: Question) -> Tables:
@@ -111,15 +116,11 @@ def read(host: Host, namespace: Namespace, question: Question) -> Tables:
     return read_tables(host, question, (namespace,), PortRanges((1, HIGHEST_PORT), None, None))
 
 
-def _ranges(ports: Iterable[int]) -> Iterable[PortRange]:
-    low = high = 0
-    for port in sorted(ports):
-        if port != high + 1:
-            if low:
-                yield PortRange(low, high)
-            low = port
-        high = port
-    yield PortRange(low, high)
+def _ranges(ordered: list[int], farthest: int) -> tuple[PortRange, ...]:
+    """Return ranges with all of the ports, in which none is farther than ``farthest`` from the one before."""
+    ends = [index for index, (one, later) in enumerate(zip(ordered, ordered[1:])) if later - one > farthest]
+    starts = [0, *(index + 1 for index in ends)]
+    return tuple(PortRange(ordered[start], ordered[end]) for start, end in zip(starts, [*ends, -1]))
 
 
 def _slot(row: Socket) -> Slot:

@@ -48,6 +48,7 @@ JUDGING = {
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
     "reservations.result": BASE | RESERVING | {"ports"},
+    "reservations.words": WORDS | {"words"},
     "reservations.occupancy": BASE | {"wire"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}

@@ -101,7 +101,21 @@ def _recorded(options: argparse.Namespace) -> int:
     return Exit.ANSWERED
 
 
-_OTHER_VERBS = {"watch": _watch, "record": _record, "recorded": _recorded}
+def _reservations(options: argparse.Namespace) -> int:
+    from .reservations.task import survey
+    from .reservations.words import say_reservations
+
+    found = survey(Host(), options.namespace)
+    if options.json:
+        import json
+
+        _print([json.dumps(found, indent=2)])
+    else:
+        _print(say_reservations(found))
+    return Exit.ANSWERED if found["complete"] else Exit.INCOMPLETE
+
+
+_OTHER_VERBS = {"reservations": _reservations, "watch": _watch, "record": _record, "recorded": _recorded}
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ HIGHEST_PORT = 65535
 _ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
 _ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
 _ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
+_LISTED = re.compile(r"(0|[1-9][0-9]{0,4})(?:-(0|[1-9][0-9]{0,4}))?")
 _SHOWN_LENGTH = 40
 _MOST_DECLARED = 1024
 _WILDCARDS = ("0.0.0.0", "::")
@@ -57,16 +58,17 @@ def parse_ports(values: Any, protocols: Sequence[str] = PROTOCOLS) -> tuple[Port
 def port_set(text: str | None) -> frozenset[int] | None:
     """Return the ports of a list as the kernel writes and takes it (ip_local_reserved_ports), None for any other text.
 
-    ``port_set("8080,9000-9001") == {8080, 9000, 9001}``; an empty text is a list without ports. Blanks between the
-    ports are refused by the kernel (proc_do_large_bitmap() in kernel/sysctl.c), a comma at the end is not.
+    ``port_set("8080,9000-9001") == {8080, 9000, 9001}``; an empty text is a list without ports. The kernel refuses
+    blanks between the ports (proc_do_large_bitmap() in kernel/sysctl.c), and takes zeros before one for octal.
     """
     found: set[int] = set()
     items = (text or "").strip().split(",")
     for item in items if items[-1] else items[:-1]:
-        low, dash, high = item.partition("-")
-        if not (low.isdecimal() and (not dash or high.isdecimal()) and int(low) <= int(high or low) <= HIGHEST_PORT):
+        match = _LISTED.fullmatch(item)
+        low, high = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (1, 0)
+        if not low <= high <= HIGHEST_PORT:
             return None
-        found.update(range(int(low), int(high or low) + 1))
+        found.update(range(low, high + 1))
     return None if text is None else frozenset(found)
 
 

@@ -37,20 +37,20 @@ def say_owner(answers: Iterable[PortAnswer], snapshot: Snapshot, with_bind: bool
             yield ""
         between = True
         yield "%d/%s%s: %s" % (answer.port, answer.protocol, where, answer.verdict)
-        yield from _paragraph(answer.summary)
-        yield from _paragraph(answer.advice)
+        yield from paragraph(answer.summary)
+        yield from paragraph(answer.advice)
         if bind is not None:
-            yield from _paragraph(bind.summary)
+            yield from paragraph(bind.summary)
         yield from _say_risks(answer.risks)
         if answer.connections:
-            yield from _paragraph("Connections: " + _count(answer.connections))
+            yield from paragraph("Connections: " + _count(answer.connections))
         if answer.unaccepted:
-            yield from _paragraph(say_unaccepted(answer.unaccepted) + ".")
+            yield from paragraph(say_unaccepted(answer.unaccepted) + ".")
         yield from _say_sockets(answer.sockets)
     if between and (free or snapshot.blind_spots):
         yield ""
     for where, ports in free.items():
-        yield from _paragraph("%s%s: free" % (describe(parse_ports(ports)), where), indent="")
+        yield from paragraph("%s%s: free" % (describe(parse_ports(ports)), where), indent="")
     yield from say_blind_spots(snapshot.blind_spots)
 
 
@@ -107,7 +107,7 @@ def say_snapshot(snapshot: Snapshot, risks: Iterable[Risk]) -> Iterator[str]:
 def say_blind_spots(blind_spots: Iterable[BlindSpot]) -> Iterator[str]:
     """Yield what could not be seen, or nothing."""
     for spot in blind_spots:
-        yield from _paragraph("Incomplete: %s not seen: %s (%d)" % (spot.what, spot.why, spot.count), indent="")
+        yield from paragraph("Incomplete: %s not seen: %s (%d)" % (spot.what, spot.why, spot.count), indent="")
 
 
 def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
@@ -117,7 +117,8 @@ def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
 
 
-def _paragraph(text: str, indent: str = _INDENT) -> list[str]:
+def paragraph(text: str, indent: str = _INDENT) -> list[str]:
+    """Return the lines of a sentence that may be longer than one."""
     import textwrap
 
     return textwrap.wrap(
@@ -128,7 +129,7 @@ def _paragraph(text: str, indent: str = _INDENT) -> list[str]:
 
 def _say_risks(risks: Iterable[Risk], indent: str = _INDENT) -> Iterator[str]:
     for risk in risks:
-        yield from _paragraph("Risk: %s: %s" % (risk.id, risk.summary), indent)
+        yield from paragraph("Risk: %s: %s" % (risk.id, risk.summary), indent)
 
 
 def _count(states: dict[str, int]) -> str:
@@ -166,7 +167,7 @@ def _say_sockets(sockets: tuple[HeldSocket, ...]) -> Iterator[str]:
             for heir in _heirs(seat)[:1]:
                 if heir.evidence not in (None, evidence):
                     evidence = heir.evidence
-                    yield from _paragraph(evidence, _INDENT * 4)
+                    yield from paragraph(evidence, _INDENT * 4)
         if not group_rows:
             yield _INDENT * 2 + _name_nobody(group[0])
 

@@ -34,6 +34,8 @@ def check_wish(wish: Wish, is_hosts_own: bool) -> None:
         raise InvalidInput("nothing is to be done: accepted are persistent, runtime or both, not neither")
     if wish.persistent and not is_hosts_own:
         raise InvalidInput("no boot concerns a namespace other than the host's own: accepted is persistent=false there")
+    if wish.adopt and not wish.present:
+        raise InvalidInput("who lets go cannot adopt: accepted is adopt with state=present")
     if wish.present and not wish.ports and not wish.adopt:
         raise InvalidInput("no port was given: accepted are ports such as 8080 or 8000-8010, or state=absent")
 

@@ -83,6 +83,8 @@ def parse_own_file(text: str | None, path: str = "the file") -> OwnFile:
             if not _NAME.fullmatch(name) or name in names:
                 raise NotSupported("%s: %s cannot be the name of a reservation here" % (place, shown(name)))
             names[name] = _ports(mark.group("ports"), place)
+        elif line.strip() and line.strip()[0] not in "#;":
+            raise NotSupported("%s: %s does not belong here: move it to another file" % (place, shown(line.strip())))
     stood = NOBODY if value is None else value
     added = (stood - union(names) - parts.get("kept", NOBODY)) | (parts.pop("by_hand", NOBODY) & stood)
     return OwnFile(names=names, by_hand=added, value=value, **parts)

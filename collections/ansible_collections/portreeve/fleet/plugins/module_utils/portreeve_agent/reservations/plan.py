@@ -53,8 +53,9 @@ class Configured:
 
     @property
     def shadowed(self) -> frozenset[int]:
-        """The ports that would be reserved if our file were not there."""
-        return (port_set(self.earlier[-1].value) if self.earlier else None) or NOBODY
+        """The ports that would be reserved if our file were not there, by the last one that the kernel takes."""
+        values = (port_set(file.value) for file in reversed(self.earlier))
+        return next((ports for ports in values if ports is not None), NOBODY)
 
     @property
     def after_boot(self) -> frozenset[int] | None:

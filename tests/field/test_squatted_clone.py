@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pathlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from ..fleet.conftest import INVENTORY
 from ..fleet.harness.command import wait_for
 from . import truth
 from .conftest import Stage
@@ -19,6 +25,20 @@ from .scene import PLACE, Scene
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 CLONES = (36601, 37601, 38601)
 PEER_PORT = 7921
+RESERVED = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+OWN_FILES = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf /run/portreeve"
+#: The ports that the kernel chooses for many connections, one after the other, and for as many sockets bound to port 0.
+_CHOSEN = """
+import json, socket, struct, sys
+chosen = []
+for number in range(1000):
+    with socket.socket() as caller, socket.socket() as bound:
+        caller.connect((sys.argv[1], 8080))
+        bound.bind(("", 0))
+        chosen.extend(one.getsockname()[1] for one in (caller, bound))
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+print(json.dumps(sorted(set(chosen))))
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +100,39 @@ def test_the_port_comes_back_and_nobody_dies(stage: Stage, answer: Answer) -> No
     assert truth.binds(scene.host, CLONES[1]) == ("ok", "ok")
     assert scene.living(caller) == {caller}
     assert answer(scene.host, CLONES[1])["verdict"] == "free"
+
+
+def reserve(root: pathlib.Path) -> dict[str, int]:
+    """Have the playbook reserve the clones' ports on the whole fleet; return how many tasks changed each host."""
+    applications = [{"name": "clones", "ports": list(CLONES)}]
+    variables = json.dumps({"portreeve_applications": applications, "reserve_evict": True})
+    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+    command = [str(program), "playbooks/reserve.yml", "-i", INVENTORY, "-e", variables]
+    environment = {**os.environ, "ANSIBLE_CONFIG": "ansible.cfg", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +: .*changed=(\d+)", done.stdout, re.MULTILINE)}
+
+
+def test_reserved_on_the_whole_fleet_it_never_happens_again(stage: Stage, answer: Answer, root: pathlib.Path) -> None:
+    fleet = {name: stage(name) for name in ("alder", "birch", "cedar")}
+    for scene in fleet.values():
+        scene.undo(lambda scene=scene: scene.host.run("sh", "-c", f"rm -rf {OWN_FILES}; echo > {RESERVED}"))
+    scene, peer, port = fleet["birch"], fleet["alder"], CLONES[2]
+    caller = call_from(scene, peer, port)
+    assert truth.binds(scene.host, port) == ("EADDRINUSE", "EADDRINUSE")
+
+    assert reserve(root) == dict.fromkeys(fleet, 1)
+
+    assert scene.living(caller) == {caller}
+    assert answer(scene.host, port)["verdict"] == "free"
+    scene.start("clone", "python3", f"{PLACE}/actor.py", f"listen:{port}:0")
+    wait_for(lambda: truth.states(scene.host, port) == ["LISTEN"], "the clone has started")
+    for each in fleet.values():
+        assert each.host.run("cat", RESERVED).strip() == ",".join(map(str, CLONES))
+    assert reserve(root) == dict.fromkeys(fleet, 0)
+
+    scene.host.run("systemctl", "stop", "field-clone.service")
+    scene.setting(RANGE, f"{port - 1} {port + 2}")
+    chosen = json.loads(scene.host.run("python3", "-c", _CHOSEN, peer.host.address))
+    assert chosen == [port - 1, port + 1, port + 2]

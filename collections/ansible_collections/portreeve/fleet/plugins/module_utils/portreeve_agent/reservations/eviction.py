@@ -15,7 +15,6 @@ from ..kernel.single_socket import open_talk
 from ..kernel.sock_destroy import destroy_socket
 from ..model import SERVING_STATES, Namespace, Socket
 from ..ports import overlaps
-from ..processes import parse_stat
 from .occupancy import Occupant, say
 from .occupants import Occupants, question_about, read
 
@@ -26,6 +25,8 @@ _FORESEEN = (True, "it would be destroyed")
 
 def protected_pids(host: Host) -> frozenset[int]:
     """Return the agent's own process and its ancestors, whose connections may be what carries this very task."""
+    from ..processes import parse_stat
+
     found: set[int] = set()
     pid = host.own_pid()
     while pid > 0 and pid not in found and len(found) < _FARTHEST:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Collection, Iterable, Tuple
 
-from .. import descriptors
 from ..errors import PortreeveError
 from ..host import Host
 from ..kernel.openers import opened_here
@@ -180,6 +179,8 @@ def _holders(
     """Return the processes that hold each socket, by inode; a socket that is gone by now is left out."""
     if not rows:
         return {}, ()
+    from .. import descriptors  # most runs find no squatter
+
     walk = descriptors.walk(host, {row.inode for row in rows})
     holders = {}
     for inode, seats in walk.seats.items():

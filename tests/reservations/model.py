@@ -67,7 +67,7 @@ class Model:
     ledger: Mapping[str, Ports] | None = None
     shared: Ports = NONE  # in the kernel before a name took them as well
     own: OwnFile | None = None
-    others: Mapping[str, Ports] = field(default_factory=dict)
+    others: Mapping[str, Ports | None] = field(default_factory=dict)  # None: a list that the kernel refuses
     automatic: Ports = frozenset(range(32768, 61000))
 
     def run(self, wish: Wish) -> tuple[Model, Outcome]:
@@ -80,7 +80,7 @@ class Model:
         if wish.adopt and wish.persistent:
             ports |= file.names.get(wish.name, NONE) | (self.winner_before() - file.left_out) | file.by_hand
         after = replace(self, ledger=names, shared=foreign)  # whose is what is settled by the first run after a boot
-        missing = (union(names.values()) - self.kernel, union(file.names.values()) - self.after_boot())
+        missing = (union(names.values()) - self.kernel, union(file.names.values()) - (self.after_boot() or NONE))
         if wish.runtime:
             ledger = with_wish(names, wish, ports)
             shared = NONE if wish.exclusive or wish.adopt else foreign
@@ -90,7 +90,7 @@ class Model:
             after = replace(after, own=own if any((own.names, own.by_hand, own.left_out)) else None)
         if self.too_few(after, wish):
             return self, Outcome(None)
-        lost = [self.kernel - after.kernel, self.after_boot() - after.after_boot()]
+        lost = [self.kernel - after.kernel, (self.after_boot() or NONE) - (after.after_boot() or NONE)]
         held = [union(names.values()), union(file.names.values())]
         changed = (self.kernel, names, self.own) != (after.kernel, after.names(), after.own)
         return after, Outcome(
@@ -109,7 +109,11 @@ class Model:
 
     def too_few(self, after: Model, wish: Wish) -> bool:
         pairs = [(self.kernel, after.kernel), (self.after_boot(), after.after_boot())]
-        left = [(len(self.automatic - before), len(self.automatic - then)) for before, then in pairs]
+        left = [
+            (len(self.automatic - before), len(self.automatic - then))
+            for before, then in pairs
+            if before is not None and then is not None
+        ]
         return any(then < wish.floor and then < before for before, then in left)
 
     def names(self) -> Mapping[str, Ports]:
@@ -126,23 +130,25 @@ class Model:
     def by_hand(self) -> Ports:
         return self.own.by_hand if self.own else NONE
 
-    def values(self) -> dict[str, Ports]:
+    def values(self) -> dict[str, Ports | None]:
         """Return what each file sets the list to, also those that do not count."""
         return dict(self.others) if self.own is None else {**self.others, OWN: self.own.value}
 
-    def files(self) -> list[tuple[str, Ports]]:
+    def files(self) -> list[tuple[str, Ports | None]]:
         """Return the files that set the list, in the order of a boot."""
         every = self.values()
-        main = [MAIN] if MAIN in every else []
-        return [(path, every[path]) for path in [*order(every.keys() - {MAIN}), *main]]
+        paths = [*order(every.keys() - {MAIN}), *([MAIN] if MAIN in every else [])]
+        return [(path, every[path]) for path in paths]
 
-    def after_boot(self) -> Ports:
+    def after_boot(self) -> Ports | None:
+        """Return what the last file says: systemd-sysctl(8) writes no other value, and None where it is refused."""
         return self.files()[-1][1] if self.files() else NONE
 
     def winner_before(self) -> Ports:
+        """Return what is to be kept of the files that a boot reads before ours: the last list that the kernel takes."""
         paths = order([*self.others.keys() - {MAIN}, OWN])
-        before = paths[: paths.index(OWN)]
-        return self.others[before[-1]] if before else NONE
+        lists = [self.others[path] for path in paths[: paths.index(OWN)]]
+        return next((ports for ports in reversed(lists) if ports is not None), NONE)
 
     # What others do
 
@@ -158,16 +164,19 @@ class Model:
         return replace(self, own=self.own._replace(value=value, by_hand=added | (self.own.by_hand & value)))
 
     def written(self, path: str, ports: Ports | None) -> Model:
-        """Somebody writes another file, or removes it (None)."""
-        others = {one: had for one, had in self.others.items() if one != path}
-        return replace(self, others=others if ports is None else {**others, path: ports})
+        """Somebody writes another file."""
+        return replace(self, others={**self.removed(path).others, path: ports})
+
+    def removed(self, path: str) -> Model:
+        """Somebody removes another file."""
+        return replace(self, others={one: had for one, had in self.others.items() if one != path})
 
     def forgotten(self) -> Model:
         """Somebody removes the ledger, and what was known by it."""
         return replace(self, ledger=None, shared=NONE)
 
     def booted(self) -> Model:
-        return replace(self.forgotten(), kernel=self.after_boot())
+        return replace(self.forgotten(), kernel=self.after_boot() or NONE)
 
 
 def with_wish(names: Mapping[str, Ports], wish: Wish, ports: Ports) -> Mapping[str, Ports]:

@@ -13,6 +13,7 @@ from .model import Wish
 #: Few ports and few names, so that they meet: inside of the automatic range, at its borders, outside.
 LOW, HIGH = 5000, 5031
 _PIECES = ("5000-5003", "5002-5005", "5003", "5004-5011", "5012,5014,5016", "5015", "5031-5033", "1", "8080", "65535")
+REFUSED = "8080 9000"  # blanks are not the kernel's: the kernel refuses such a list
 _NAMES = ("billing", "shop", "a.b@c-d_1")
 _FILES = (
     "/etc/sysctl.d/10-tuned.conf",
@@ -93,6 +94,11 @@ class Boot:
 Step = Task | Set | Added | Written | Edited | Forgotten | Boot
 
 
+def value_of(text: str) -> frozenset[int] | None:
+    """Return the ports of a list in a file, None where the kernel refuses it."""
+    return None if text == REFUSED else ports_of(text)
+
+
 def ports_of(text: str) -> frozenset[int]:
     """Return the ports of a list, ``ports_of("1,8-9") == {1, 8, 9}``."""
     bounds = [item.partition("-") for item in text.split(",") if item]
@@ -147,7 +153,7 @@ def _draw_step(chance: random.Random) -> Step:
         (60, lambda: _task(chance)),
         (6, lambda: Set(_ports(chance, 0))),
         (5, lambda: Added(_ports(chance, 1))),
-        (12, lambda: Written(chance.choice(_FILES), chance.choice((None, _ports(chance, 0), _ports(chance, 1))))),
+        (12, lambda: Written(chance.choice(_FILES), _written(chance))),
         (8, lambda: Edited(chance.choice(("set", "more", "less")), _ports(chance, 0))),
         (2, Forgotten),
         (7, lambda: Boot(really=chance.random() < 0.1)),
@@ -169,6 +175,10 @@ def _task(chance: random.Random) -> Task:
         adopt=adopt,
         floor=chance.choice((0, 0, 0, 20, 26)),
     )
+
+
+def _written(chance: random.Random) -> str | None:
+    return chance.choice((None, _ports(chance, 0), _ports(chance, 1), _ports(chance, 1), REFUSED))
 
 
 def _ports(chance: random.Random, fewest: int) -> str:

@@ -220,7 +220,8 @@ def test_a_list_is_read_as_the_kernel_reads_it(world: World) -> None:
         for text, ports in zip(lists, found, strict=True)
         if port_set(text) != ports and not (port_set(text) is None and in_another_base(text))
     }
-    assert not wrong, "\n".join(f"{one!r}: {ours} here, {theirs} in the kernel" for one, (ours, theirs) in wrong.items())
+    told = [f"{text!r}: {ours} here, {theirs} in the kernel" for text, (ours, theirs) in wrong.items()]
+    assert not wrong, "\n".join(told)
 
 
 def in_kernel(text: str) -> frozenset[int] | None:

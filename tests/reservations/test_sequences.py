@@ -22,7 +22,22 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
 from .model import DIRECTORIES, MAIN, OWN, Model, Outcome, OwnFile
-from .steps import HIGH, LOW, Added, Boot, Edited, Forgotten, Set, Step, Task, Written, draw, ports_of, shorten
+from .steps import (
+    HIGH,
+    LOW,
+    Added,
+    Boot,
+    Edited,
+    Forgotten,
+    Set,
+    Step,
+    Task,
+    Written,
+    draw,
+    ports_of,
+    shorten,
+    value_of,
+)
 from .world import AUTOMATIC, OWN_FILE, RESERVED, RUN, World, forget_boot, kernel_list, set_kernel_list
 
 SEQUENCES = int(os.environ.get("PORTREEVE_SEQUENCES", "2000"))
@@ -44,8 +59,8 @@ def test_kernel_files_and_model_agree_after_every_step(worlds: list[World], shar
         world.start(lambda chosen=chosen: first_failure(chosen), seconds=600)  # type: ignore[misc]
         for world, chosen in zip(worlds, seeds, strict=True)
     ]
-    told = [result() for result in running]
-    assert told == [None, None], "\n\n".join(one for one in told if one)
+    found = [result() for result in running]
+    assert found == [None, None], "\n\n".join(one for one in found if one)
 
 
 @pytest.fixture
@@ -132,7 +147,7 @@ def play_other(model: Model, step: Step) -> Model:
             return model.kernel_set(model.kernel | ports_of(ports))
         case Written(path, ports):
             write_setting(path, ports)
-            return model.written(path, None if ports is None else ports_of(ports))
+            return model.removed(path) if ports is None else model.written(path, value_of(ports))
         case Edited(how, ports) if OWN_FILE.exists():
             edited = model.edited(how, ports_of(ports))
             assert edited.own is not None
@@ -143,13 +158,14 @@ def play_other(model: Model, step: Step) -> Model:
             forget_boot()
             return model.forgotten()
         case Boot(really):
+            booted = model.booted()
             forget_boot()
             set_kernel_list("")
-            if really:
-                subprocess.run(["sysctl", "--quiet", "--system"], check=True, stdout=subprocess.DEVNULL)
+            if really and None not in model.values().values():  # sysctl(8) passes over what the kernel refuses
+                subprocess.run(["sysctl", "--system"], check=True, stdout=subprocess.DEVNULL)
             else:
-                set_kernel_list(listed(model.after_boot()))
-            return model.booted()
+                set_kernel_list(listed(booted.kernel))
+            return booted
     return model
 
 
@@ -198,12 +214,13 @@ def compare(model: Model, place: str) -> None:
     for path in [*(str(one) for directory in DIRECTORIES for one in pathlib.Path(directory).iterdir()), MAIN]:
         lines = [line for line in pathlib.Path(path).read_text().splitlines() if line.startswith(SETTING)]
         if lines:
-            values[path] = ports_of(lines[-1].partition("=")[2].strip())
+            values[path] = value_of(lines[-1].partition("=")[2].strip())
     same(f"{place}: values of the files", values, model.values())
 
 
 def essence(result: dict[str, Any]) -> dict[str, Any]:
     """Return of a result what the model can tell."""
+    files = result["foreign"]["files"] + result["overridden_by"]
     kept = ("changed", "ports", "reserved", "left_out", "given_back", "removed")
     return {
         **{key: result[key] for key in kept},
@@ -211,7 +228,7 @@ def essence(result: dict[str, Any]) -> dict[str, Any]:
             one["name"]: (one["ports"], one["runtime"], one["persistent"]) for one in result["reservations"]
         },
         "foreign": (result["foreign"]["runtime"], result["foreign"]["by_hand"]),
-        "files": [(one["path"], one["ports"]) for one in result["foreign"]["files"] + result["overridden_by"]],
+        "files": [(one["path"], one["ports"]) for one in files],
         "drift": {one["where"]: one["missing"] for one in result["drift"]},
         "left": result["automatic"]["left"],
     }
@@ -224,18 +241,22 @@ def expected(model: Model, task: Task, outcome: Outcome) -> dict[str, Any]:
     return {
         "changed": outcome.changed,
         "ports": listed(held.get(task.name, frozenset())),
-        "reserved": {"runtime": listed(model.kernel), "after_boot": listed(model.after_boot())},
+        "reserved": {"runtime": listed(model.kernel), "after_boot": told(model.after_boot())},
         "left_out": listed(model.own.left_out if model.own else frozenset()),
         "given_back": dict(zip(("runtime", "file"), map(listed, outcome.given_back), strict=True)),
         "removed": dict(zip(("runtime", "file"), map(listed, outcome.removed), strict=True)),
         "reservations": {name: (listed(ports), name in now, name in then) for name, ports in held.items()},
         "foreign": (listed(model.foreign()), listed(model.by_hand())),
-        "files": [(path, listed(ports)) for path, ports in model.files() if path != OWN],
+        "files": [(path, told(ports)) for path, ports in model.files() if path != OWN],
         "drift": {
             where: listed(lost) for where, lost in zip(("runtime", "file"), outcome.missing, strict=True) if lost
         },
         "left": len(model.automatic - model.kernel),
     }
+
+
+def told(ports: frozenset[int] | None) -> str | None:
+    return None if ports is None else listed(ports)
 
 
 def listed(ports: frozenset[int]) -> str:

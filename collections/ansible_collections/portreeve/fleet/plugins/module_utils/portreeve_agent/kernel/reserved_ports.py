@@ -50,7 +50,7 @@ def writes_of(old: frozenset[int], new: frozenset[int], page: int) -> tuple[Writ
     whole = compress(new)
     if not new >= old:
         return tuple(Write(min(number, 1), data) for number, data in enumerate(_pieces(whole, page)))
-    return tuple(Write(1, data) for data in _pieces(min(whole, compress(new - old), key=len), page))
+    return tuple(Write(1, data) for data in _pieces(min(compress(new - old), whole, key=len), page))
 
 
 def open_reserved(host: ActingHost, namespace: Namespace) -> int:

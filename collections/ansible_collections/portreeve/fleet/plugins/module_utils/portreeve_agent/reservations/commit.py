@@ -49,6 +49,8 @@ def commit(host: ActingHost, namespace: Namespace, before: Standing, after: Chan
     changed, NotApplied when the old state was put back, or when not even that was possible.
     """
     texts = ((LEDGER, before.ledger, after.ledger), (OWN_FILE, before.own_file, after.own_file))
+    for path, _old, _new in texts:
+        _tidy(host, path)  # what a killed run has left behind
     steps: list[_Step] = [
         _FileStep(host, path, old, new) for path, old, new in texts if not isinstance(new, Keep) and new != old
     ]
@@ -74,9 +76,8 @@ class _FileStep:
     new: str | None
 
     def prepare(self) -> None:
-        """Do what may fail; what a killed run has left behind goes first."""
+        """Do what may fail and changes nothing."""
         self.host.make_directory(os.path.dirname(self.path))
-        self.tidy()
         if self.new is not None:
             self.host.write_new(self.path + ".new", self.new)
         if self.old is not None:
@@ -96,9 +97,8 @@ class _FileStep:
             raise NotApplied("%s: something else is in it than was written" % self.path)
 
     def tidy(self) -> None:
-        for which in (".new", ".old"):
-            with suppress(PortreeveError):
-                self.host.remove(self.path + which)
+        """Leave nothing beside the file."""
+        _tidy(self.host, self.path)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,12 @@ class _KernelStep:
         return (self.old, self.new - self.old) if back else (self.new, self.old - self.new)
 
 
+def _tidy(host: ActingHost, path: str) -> None:
+    for which in (".new", ".old"):
+        with suppress(PortreeveError):
+            host.remove(path + which)
+
+
 _Step = Union[_FileStep, _KernelStep]
 
 
@@ -144,7 +150,7 @@ def _prepare(steps: Sequence[_Step]) -> None:
         for step in steps:
             step.prepare()
     except PortreeveError:
-        _tidy(steps)
+        _tidy_all(steps)
         raise
 
 
@@ -171,7 +177,7 @@ def _do(steps: Sequence[_Step]) -> str:
             step.check(back=False)
     except Exception as error:  # whatever it is, what was changed must not stay so
         return "%s; %s" % (one_sentence(error), _undo(steps))
-    _tidy(steps)
+    _tidy_all(steps)
     return ""
 
 
@@ -186,10 +192,10 @@ def _undo(steps: Sequence[_Step]) -> str:
             failures.append(one_sentence(error))
     if failures:
         return "the old state could not be put back: " + "; ".join(failures)
-    _tidy(steps)
+    _tidy_all(steps)
     return "the old state was put back"
 
 
-def _tidy(steps: Sequence[_Step]) -> None:
+def _tidy_all(steps: Sequence[_Step]) -> None:
     for step in steps:
         step.tidy()

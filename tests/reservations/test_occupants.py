@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted, NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_destroy, sock_diag
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace
@@ -435,6 +435,24 @@ def test_a_kernel_that_cannot_destroy_is_named(outside: Scene, monkeypatch: pyte
     [left] = outside.evict(outside.look(actor["port"])).squatters
     assert not left.evicted
     assert left.summary.endswith("; it is still there: to destroy a socket is nothing that this kernel does.")
+
+
+def test_without_sock_diag_squatters_are_told_and_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc/net has no cookies, and what could be another connection by then is not destroyed."""
+
+    def no_table(*_asked: Any) -> Any:
+        raise NotSupported("no such table")
+
+    monkeypatch.setattr(sock_diag, "read_sockets", no_table)
+    actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
+    found = outside.look(actor["port"])
+    [left] = outside.evict(found).squatters
+    assert [one.pid for one in left.holders] == [actor.pid]
+    assert not left.evicted
+    assert left.summary.endswith("; it is still there: the table that was read does not tell sockets apart.")
+    assert "TCP sockets that are bound but do not listen" in [one.what for one in found.blind_spots]
+    assert found.unused([actor["port"]]) is None
+    assert actor.tell("go on") == {"heard": "."}
 
 
 def test_without_squatters_no_process_is_looked_at(outside: Scene, port: int) -> None:

@@ -13,8 +13,9 @@ from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.single_socket import open_talk
 from ..kernel.sock_destroy import destroy_socket
-from ..model import SERVING_STATES, Namespace, Socket
+from ..model import SERVING_STATES, Namespace
 from ..ports import overlaps
+from ..tables import Tables
 from .occupancy import Occupant, say
 from .occupants import Occupants, question_about, read
 
@@ -101,17 +102,17 @@ def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[O
     except PortreeveError as error:
         failures = dict.fromkeys(doomed, str(error))
     tables = read(host, namespace, question_about({one.socket.local.port for one in doomed}))
-    if tables.hiding_sockets:
-        return dict.fromkeys(doomed, (False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why))
-    return {one: _fate(one, tables.sockets, failures.get(one)) for one in doomed}
+    return {one: _fate(one, tables, failures.get(one)) for one in doomed}
 
 
-def _fate(one: Occupant, rows: Collection[Socket], failure: str | None) -> tuple[bool, str]:
+def _fate(one: Occupant, tables: Tables, failure: str | None) -> tuple[bool, str]:
     was = one.socket
-    for row in rows:
+    for row in tables.sockets:
         same = (row.local.port, row.cookie, row.inode) == (was.local.port, was.cookie, was.inode)
         if same and row.state in SERVING_STATES:
             return False, "its connection was destroyed, but it keeps the port, as it was bound to it on purpose"
         if same and row.remote == was.remote:
             return False, "it is still there: " + (failure or "the kernel did not destroy it")
+    if tables.hiding_sockets:
+        return False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why
     return True, "it is destroyed" + (", no process was ended" if one.holders else "")

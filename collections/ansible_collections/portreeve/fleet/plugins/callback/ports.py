@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Prints the results of M(portreeve.fleet.port_owner) and M(portreeve.fleet.port_audit) as a table that a person reads
     at a glance, and flags in words what could not be seen.
+  - Tells in one line what a single task of M(portreeve.fleet.port_reservation) has come to; all with C(-v).
   - Everything else is printed as ever, as by P(ansible.builtin.minimal#callback) for C(ansible) and by
     P(ansible.builtin.default#callback) for C(ansible-playbook). A play of Portreeve's own tasks only is printed
     without headings and recap.
@@ -62,6 +63,7 @@ from ansible.plugins.callback.minimal import CallbackModule as Minimal
 from ansible.utils import color
 
 _COLLECTION = "portreeve.fleet."
+_RESERVING = "port_reservation"
 _LOOKING = ("port_owner", "port_audit")
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 
@@ -78,11 +80,18 @@ _RESULTS = (
 )  # fmt: skip
 
 
+def _short_name(task):
+    return _name(task).removeprefix(_COLLECTION).removeprefix("ansible.legacy.")
+
+
+def _name(task):
+    return str(getattr(task, "resolved_action", None) or task.action)
+
+
 def _kind(task):
-    """Return port_owner, port_audit or report for a task of Portreeve, None for any other."""
-    name = str(getattr(task, "resolved_action", None) or task.action)
-    short = name.removeprefix(_COLLECTION).removeprefix("ansible.legacy.")
-    ours = short in _LOOKING or name == _COLLECTION + "report"
+    """Return port_owner, port_audit or report for a task that looks, None for any other."""
+    short = _short_name(task)
+    ours = short in _LOOKING or _name(task) == _COLLECTION + "report"
     return short if ours else None
 
 
@@ -139,13 +148,30 @@ class CallbackModule(Default, Minimal):
     def _by_kind(self, event, result, **how):
         kind = _kind(result._task)
         outcome = result._result
-        if kind is None or "censored" in outcome:
+        if self._tells_in_a_line(event, result):
+            self._handle_warnings(outcome)
+            self._tell_in_a_line(result)
+        elif kind is None or "censored" in outcome:
             getattr(self._manner, event)(self, result, **how)
         elif "item_on" in event or not (result._task.loop and "results" in outcome):
             self._handle_warnings(outcome)
             if self._display.verbosity > 2:
                 self._handle_exception(outcome)
             self._show(event, kind, result)
+
+    def _tells_in_a_line(self, event, result):
+        """A single task that reserves ports; in a playbook its result is as quiet as that of any other module."""
+        is_plain = self._display.verbosity == 0 and self.get_option("output") == "table"
+        is_told = event == "v2_runner_on_ok" and _short_name(result._task) == _RESERVING
+        return is_plain and is_told and self._manner is Minimal and "reservations" in result._result
+
+    def _tell_in_a_line(self, result):
+        from ..module_utils.portreeve_agent.reservations.words import say_run
+
+        outcome = result._result
+        status, colour = ("CHANGED", C.COLOR_CHANGED) if outcome.get("changed") else ("SUCCESS", C.COLOR_OK)
+        said = say_run(outcome, foretold=bool(result._task.check_mode))
+        self._display.display(f"{result._host.get_name()} | {status} | {said}", color=colour)
 
     def _show(self, event, kind, result):
         from ..plugin_utils.fleet.picture import read_answer

@@ -33,6 +33,39 @@ def say_reservations(found: Mapping[str, Any]) -> Iterator[str]:
     yield from say_blind_spots(BlindSpot(**one) for one in found["blind_spots"])
 
 
+def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
+    """Return in one line what a run has come to: ``billing reserves 36601, now and after a boot; automatic …``.
+
+    The run's warnings, which tell the rest, are not repeated. ``foretold``: it was in check mode.
+    """
+    name = result["name"]
+    mine = next((one for one in result["reservations"] if one["name"] == name), None)
+    reserves = "would reserve" if foretold else "reserves"
+    said = "%s %s nothing" % (name, reserves)
+    if mine is not None:
+        when = [words for words, place in (("now", "runtime"), ("after a boot", "persistent")) if mine[place]]
+        said = "%s %s %s, %s" % (name, reserves, _ports(mine["ports"]), " and ".join(when))
+    said += "".join("; no longer reserved %s: %s" % lost for lost in _losses(result))
+    if result["automatic"]["left"] is not None:
+        said += "; automatic ports left: %d" % result["automatic"]["left"]
+    return said
+
+
+def _losses(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield when which ports are not reserved any more."""
+    now, then = (
+        ", ".join(_ports(result[how][place]) for how in ("given_back", "removed") if result[how][place])
+        for place in ("runtime", "file")
+    )
+    if now and now == then:
+        yield "now and after a boot", now
+        return
+    if now:
+        yield "now", now
+    if then:
+        yield "after a boot", then
+
+
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     places = ("yes" if one[place] else "no" for place in ("runtime", "persistent"))
     return (one["name"], *places, _SERVED[one["unused"]], _ports(one["ports"]))

@@ -408,7 +408,9 @@ def test_a_later_connection_on_the_port_is_not_evicted(outside: Scene) -> None:
     [before] = found.squatters
     assert before.socket.cookie is not None
     earlier = replace(before, socket=before.socket._replace(cookie=before.socket.cookie - 1))
-    outside.evict(replace(found, squatters=(earlier,)))
+    [gone] = outside.evict(replace(found, squatters=(earlier,))).squatters
+    assert gone.evicted
+    assert gone.summary.endswith("; it has ended by itself meanwhile.")
     assert actor.tell("go on") == {"heard": "."}
 
 

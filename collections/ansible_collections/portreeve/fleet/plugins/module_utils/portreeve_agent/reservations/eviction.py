@@ -90,11 +90,13 @@ def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[O
     if not doomed:
         return {}
     failures: dict[Occupant, str] = {}
+    destroyed: set[Occupant] = set()
     try:
         with open_talk(host, namespace) as netlink:
             for one in doomed:
                 try:
-                    destroy_socket(netlink, one.socket)
+                    if destroy_socket(netlink, one.socket):
+                        destroyed.add(one)
                 except (NotPermitted, NotSupported) as error:
                     failures[one] = str(error)
                 except PortreeveError:  # its interface is gone
@@ -102,10 +104,10 @@ def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[O
     except PortreeveError as error:
         failures = dict.fromkeys(doomed, str(error))
     tables = read(host, namespace, question_about({one.socket.local.port for one in doomed}))
-    return {one: _fate(one, tables, failures.get(one)) for one in doomed}
+    return {one: _fate(one, tables, one in destroyed, failures.get(one)) for one in doomed}
 
 
-def _fate(one: Occupant, tables: Tables, failure: str | None) -> tuple[bool, str]:
+def _fate(one: Occupant, tables: Tables, destroyed: bool, failure: str | None) -> tuple[bool, str]:
     was = one.socket
     for row in tables.sockets:
         same = (row.local.port, row.cookie, row.inode) == (was.local.port, was.cookie, was.inode)
@@ -115,4 +117,6 @@ def _fate(one: Occupant, tables: Tables, failure: str | None) -> tuple[bool, str
             return False, "it is still there: " + (failure or "the kernel did not destroy it")
     if tables.hiding_sockets:
         return False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why
+    if not destroyed:
+        return True, "it has ended by itself meanwhile"
     return True, "it is destroyed" + (", no process was ended" if one.holders else "")

@@ -155,21 +155,24 @@ def _prepare(steps: Sequence[_Step]) -> None:
 
 
 def _in_second_process(host: ActingHost, steps: Sequence[_Step]) -> tuple[str, ...]:
-    """Have the steps done, once more if need be. Whoever interrupts us here leaves the second process to its work."""
+    """Have the steps done. Whoever interrupts us here leaves the second process to its work."""
     slips: tuple[str, ...] = ()
     failure = host.in_lasting_process(lambda: _do(steps))
     if failure is None:
-        slips = ("the process that wrote the reservations was killed half-way, so another one did it over",)
+        slips = ("the process that wrote the reservations was killed half-way, so its work was done over",)
         failure = host.in_lasting_process(lambda: _do(steps))
     if failure is None:
-        failure = "the process that wrote the reservations was killed half-way, twice; " + _undo(steps)
+        failure = _do(steps)
     if failure:
         raise NotApplied(failure)
     return slips
 
 
 def _do(steps: Sequence[_Step]) -> str:
-    """Bring the new state about, or the old one back; returns nothing, or what happened."""
+    """Bring the new state about, or the old one back; returns what happened, nothing when all went well.
+
+    What was left half-way goes on from there: the means to go back are thrown away only when all is where it should be.
+    """
     try:
         for step in steps:
             step.bring(back=False)

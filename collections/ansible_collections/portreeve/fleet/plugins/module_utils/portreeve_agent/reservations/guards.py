@@ -95,10 +95,11 @@ def warnings_of(after: Places, wish: Wish, automatic: Bounds) -> Iterator[str]:
             *automatic,
             name_ports(beyond),
         )
-    for file in overriding(after) if wish.persistent else ():
-        yield "%s sorts after our file and sets the whole list again: after a boot it is %s." % (
+    for file in overriding(after)[-1:] if wish.persistent else ():
+        ports = port_set(file.value)
+        yield "%s sorts after our file and sets the whole list again, at a boot to %s." % (
             file.path,
-            name_ports(port_set(file.value) or NOBODY) or "empty",
+            "what the kernel refuses" if ports is None else name_ports(ports) or "nothing",
         )
 
 

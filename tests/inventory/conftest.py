@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -79,8 +80,7 @@ class Fleet:
 
     def play(self, playbook: str, *arguments: str, **variables: object) -> Run:
         """Run one of the playbooks of the checkout on the whole fleet."""
-        extra = [word for name, value in variables.items() for word in ("-e", yaml.safe_dump({name: value}).strip())]
-        extra = [f"{{{word}}}" if word != "-e" and not word.startswith("{") else word for word in extra]
+        extra = ["-e", json.dumps(variables)] if variables else []
         command = [
             sys.executable,
             str(BIN / "ansible-playbook"),

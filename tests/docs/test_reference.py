@@ -20,7 +20,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ve
 AGENT = "plugins/module_utils/portreeve_agent"
 BIN = pathlib.Path(sys.executable).parent
 ANSWERING = {"owner", "list", "snapshot"}
-VERBS = ANSWERING | {"reservations", "watch", "record", "recorded"}
+VERBS = ANSWERING | {"reserved", "watch", "record", "recorded"}
 INTERRUPTED = 130
 
 

@@ -101,7 +101,7 @@ def _recorded(options: argparse.Namespace) -> int:
     return Exit.ANSWERED
 
 
-def _reservations(options: argparse.Namespace) -> int:
+def _reserved(options: argparse.Namespace) -> int:
     from .reservations.task import survey
     from .reservations.words import say_reservations
 
@@ -115,7 +115,7 @@ def _reservations(options: argparse.Namespace) -> int:
     return Exit.ANSWERED if found["complete"] else Exit.INCOMPLETE
 
 
-_OTHER_VERBS = {"reservations": _reservations, "watch": _watch, "record": _record, "recorded": _recorded}
+_OTHER_VERBS = {"reserved": _reserved, "watch": _watch, "record": _record, "recorded": _recorded}
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -78,9 +78,9 @@ def parser() -> argparse.ArgumentParser:
     recorded = verbs.add_parser("recorded", help="what was kept when units failed")
     recorded.add_argument("--unit", help="of this one only")
     recorded.add_argument("--json", action="store_true", help="print a JSON object for each failure, one per line")
-    reservations = verbs.add_parser("reservations", help="which ports are reserved, now and after a boot, and by whom")
-    reservations.add_argument("--namespace", default="host", help="host (default), or the name or number of one")
-    reservations.add_argument("--json", action="store_true", help="print JSON, as the Ansible module returns it")
+    reserved = verbs.add_parser("reserved", help="which ports are reserved, now and after a boot, and by whom")
+    reserved.add_argument("--namespace", default="host", help="host (default), or the name or number of one")
+    reserved.add_argument("--json", action="store_true", help="print JSON, as the Ansible module returns it")
     for verb in (record, recorded):
         verb.add_argument("--file", default=FAILURES, help="default: " + FAILURES)
     for verb in (owner, listing, snapshot):

@@ -161,14 +161,17 @@ def test_a_file_that_sets_the_list_again_is_told() -> None:
     (told,) = guards.warnings_of(places("", later="81"), inside, BOUNDS)
     assert LATER in told and told.endswith("81.")
     (told,) = guards.warnings_of(places("", later=""), inside, BOUNDS)
-    assert told.endswith("empty.")
+    assert told.endswith("to nothing.")
+    two = Places(Running(), Configured(later=(SettingFile("/etc/sysctl.d/zzy.conf", "1"), SettingFile(LATER, "2"))))
+    (told,) = guards.warnings_of(two, inside, BOUNDS)  # the last one wins
+    assert LATER in told and told.endswith("2.")
     now_only = wish(ports=ports_of("32768"), persistent=False)
     assert list(guards.warnings_of(places("", later="81"), now_only, BOUNDS)) == []
 
 
 def test_a_file_that_sets_what_the_kernel_refuses_is_not_called_empty() -> None:
     (told,) = guards.warnings_of(places("", later="8080 9000"), wish(ports=ports_of("32768")), BOUNDS)
-    assert "empty" not in told and "refuse" in told
+    assert "nothing" not in told and "refuse" in told
 
 
 LISTS = {"": "", "80": "80", "80-82,9000": "80,81,82,9000"}

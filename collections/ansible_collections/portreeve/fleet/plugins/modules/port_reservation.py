@@ -84,8 +84,8 @@ options:
   evict:
     description:
       - Whether to free O(ports) from outgoing connections that have them as their automatic local port, and from what
-        is left of such. The connections are destroyed; no process ends. The peer sees a reset, the process an error, and
-        what was not delivered yet is lost.
+        is left of such. The connections are destroyed; no process ends. The peer sees a reset, the process an error,
+        and what was not delivered yet is lost.
       - Never those of a server, of the SSH connection in use, of a process through which the task runs, or whose holder
         could not be seen. The kernel needs C(CONFIG_INET_DIAG_DESTROY).
       - What was done is read again and told for each in RV(squatters) and RV(lingering).

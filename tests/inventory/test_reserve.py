@@ -91,7 +91,7 @@ def test_a_name_that_no_application_has_any_more_is_shown_and_with_prune_given_b
 
     shown = levels.play("reserve")
     assert shown.code == 0, shown.output
-    assert "Kept, as reserve_prune is false: monitoring, shop, wiki" in shown.output
+    assert "shop keeps 36601-36611, as reserve_prune is false." in shown.output
     assert levels.reserved() == EVERYWHERE
 
     checked = levels.play("reserve", "--check", reserve_prune=True)

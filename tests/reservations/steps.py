@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
+from itertools import filterfalse
+from typing import Any
 
 from .model import Wish
 
 #: Few ports and few names, so that they meet: inside of the automatic range, at its borders, outside.
 LOW, HIGH = 5000, 5031
 _PIECES = ("5000-5003", "5002-5005", "5003", "5004-5011", "5012,5014,5016", "5015", "5031-5033", "1", "8080", "65535")
+ELSEWHERE = "blue"  # another network namespace
 REFUSED = "8080 9000"  # blanks are not the kernel's: the kernel refuses such a list
 _NAMES = ("billing", "shop", "a.b@c-d_1")
 _FILES = (
@@ -38,15 +41,11 @@ class Task:
     exclusive: bool = False
     adopt: bool = False
     floor: int = 0
+    namespace: str = "host"
 
     def wish(self) -> Wish:
-        return Wish(**{**vars(self), "ports": ports_of(self.ports)})
-
-    def __repr__(self) -> str:
-        told = [
-            f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if getattr(self, one.name) != one.default
-        ]
-        return f"Task({', '.join(told)})"
+        told = {one: value for one, value in vars(self).items() if one != "namespace"}
+        return Wish(**{**told, "ports": ports_of(self.ports)})
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Set:
     """Somebody replaces the kernel's list."""
 
     ports: str
+    namespace: str = "host"
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Added:
     """Somebody adds to the kernel's list."""
 
     ports: str
+    namespace: str = "host"
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,13 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class Boot:
-    """The host starts anew; the list is set by sysctl(8) itself or, much quicker, as it would set it."""
+    """The host starts anew; the list is set by sysctl(8) itself (``really``) or, much quicker, as it would set it.
 
-    really: bool
+    With ``ledger_stays`` nobody empties /run.
+    """
+
+    really: bool = False
+    ledger_stays: bool = False
 
 
 Step = Task | Set | Added | Written | Edited | Forgotten | Boot
@@ -97,6 +102,15 @@ Step = Task | Set | Added | Written | Edited | Forgotten | Boot
 def value_of(text: str) -> frozenset[int] | None:
     """Return the ports of a list in a file, None where the kernel refuses it."""
     return None if text == REFUSED else ports_of(text)
+
+
+def script(steps: list[Step]) -> str:
+    """Return steps as they can be played again, without what is as it is by default."""
+    lines = []
+    for step in steps:
+        told = [(one.name, getattr(step, one.name)) for one in fields(step) if getattr(step, one.name) != one.default]
+        lines.append(f"    {type(step).__name__}({', '.join(f'{name}={value!r}' for name, value in told)}),\n")
+    return f"play([\n{''.join(lines)}])"
 
 
 def ports_of(text: str) -> frozenset[int]:
@@ -131,32 +145,39 @@ def _simpler(steps: list[Step]) -> Iterator[list[Step]]:
     for number in reversed(range(len(steps))):
         yield [*steps[:number], *steps[number + 1 :]]
     for number, step in enumerate(steps):
-        for easier in _easier(step):
+        for easier in filterfalse(_contradicts_itself, _easier(step)):
             yield [*steps[:number], easier, *steps[number + 1 :]]
 
 
-def _easier(step: Step) -> Iterator[Step]:
+def _easier(step: Any) -> Iterator[Step]:
     """Yield the step with a default instead of one of its values, and with one piece of its ports only."""
-    if isinstance(step, Task):
-        for one in fields(Task)[2:]:
-            if getattr(step, one.name) != one.default and (step.ports or one.name not in ("state", "adopt")):
-                yield replace(step, **{one.name: one.default})  # type: ignore[arg-type]
-    if isinstance(step, Boot) and step.really:
-        yield Boot(really=False)
-    pieces = (getattr(step, "ports", None) or "").split(",")
+    for one in fields(step):
+        if one.default not in (MISSING, getattr(step, one.name)):
+            yield replace(step, **{one.name: one.default})
+    pieces = str(getattr(step, "ports", "")).split(",")
     for piece in pieces if len(pieces) > 1 else ():
-        yield replace(step, ports=piece)  # type: ignore[arg-type]
+        yield replace(step, ports=piece)
+
+
+def _contradicts_itself(step: Step) -> bool:
+    """Return whether a task would be refused whatever is there: no question of what it does."""
+    return isinstance(step, Task) and (
+        (step.state == "present" and not step.ports and not step.adopt)
+        or (step.state == "absent" and step.adopt)
+        or (step.namespace != "host" and step.persistent)
+        or not (step.persistent or step.runtime)
+    )
 
 
 def _draw_step(chance: random.Random) -> Step:
     draws: list[tuple[int, Callable[[], Step]]] = [
         (60, lambda: _task(chance)),
-        (6, lambda: Set(_ports(chance, 0))),
-        (5, lambda: Added(_ports(chance, 1))),
+        (6, lambda: Set(_ports(chance, 0), _namespace(chance))),
+        (5, lambda: Added(_ports(chance, 1), _namespace(chance))),
         (12, lambda: Written(chance.choice(_FILES), _written(chance))),
         (8, lambda: Edited(chance.choice(("set", "more", "less")), _ports(chance, 0))),
         (2, Forgotten),
-        (7, lambda: Boot(really=chance.random() < 0.1)),
+        (7, lambda: Boot(really=chance.random() < 0.1, ledger_stays=chance.random() < 0.3)),
     ]
     return chance.choices([one for _, one in draws], [weight for weight, _ in draws])[0]()
 
@@ -164,7 +185,10 @@ def _draw_step(chance: random.Random) -> Step:
 def _task(chance: random.Random) -> Task:
     state = "present" if chance.random() < 0.65 else "absent"
     adopt = state == "present" and chance.random() < 0.12
+    namespace = _namespace(chance)
     persistent, runtime = chance.choice(((True, True),) * 4 + ((True, False), (False, True)))
+    if namespace != "host":
+        persistent, runtime = False, True
     return Task(
         name=chance.choice(_NAMES),
         ports="" if state == "absent" else _ports(chance, 0 if adopt else 1),
@@ -174,7 +198,12 @@ def _task(chance: random.Random) -> Task:
         exclusive=chance.random() < 0.15,
         adopt=adopt,
         floor=chance.choice((0, 0, 0, 20, 26)),
+        namespace=namespace,
     )
+
+
+def _namespace(chance: random.Random) -> str:
+    return "host" if chance.random() < 0.9 else ELSEWHERE
 
 
 def _written(chance: random.Random) -> str | None:

@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -32,7 +32,8 @@ RESERVED = pathlib.Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 AUTOMATIC = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
 
-_NAMESPACES = (("net", 0x40000000), ("mnt", 0x00020000), ("pid", 0x20000000))
+CLONE_NEWNET = 0x40000000
+_NAMESPACES = (("net", CLONE_NEWNET), ("mnt", 0x00020000), ("pid", 0x20000000))
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DIRECTORY = pathlib.Path.cwd()
 
@@ -147,11 +148,34 @@ def set_kernel_list(ports: str) -> None:
 
 def forget_boot() -> None:
     """Do what a boot does besides setting the kernel's list: another boot id, nothing in /run/portreeve."""
+    change_boot_id()
+    tidy_run()
+
+
+def change_boot_id() -> None:
     BOOT_ID.write_text(str(uuid.uuid4()) + "\n")
+
+
+def tidy_run() -> None:
+    """Remove /run/portreeve."""
     with contextlib.suppress(FileNotFoundError):
         for one in RUN.iterdir():
             one.unlink()
         RUN.rmdir()
+
+
+@contextlib.contextmanager
+def within(namespace: str) -> Iterator[None]:
+    """Be in a network namespace of the world for a while: ``host`` or one by its name in /run/netns."""
+    if namespace == "host":
+        yield
+        return
+    with open("/proc/self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
+        _set_namespace(there.fileno(), CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            _set_namespace(home.fileno(), CLONE_NEWNET)
 
 
 def _run_within(pid: int, function: Callable[[], Any], answer: int) -> None:
@@ -177,10 +201,14 @@ def _enter(pid: int) -> None:
     """Move this process into the namespaces of another one, and its later children into that one's PID namespace."""
     descriptors = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), flag) for name, flag in _NAMESPACES]
     for descriptor, flag in descriptors:
-        if _LIBC.setns(descriptor, flag):
-            raise OSError(ctypes.get_errno(), "setns")
+        _set_namespace(descriptor, flag)
         os.close(descriptor)
     os.chdir(_DIRECTORY)
+
+
+def _set_namespace(descriptor: int, kind: int) -> None:
+    if _LIBC.setns(descriptor, kind):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _answer(function: Callable[[], Any], home: str, answer: int) -> None:

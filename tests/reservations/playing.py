@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""Steps that are done to the world and to the model alike.
+
+Each task is predicted in check mode first and asked for again afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+from typing import Any
+
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
+
+from .comparing import SETTING, compare, essence, expected, listed, same
+from .model import DIRECTORIES, MAIN, Model
+from .steps import ELSEWHERE, HIGH, LOW, Added, Boot, Edited, Forgotten, Set, Step, Task, Written, ports_of, value_of
+from .world import (
+    AUTOMATIC,
+    OWN_FILE,
+    RESERVED,
+    RUN,
+    change_boot_id,
+    forget_boot,
+    kernel_list,
+    set_kernel_list,
+    tidy_run,
+    within,
+)
+
+
+def play(steps: list[Step]) -> None:
+    """Do what the steps say, to the world and to the model. Raises Disagreement."""
+    clear()
+    models = dict.fromkeys(("host", ELSEWHERE), Model(automatic=frozenset(range(LOW, HIGH + 1))))
+    for number, step in enumerate(steps, 1):
+        place = f"step {number}"
+        if isinstance(step, Task):
+            models[step.namespace] = play_task(models[step.namespace], step, place)
+        elif isinstance(step, (Set, Added)):
+            models[step.namespace] = play_kernel(models[step.namespace], step)
+        elif isinstance(step, (Boot, Forgotten)):
+            models = {name: play_forgetting(one, name, step) for name, one in models.items()}
+        else:
+            models["host"] = play_files(models["host"], step)
+        compare(models, place)
+
+
+def clear() -> None:
+    """Make the world a host that nothing was done to yet."""
+    for directory in DIRECTORIES:
+        for path in pathlib.Path(directory).iterdir():
+            path.unlink()
+    pathlib.Path(MAIN).write_text("")
+    forget_boot()
+    for namespace in ("host", ELSEWHERE):
+        with within(namespace):
+            set_kernel_list("")
+            AUTOMATIC.write_text(f"{LOW} {HIGH}")
+
+
+def play_task(model: Model, task: Task, place: str) -> Model:
+    after, outcome = model.run(task.wish())
+    before = standing()
+    predicted = run(task, pretend=True)
+    same(f"{place}: what check mode changed", standing(), before)
+    done = run(task, pretend=False)
+    if outcome.changed is None:
+        same(f"{place}: refused", (predicted, done), ("refused", "refused"))
+        same(f"{place}: what the refused task changed", standing(), before)
+        return model
+    same(f"{place}: predicted", predicted, done)
+    same(f"{place}: result", essence(done), expected(after, task, outcome))
+    reached = standing()
+    again = run(task, pretend=False)
+    same(f"{place}: the same again: changed", again["changed"], False)
+    same(f"{place}: the same again: diff", again["diff"]["before"], again["diff"]["after"])
+    same(f"{place}: what the same again changed", standing(), reached)
+    return after
+
+
+def play_kernel(model: Model, step: Set | Added) -> Model:
+    with within(step.namespace):
+        if isinstance(step, Set):
+            set_kernel_list(step.ports)
+            return model.kernel_set(ports_of(step.ports))
+        with open(RESERVED, "a") as stream:
+            stream.seek(1)
+            stream.write(step.ports + "\n")
+        return model.kernel_set(model.kernel | ports_of(step.ports))
+
+
+def play_files(model: Model, step: Written | Edited) -> Model:
+    if isinstance(step, Written):
+        write_setting(step.path, step.ports)
+        return model.removed(step.path) if step.ports is None else model.written(step.path, value_of(step.ports))
+    edited = model.edited(step.how, ports_of(step.ports))
+    if edited.own is not None:
+        head = [line for line in OWN_FILE.read_text().splitlines() if not line.startswith(SETTING)]
+        OWN_FILE.write_text("\n".join([*head, f"{SETTING} = {listed(edited.own.value)}", ""]))
+    return edited
+
+
+def play_forgetting(model: Model, namespace: str, step: Boot | Forgotten) -> Model:
+    """For each namespace: another one starts anew as well, with an empty list."""
+    if isinstance(step, Forgotten):
+        tidy_run()
+        return model.forgotten()
+    change_boot_id()
+    if not step.ledger_stays:
+        tidy_run()
+    booted = model.booted()
+    with within(namespace):
+        set_kernel_list("")
+        if step.really and namespace == "host" and None not in model.values().values():
+            subprocess.run(["sysctl", "--system"], check=True, stdout=subprocess.DEVNULL)  # passes over refused lists
+        else:
+            set_kernel_list(listed(booted.kernel))
+    return booted
+
+
+def write_setting(path: str, ports: str | None) -> None:
+    if ports is not None:
+        pathlib.Path(path).write_text(f"# theirs\n{SETTING} = {ports}\n")
+    elif path == MAIN:
+        pathlib.Path(path).write_text("")
+    else:
+        pathlib.Path(path).unlink(missing_ok=True)
+
+
+def run(task: Task, pretend: bool) -> Any:
+    """Return the result of a task, "refused" where it is."""
+    wish = Wish(
+        name=task.name,
+        ports=ports_of(task.ports),
+        present=task.state == "present",
+        persistent=task.persistent,
+        runtime=task.runtime,
+        exclusive=task.exclusive,
+        adopt=task.adopt,
+    )
+    try:
+        return reserve(ActingHost(), wish, task.namespace, minimum_automatic=task.floor, pretend=pretend)
+    except NotPermitted:
+        return "refused"
+
+
+def standing() -> tuple[object, ...]:
+    """Return all that a task may change but its lock, and whether a file was written anew."""
+    directories = [place for place in (*DIRECTORIES, RUN) if os.path.isdir(place)]
+    paths = [path for place in directories for path in sorted(pathlib.Path(place).iterdir()) if path.suffix != ".lock"]
+    with within(ELSEWHERE):
+        elsewhere = kernel_list()
+    return (
+        kernel_list(),
+        elsewhere,
+        [(path.name, path.read_text(), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths],
+    )

@@ -256,6 +256,9 @@ def test_a_squatter_is_evicted_and_its_process_lives(returned: Returned, squatte
     assert (evicted["port"], evicted["protocol"], evicted["evicted"]) == (squatter["port"], "tcp", True)
     assert [one["name"] for one in evicted["holders"]] == ["python"]
     assert evicted["summary"] in spoken(returned["evict"])
+    told_in_diff = f"connection of tcp from 127.0.0.1 port {squatter['port']} to 127.0.0.1 port "
+    assert told_in_diff in returned["evict"]["diff"]["before"]
+    assert told_in_diff not in returned["evict"]["diff"]["after"]
     assert told(returned["evict_again"])["squatters"] == []
     assert squatter.tell("are you there?") == {"alive": True}
 

@@ -47,7 +47,7 @@ JUDGING = {
     "reservations.ledger": BASE | {"ports"},
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
-    "reservations.result": BASE | RESERVING | {"ports"},
+    "reservations.result": BASE | RESERVING | {"ports", "reservations.occupancy"},
     "reservations.words": WORDS | {"words"},
     "reservations.occupancy": BASE | {"wire"},
 }

@@ -24,14 +24,15 @@ attributes:
     description: Target systems the module can operate on.
   action_group:
     description: Options shared by the modules can be set once, in C(module_defaults) for the group.
-    support: full
-    membership:
-      - portreeve.fleet.fleet
 """
 
     READ_ONLY = r"""
 options: {}
 attributes:
+  action_group:
+    support: full
+    membership:
+      - portreeve.fleet.fleet
   check_mode:
     support: full
     details: The module only looks; it never reports a change.

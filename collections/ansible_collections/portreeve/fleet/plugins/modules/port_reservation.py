@@ -24,6 +24,10 @@ description:
 extends_documentation_fragment:
   - portreeve.fleet.attributes
 attributes:
+  action_group:
+    support: full
+    membership:
+      - portreeve.fleet.acting
   check_mode:
     support: full
     details: Predicts the same result that the run would have.

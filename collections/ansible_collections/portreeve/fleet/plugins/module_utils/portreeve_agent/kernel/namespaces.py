@@ -65,8 +65,13 @@ def read_own_namespace(host: Host) -> Namespace:
     return Namespace(id=number, name="host", kind="host", path=_OWN_PATH)
 
 
-def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[Namespace, ...]:
-    """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number."""
+def choose_namespaces(
+    namespaces: tuple[Namespace, ...], wanted: str, accepted: str = "all, host"
+) -> tuple[Namespace, ...]:
+    """Return those of ``namespaces`` that ``wanted`` names: all, host, a name or an inode number.
+
+    Raises InvalidInput for what is none of them; ``accepted`` are the words of which the message speaks.
+    """
     if wanted == "all":
         return namespaces
     if wanted == "host":  # the agent's own; seen from inside another one, the initial namespace has this name too
@@ -75,7 +80,7 @@ def choose_namespaces(namespaces: tuple[Namespace, ...], wanted: str) -> tuple[N
     if not chosen:
         known = ", ".join(sorted({one.name for one in namespaces})[:8])
         raise InvalidInput(
-            "namespace %r is not on this host; accepted are all, host, a number, or one of: %s" % (wanted, known)
+            "namespace %r is not on this host; accepted are %s, a number, or one of: %s" % (wanted, accepted, known)
         )
     if len(chosen) > 1:
         numbers = ", ".join(str(one.id) for one in chosen)

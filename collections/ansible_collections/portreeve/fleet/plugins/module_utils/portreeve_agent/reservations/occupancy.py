@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..model import Namespace, Socket
 from ..wire import to_wire
 
 _MOST_NAMED = 3
+_MOST_TOLD = 8  # the result has them all
 _WIRE = ("protocol", "state", "local", "remote", "inode", "cookie", "uid", "timer_ms")
 
 
@@ -45,6 +46,13 @@ def to_record(occupant: Occupant) -> dict[str, Any]:
         "evicted": occupant.evicted,
         "summary": occupant.summary,
     }
+
+
+def say_some(occupants: Sequence[Occupant]) -> Iterator[str]:
+    """Yield what is said of the first ones, and how many there are besides."""
+    yield from (one.summary for one in occupants[:_MOST_TOLD])
+    if len(occupants) > _MOST_TOLD:
+        yield "Connections like these on the reserved ports, besides: %d." % (len(occupants) - _MOST_TOLD)
 
 
 def by_place(row: Socket) -> tuple[int, str, tuple[str, int], tuple[str, int], int, int]:

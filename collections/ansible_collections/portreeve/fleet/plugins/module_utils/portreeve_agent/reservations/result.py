@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 from ..model import Namespace, SettingFile
 from ..ports import compress, port_set
 from .guards import Bounds, Drift, left, outside, overriding
 from .ledger import NOBODY, union
+from .occupancy import Occupant
 from .plan import Places, Wish
 
 FORMAT = "portreeve.port_reservation/1"
@@ -76,9 +77,22 @@ def describe_name(name: str, places: Places, unused: bool | None) -> dict[str, A
     }
 
 
-def difference(before: Places, after: Places) -> dict[str, str]:
-    """Return what stands before and after as text, one line for each range, as Ansible shows differences."""
-    return {"before": "".join(_lines(before)), "after": "".join(_lines(after))}
+def difference(before: Places, after: Places, occupants: Sequence[Occupant] = ()) -> dict[str, str]:
+    """Return what stands before and after as text, one line for each range, as Ansible shows differences.
+
+    The connections of ``occupants`` that are evicted stand in the first text only.
+    """
+    there = "".join(_connections(occupants, also_evicted=True))
+    left_there = "".join(_connections(occupants, also_evicted=False))
+    return {"before": "".join(_lines(before)) + there, "after": "".join(_lines(after)) + left_there}
+
+
+def _connections(occupants: Sequence[Occupant], also_evicted: bool) -> Iterator[str]:
+    for one in occupants:
+        row = one.socket
+        if row.remote and (also_evicted or not one.evicted):
+            ends = (row.local.address, row.local.port, row.remote.address, row.remote.port)
+            yield "connection of %s from %s port %d to %s port %d\n" % (row.protocol, *ends)
 
 
 def _lines(places: Places) -> Iterator[str]:

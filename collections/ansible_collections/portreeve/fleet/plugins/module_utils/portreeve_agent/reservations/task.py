@@ -25,7 +25,7 @@ from .commit import KEEP, Change, commit
 from .eviction import evict, protected_pids
 from .guards import check_plan, check_wish, drift_of, warnings_of
 from .ledger import NOBODY, Account, OwnFile, format_ledger, format_own_file, parse_ledger, parse_own_file
-from .occupancy import to_record
+from .occupancy import say_some, to_record
 from .occupants import Occupants, look
 from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
@@ -80,7 +80,7 @@ def reserve(
         "drift": [describe_drift(one) for one in drift],
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
-        "diff": difference(found.places, after),
+        "diff": difference(found.places, after, mine.squatters + mine.lingering),
     }
     result["automatic"]["floor"] = minimum_automatic
     result["warnings"] = [
@@ -88,7 +88,7 @@ def reserve(
         *(one.summary for one in drift),
         *warnings_of(after, wish, ranges.automatic),
         *_cut_at_boot(host, after, wish),
-        *(one.summary for one in mine.squatters + mine.lingering),
+        *say_some(mine.squatters + mine.lingering),
     ]
     return result
 
@@ -133,7 +133,7 @@ def _choose(host: Host, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
     found, unseen = read_namespaces(host)
     owners = Owners(host)
     named = tuple(replace(one, name=owners.namespace_name(one)) for one in found)
-    return choose_namespaces(named, wanted)[0], unseen
+    return choose_namespaces(named, wanted, accepted="host")[0], unseen
 
 
 def _find(host: Host, namespace: Namespace, to_be_written: bool) -> _Found:

@@ -96,4 +96,5 @@ def same(what: str, found: Any, wanted: Any) -> None:
     if isinstance(found, dict) and isinstance(wanted, dict):
         keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
         found, wanted = ({key: one.get(key) for key in keys} for one in (found, wanted))
-    raise Disagreement(f"{what}\n  found    {found}\n  expected {wanted}")
+    found, wanted = (listed(one) if isinstance(one, frozenset) else one for one in (found, wanted))
+    raise Disagreement(f"{what}\n  found    {str(found)[:1000]}\n  expected {str(wanted)[:1000]}")

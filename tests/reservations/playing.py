@@ -19,12 +19,27 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wr
 
 from .comparing import SETTING, compare, essence, expected, listed, same
 from .model import DIRECTORIES, MAIN, Model
-from .steps import ELSEWHERE, HIGH, LOW, Added, Boot, Edited, Forgotten, Set, Step, Task, Written, ports_of, value_of
+from .steps import (
+    ELSEWHERE,
+    HIGH,
+    LOW,
+    REFUSED,
+    Added,
+    Boot,
+    Edited,
+    Forgotten,
+    Set,
+    Step,
+    Task,
+    Written,
+    ports_of,
+    value_of,
+)
 from .world import (
     AUTOMATIC,
     OWN_FILE,
-    RESERVED,
     RUN,
+    add_to_kernel_list,
     change_boot_id,
     forget_boot,
     kernel_list,
@@ -87,11 +102,9 @@ def play_task(model: Model, task: Task, place: str) -> Model:
 def play_kernel(model: Model, step: Set | Added) -> Model:
     with within(step.namespace):
         if isinstance(step, Set):
-            set_kernel_list(step.ports)
+            set_kernel_list(listed(ports_of(step.ports)))
             return model.kernel_set(ports_of(step.ports))
-        with open(RESERVED, "a") as stream:
-            stream.seek(1)
-            stream.write(step.ports + "\n")
+        add_to_kernel_list(listed(ports_of(step.ports)))
         return model.kernel_set(model.kernel | ports_of(step.ports))
 
 
@@ -117,16 +130,23 @@ def play_forgetting(model: Model, namespace: str, step: Boot | Forgotten) -> Mod
     booted = model.booted()
     with within(namespace):
         set_kernel_list("")
-        if step.really and namespace == "host" and None not in model.values().values():
-            subprocess.run(["sysctl", "--system"], check=True, stdout=subprocess.DEVNULL)  # passes over refused lists
+        if step.really and namespace == "host" and all(map(as_systemd_does, model.values().values())):
+            subprocess.run(["sysctl", "--system"], check=True, stdout=subprocess.DEVNULL)
         else:
             set_kernel_list(listed(booted.kernel))
     return booted
 
 
+def as_systemd_does(ports: frozenset[int] | None) -> bool:
+    """Return whether sysctl(8) sets a list as systemd does: it passes over what is refused, and cuts what is long."""
+    return ports is not None and len(listed(ports)) < 4095
+
+
 def write_setting(path: str, ports: str | None) -> None:
     if ports is not None:
-        pathlib.Path(path).write_text(f"# theirs\n{SETTING} = {ports}\n")
+        pathlib.Path(path).write_text(
+            f"# theirs\n{SETTING} = {ports if ports == REFUSED else listed(ports_of(ports))}\n"
+        )
     elif path == MAIN:
         pathlib.Path(path).write_text("")
     else:

@@ -17,6 +17,7 @@ LOW, HIGH = 5000, 5031
 _PIECES = ("5000-5003", "5002-5005", "5003", "5004-5011", "5012,5014,5016", "5015", "5031-5033", "1", "8080", "65535")
 ELSEWHERE = "blue"  # another network namespace
 REFUSED = "8080 9000"  # blanks are not the kernel's: the kernel refuses such a list
+_MANY = ("10001-14999/2", "10001-14999/2,20001-26000/3", "1,20001-26000/3")  # more than one write takes
 _NAMES = ("billing", "shop", "a.b@c-d_1")
 _FILES = (
     "/etc/sysctl.d/10-tuned.conf",
@@ -114,9 +115,13 @@ def script(steps: list[Step]) -> str:
 
 
 def ports_of(text: str) -> frozenset[int]:
-    """Return the ports of a list, ``ports_of("1,8-9") == {1, 8, 9}``."""
-    bounds = [item.partition("-") for item in text.split(",") if item]
-    return frozenset(port for low, _, high in bounds for port in range(int(low), int(high or low) + 1))
+    """Return the ports of a list, ``ports_of("1,8-9,20-24/2") == {1, 8, 9, 20, 22, 24}``."""
+    ports: set[int] = set()
+    for item in text.split(",") if text else ():
+        bounds, _, stride = item.partition("/")
+        low, _, high = bounds.partition("-")
+        ports.update(range(int(low), int(high or low) + 1, int(stride or 1)))
+    return frozenset(ports)
 
 
 def draw(chance: random.Random) -> list[Step]:
@@ -211,4 +216,6 @@ def _written(chance: random.Random) -> str | None:
 
 
 def _ports(chance: random.Random, fewest: int) -> str:
+    if chance.random() < 0.02:
+        return chance.choice(_MANY)
     return ",".join(chance.sample(_PIECES, chance.randint(fewest, 3)))

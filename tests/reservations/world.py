@@ -136,14 +136,22 @@ class World:
 
 
 def kernel_list() -> str:
-    """Return the kernel's list, to be called inside."""
-    return RESERVED.read_text().strip()
+    """Return the kernel's list, to be called inside: by one read, as the kernel cuts it where a second one begins."""
+    with open(RESERVED, "rb", buffering=0) as stream:
+        return os.read(stream.fileno(), 1 << 20).decode().strip()
 
 
 def set_kernel_list(ports: str) -> None:
-    """Replace the kernel's list as sysctl(8) does, to be called inside; ``ports`` fits one write."""
-    assert len(ports) < 4095
-    RESERVED.write_text(ports + "\n")
+    """Replace the kernel's list, to be called inside."""
+    add_to_kernel_list(ports, at=0)
+
+
+def add_to_kernel_list(ports: str, at: int = 1) -> None:
+    """Add to the kernel's list, to be called inside: a write that is not at the beginning replaces nothing."""
+    items = ports.split(",")
+    with open(RESERVED, "wb", buffering=0) as stream:
+        for number in range(0, len(items), 300):  # 4,095 bytes is what one write takes
+            os.pwrite(stream.fileno(), ",".join(items[number : number + 300]).encode() + b"\n", number or at)
 
 
 def forget_boot() -> None:

@@ -60,11 +60,11 @@ class ActingHost(Host):
         """Make a directory that everybody can read, unless it is there."""
         place = self.path(path)
         try:
-            if not os.path.isdir(place):
-                os.mkdir(place)
-                os.chmod(place, _DIRECTORY_MODE)  # whatever the umask
+            os.mkdir(place, _DIRECTORY_MODE)
+            os.chmod(place, _DIRECTORY_MODE)  # whatever the umask
         except OSError as error:
-            translate(error, path)
+            if not os.path.isdir(place):
+                translate(error, path)
 
     def write_new(self, path: str, text: str) -> None:
         """Write a file that is not there yet, for everybody to read, and have it on the disk (fsync(2))."""

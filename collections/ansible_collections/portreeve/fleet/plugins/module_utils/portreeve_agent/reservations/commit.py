@@ -149,7 +149,7 @@ def _prepare(steps: Sequence[_Step]) -> None:
     try:
         for step in steps:
             step.prepare()
-    except PortreeveError:
+    except BaseException:
         _tidy_all(steps)
         raise
 

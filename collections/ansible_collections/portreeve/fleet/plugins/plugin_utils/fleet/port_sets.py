@@ -69,7 +69,7 @@ def _flat(values: Any) -> Iterator[PortRange]:
         for one in values:
             yield from _flat(one)
     elif not isinstance(values, str) or values.strip():
-        yield from parse_ports(values)
+        yield from parse_ports(dict(values) if isinstance(values, Mapping) else values)
 
 
 def _ranges(places: _Places) -> tuple[PortRange, ...]:

@@ -123,10 +123,11 @@ def find_free(answers: Iterable[HostAnswer], count: Any) -> FreePorts:
 
 
 def _count(count: Any) -> int:
-    text = str(count).strip()
-    if isinstance(count, bool) or not (text.isdecimal() and text.isascii() and 1 <= len(text) <= 5 and int(text)):
-        raise InvalidInput(f"{shown(count)} is no number of ports: accepted are numbers from 1 on")
-    return int(text)
+    text = "" if isinstance(count, bool) else str(count).strip()
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(HIGHEST_PORT)) else 0
+    if not 1 <= number <= HIGHEST_PORT:
+        raise InvalidInput(f"{shown(count)} is no number of ports: accepted are numbers from 1 to {HIGHEST_PORT}")
+    return number
 
 
 def _choose(free: set[int], count: int) -> list[PortRange]:

@@ -2,8 +2,8 @@
 # Copyright: (c) 2026 Portreeve contributors
 """``python -m bench [GROUP…]``: run the contests in the network namespace this is started in.
 
-Groups: snapshot, port, module. A run of all of them is written to docs/performance.md. Exit status: 0 done, 1 a
-contestant failed; a missed target is a figure, not a failure.
+Groups: snapshot, port, module, reservation. A run of all of them is written to docs/performance.md. Exit status: 0
+done, 1 a contestant failed; a missed target is a figure, not a failure.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from .contest import Contest, contests
 from .load import Size
 from .table import Row, contest_row, markdown, memory_row, print_table, replace_figures
-from .timing import Failed, Run, compare
+from .timing import Failed, Run, compare, run
 
 PAGE = Path("docs/performance.md")
-GROUPS = ("snapshot", "port", "module")
+GROUPS = ("snapshot", "port", "module", "reservation")
 
 
 @contextmanager
@@ -51,6 +51,8 @@ def hold_all(chosen: list[Contest]) -> tuple[list[Row], list[Run]]:
     rows, agent_runs = [], []
     for contest in chosen:
         print(f"{contest.question}: beside {contest.beside} …", flush=True)
+        if contest.prepared_by:
+            run(contest.prepared_by, contest.bound)
         pairs = compare(contest.ours, contest.theirs, contest.bound)
         rows.append(contest_row(contest, pairs))
         if contest.group == "snapshot":

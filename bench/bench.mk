@@ -1,11 +1,11 @@
 # The benchmark. It runs in a network namespace of its own, tools and load alike: the machine's sockets stay out of the
-# figures, and nothing is left behind.
+# figures, and nothing is left behind. So with the places where reservations are written down.
 
-BENCH ?= snapshot port module
+BENCH ?= snapshot port module reservation
 BENCH_CACHE := .cache/bench
 INCUMBENT := $(BENCH_CACHE)/ansible_collections/community/general/plugins/modules/listen_ports_facts.py
 AS_ROOT := [ "$$(id -u)" = 0 ] || { echo "this needs root: to see the descriptors of every process, and for a network namespace" >&2; exit 1; }
-IN_OWN_NETWORK := unshare --net sh -c 'ip link set lo up && exec "$$@"' sh
+IN_OWN_NETWORK := unshare --net --mount sh -c 'ip link set lo up && mount -t tmpfs bench /run && mount -t tmpfs bench /etc/sysctl.d && exec "$$@"' sh
 
 # community.general is no dependency: it is fetched for the comparison only, inside the package that carries it.
 $(INCUMBENT): | $(AUDIT_ENV)
@@ -15,7 +15,7 @@ $(INCUMBENT): | $(AUDIT_ENV)
 	@$(BIN)/python -m bench.incumbent $(BENCH_CACHE)
 
 .PHONY: bench
-bench: $(AUDIT_ENV) $(if $(filter module,$(BENCH)),$(INCUMBENT)) ## compare with ss, lsof, psutil and listen_ports_facts [BENCH='snapshot port module'], as root
+bench: $(AUDIT_ENV) $(if $(filter module,$(BENCH)),$(INCUMBENT)) ## compare with ss, lsof, psutil and listen_ports_facts [BENCH='snapshot port module reservation'], as root
 	@$(AS_ROOT)
 	@ANSIBLE_COLLECTIONS_PATH=collections:$(BENCH_CACHE) $(IN_OWN_NETWORK) $(BIN)/python -m bench $(BENCH)
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from .load import SHARED_BY, SHARED_PORT, Size
+from .reserved import FREE_PORT, RESERVED
 from .timing import Command
 
 PYTHON = sys.executable
@@ -24,7 +25,8 @@ MOST_MEMORY = 80_000_000
 class Contest:
     """One comparison. ``target`` is the highest ratio of wall time that counts as met (None: for information).
 
-    ``beside`` is how the rival is shown; ``bound`` in seconds is for either, each time.
+    ``beside`` is how the rival is shown; ``bound`` in seconds is for either, each time. ``prepared_by`` is run once
+    before.
     """
 
     group: str
@@ -35,6 +37,7 @@ class Contest:
     target: float | None
     loaded: bool = True
     bound: float = 60.0
+    prepared_by: Command | None = None
 
 
 def agent(*arguments: str, least_lines: int = 1) -> Command:
@@ -68,6 +71,7 @@ def contests(size: Size) -> tuple[Contest, ...]:
     )
     module = partial(Contest, "module")
     port_owner = ansible("-m", "port_owner", "-a", f"port={PORT}")
+    reservation = ansible("-m", "port_reservation", "-a", f"name=bench ports={FREE_PORT}")
     facts = ansible("-m", "community.general.listen_ports_facts")
     return (
         whole(Command(("ss", "-tuanp"), least_lines=sockets), "ss -tuanp", 0.7),
@@ -81,4 +85,14 @@ def contests(size: Size) -> tuple[Contest, ...]:
         port(Command(("lsof", "-nP", "-i", f":{PORT}"), least_lines=SHARED_BY), "lsof -nP -i :N", None),
         module("port_owner, host without load", port_owner, ansible("-m", "ping"), "ping", 1.25, loaded=False),
         module("port_owner, loaded host", port_owner, facts, "listen_ports_facts", 0.1, bound=120.0),
+        Contest(
+            "reservation",
+            f"port_reservation, {len(RESERVED):,} reserved ports",
+            reservation,
+            ansible("-m", "ping"),
+            "ping",
+            1.25,
+            loaded=False,
+            prepared_by=Command((PYTHON, "-m", "bench.reserved")),
+        ),
     )

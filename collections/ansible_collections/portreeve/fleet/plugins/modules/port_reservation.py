@@ -463,8 +463,6 @@ def main() -> None:
         module.fail_json(msg=one_sentence(error))
     for warning in result.pop("warnings"):
         module.warn(warning)
-    if not module._diff:
-        del result["diff"]
     module.exit_json(**result)
 
 
@@ -482,7 +480,9 @@ def run(module: AnsibleModule) -> dict:
         adopt=options["adopt"],
     )
     floor, evicting = options["minimum_automatic"], options["evict"]
-    return reserve(ActingHost(), wish, options["namespace"], floor, evicting, pretend=module.check_mode)
+    return reserve(
+        ActingHost(), wish, options["namespace"], floor, evicting, pretend=module.check_mode, compared=module._diff
+    )
 
 
 def wished_ports(given: list | None) -> frozenset[int]:

@@ -13,12 +13,8 @@ from typing import Any, Iterable, Sequence
 from .errors import InvalidInput
 from .model import PROTOCOLS
 
-HIGHEST_PORT = 65535
-
-_ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
-_ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
-_ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
-_LISTED = re.compile(r"(0|[1-9][0-9]{0,4})(?:-(0|[1-9][0-9]{0,4}))?")
+HIGHEST_SPAN = "(?:0|[1-9][0-9]{0,4})(?:-(?:0|[1-9][0-9]{0,4}))?"
+_LIST = re.compile("(?:%s(?:,%s)*,?)?" % (_SPAN, _SPAN))
 _SHOWN_LENGTH = 40
 _MOST_DECLARED = 1024
 _WILDCARDS = ("0.0.0.0", "::")
@@ -62,13 +58,14 @@ def port_set(text: str | None) -> frozenset[int] | None:
     blanks between the ports (proc_do_large_bitmap() in kernel/sysctl.c), and takes zeros before one for octal.
     """
     found: set[int] = set()
-    items = (text or "").strip().split(",")
-    for item in items if items[-1] else items[:-1]:
-        match = _LISTED.fullmatch(item)
-        low, high = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (1, 0)
-        if not low <= high <= HIGHEST_PORT:
+    listed = (text or "").strip()
+    if not _LIST.fullmatch(listed):
+        return None
+    for item in listed.rstrip(",").split(",") if listed else ():
+        low, _dash, high = item.partition("-")
+        if not int(low) <= int(high or low) <= HIGHEST_PORT:
             return None
-        found.update(range(low, high + 1))
+        found.update(range(int(low), int(high or low) + 1))
     return None if text is None else frozenset(found)
 
 
@@ -77,6 +74,11 @@ def compress(ports: Iterable[int]) -> str:
 
     ``compress({9001, 8080, 9000}) == "8080,9000-9001"``.
     """
+    return _compress(frozenset(ports))
+
+
+@lru_cache(maxsize=32)
+def _compress(ports: frozenset[int]) -> str:
     ranges: list[list[int]] = []
     for port in sorted(ports):
         if ranges and port == ranges[-1][1] + 1:

@@ -11,6 +11,7 @@ from typing import Callable, Iterable
 from ..host import Host
 from ..model import Creator, Namespace, Owner, Process, Socket
 from .case import Case, Scene
+from .namespace_names import name_namespace
 from .placement import unescape
 from .published import forwarder
 from .registry import PROCESS_RESOLVERS, SOCKET_RESOLVERS
@@ -93,20 +94,7 @@ class Owners:
 
     def namespace_name(self, namespace: Namespace) -> str:
         """Return the name of the container or pod whose processes are in a namespace, else the namespace's own name."""
-        try:
-            return self._container_in(namespace) or namespace.name
-        except Exception:  # as for owners
-            return namespace.name
-
-    def _container_in(self, namespace: Namespace) -> str | None:
-        process = self._scene.process(namespace.pid) if namespace.pid and namespace.kind != "host" else None
-        placement = self._scene.place(process.cgroup if process else None)
-        if placement.container is None:
-            return None
-        told = self._scene.tell(placement.container, placement.uid)
-        if "pod" in told.detail:
-            return "%s/%s" % (told.detail.get("namespace", ""), told.detail["pod"])
-        return told.name or placement.container.id[:12]
+        return name_namespace(self._scene, namespace)
 
 
 def _first(resolvers: Iterable[Callable[[Case], Owner | None]], case: Case) -> Owner | None:

@@ -56,14 +56,14 @@ def left(automatic: Bounds, reserved: frozenset[int]) -> int | None:
     if automatic is None:
         return None
     low, high = automatic
-    return high - low + 1 - sum(1 for port in reserved if low <= port <= high)
+    return high - low + 1 - len(reserved.intersection(range(low, high + 1)))
 
 
 def outside(automatic: Bounds, ports: frozenset[int]) -> frozenset[int]:
     """Return the ports that the kernel does not choose anyway."""
     if automatic is None:
         return NOBODY
-    return frozenset(port for port in ports if not automatic[0] <= port <= automatic[1])
+    return ports.difference(range(automatic[0], automatic[1] + 1))
 
 
 def drift_of(places: Places, own_path: str) -> Iterator[Drift]:

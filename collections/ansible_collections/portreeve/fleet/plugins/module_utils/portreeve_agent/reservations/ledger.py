@@ -129,7 +129,6 @@ def format_ledger(accounts: Mapping[str, Account], boot_id: str) -> str:
             "foreign": compress(account.foreign),
         }
         for key, account in sorted(accounts.items())
-        if account.names
     }
     return json.dumps({"format": FORMAT, "boot_id": boot_id, "namespaces": namespaces}, indent=1) + "\n"
 

@@ -51,8 +51,11 @@ def reserve(
     minimum_automatic: int = 0,
     evicting: bool = False,
     pretend: bool = False,
+    compared: bool = True,
 ) -> dict[str, Any]:
-    """Bring about a wish and return the result, with ``warnings`` and ``diff``; with ``pretend`` change nothing.
+    """Bring about a wish and return the result, with ``warnings``; with ``pretend`` change nothing.
+
+    ``compared``: with the ``diff`` as well, which is long where many ports are reserved.
 
     Raises a PortreeveError, one sentence, when nothing was changed or the old state was put back.
     """
@@ -80,8 +83,9 @@ def reserve(
         "drift": [describe_drift(one) for one in drift],
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
-        "diff": difference(found.places, after, mine.squatters + mine.lingering),
     }
+    if compared:
+        result["diff"] = difference(found.places, after, mine.squatters + mine.lingering)
     result["automatic"]["floor"] = minimum_automatic
     result["warnings"] = [
         *slips,
@@ -128,11 +132,12 @@ def _choose(host: Host, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
         return read_own_namespace(host), ()
     if wanted == "all":
         raise InvalidInput("namespace 'all' has no list of its own: accepted are host, or the name or number of one")
-    from ..ownership.resolve import Owners
+    from ..ownership.case import Scene
+    from ..ownership.namespace_names import name_namespace
 
     found, unseen = read_namespaces(host)
-    owners = Owners(host)
-    named = tuple(replace(one, name=owners.namespace_name(one)) for one in found)
+    scene = Scene(host)
+    named = tuple(replace(one, name=name_namespace(scene, one)) for one in found)
     return choose_namespaces(named, wanted, accepted="host")[0], unseen
 
 
@@ -142,8 +147,8 @@ def _find(host: Host, namespace: Namespace, to_be_written: bool) -> _Found:
     accounts = parse_ledger(standing.ledger, store.LEDGER)
     key = _key(host, namespace)
     account = accounts.get(key)
-    if account is None:
-        account = _since_boot(configured.own, standing.kernel) if configured and standing.ledger is None else Account()
+    if account is None:  # nobody has reserved anything in this namespace since the boot
+        account = _since_boot(configured.own, standing.kernel) if configured else Account()
     return _Found(standing, accounts, key, Places(Running(standing.kernel, account), configured))
 
 

@@ -76,13 +76,14 @@ def test_hosts_that_cannot_be_asked_are_named(fleet: Fleet):
     fleet.set_up(
         {"web": ["web1", "gone2", "web3"]},
         web3={"portreeve_applications": [{"name": "shop"}]},
+        web1={"portreeve_applications": "{{ applications }}", "applications": [{"name": "shop", "ports": "20000"}]},
     )
 
     run = fleet.play("propose", portreeve_count=2)
 
     assert run.code == 0, run.output
     where = "the only host seen in full, unknown on 2 (gone2, web3)"
-    assert f"2 ports free on {where}, {PROPOSED}20000-20001" in run.output
+    assert f"2 ports free on {where}, {PROPOSED}21000-21001" in run.output
     assert "entry 1 of portreeve_applications (shop) has no ports" in run.output
 
 

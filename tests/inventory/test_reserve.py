@@ -8,6 +8,8 @@ import pytest
 
 from .conftest import Fleet
 
+pytestmark = pytest.mark.slow
+
 
 def application(name: str, *ports: object, **more: object) -> dict:
     return {"name": name, "ports": list(ports), **more}

@@ -15,12 +15,55 @@ import pytest
 
 from .comparing import Disagreement
 from .playing import play
-from .steps import ELSEWHERE, Step, draw, script, shorten
+from .steps import ELSEWHERE, Boot, Edited, Set, Step, Task, Written, draw, script, shorten
 from .world import World
 
 SEQUENCES = int(os.environ.get("PORTREEVE_SEQUENCES", "2000"))
 SEED = int(os.environ.get("PORTREEVE_SEED", "20261121"))
 SHARES = 8
+
+
+SHORT = {
+    "30,000 ports, none beside another, come, outlive a boot and go": [
+        Set("2,5"),
+        Task("web", "1-60000/2"),
+        Boot(),
+        Task("web", "1-59000/2"),
+        Task("web", "", state="absent"),
+    ],
+    "who lets go for now only has not got it again with the next task": [
+        Task("web", "5003"),
+        Task("web", "", state="absent", persistent=False),
+        Task("shop", "8080"),
+        Task("shop", "", state="absent"),
+    ],
+    "what a boot has reserved for a name stays the name's after a task in another namespace": [
+        Task("web", "8080"),
+        Boot(),
+        Task("web", "5012", persistent=False, namespace=ELSEWHERE),
+        Task("web", "", state="absent"),
+    ],
+    "what another file and a name reserve stays reserved by the file": [
+        Written("/etc/sysctl.d/10-tuned.conf", "5000-5003"),
+        Boot(),
+        Task("web", "5003"),
+        Boot(),
+        Task("web", "", state="absent"),
+    ],
+    "a list wiped by another writer comes back for all": [
+        Task("web", "5003"),
+        Task("shop", "5003,8080"),
+        Set(""),
+        Edited("set", ""),
+        Task("nobody", "", state="absent"),
+    ],
+}
+
+
+@pytest.mark.needs("sysctl")
+@pytest.mark.parametrize("steps", SHORT.values(), ids=SHORT)
+def test_short_sequences(worlds: list[World], steps: list[Step]) -> None:
+    worlds[0].run(lambda: play(steps))
 
 
 @pytest.mark.slow

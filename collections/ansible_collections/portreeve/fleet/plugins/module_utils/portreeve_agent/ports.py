@@ -13,7 +13,12 @@ from typing import Any, Iterable, Sequence
 from .errors import InvalidInput
 from .model import PROTOCOLS
 
-HIGHEST_SPAN = "(?:0|[1-9][0-9]{0,4})(?:-(?:0|[1-9][0-9]{0,4}))?"
+HIGHEST_PORT = 65535
+
+_ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
+_ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
+_ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
+_SPAN = "(?:0|[1-9][0-9]{0,4})(?:-(?:0|[1-9][0-9]{0,4}))?"
 _LIST = re.compile("(?:%s(?:,%s)*,?)?" % (_SPAN, _SPAN))
 _SHOWN_LENGTH = 40
 _MOST_DECLARED = 1024

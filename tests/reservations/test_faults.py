@@ -240,12 +240,16 @@ class Failing(ActingHost):
             raise NotSupported(f"{path}: Input/output error")
 
 
-class Forgetful(ActingHost):
-    """Somebody replaces the list right after our write."""
+class Crossed(ActingHost):
+    """Somebody replaces the list right after our first write."""
+
+    crossed = False
 
     def write_at(self, descriptor: int, data: bytes, offset: int, path: str) -> None:
         super().write_at(descriptor, data, offset, path)
-        set_kernel_list("5000")
+        if not self.crossed:
+            set_kernel_list("5000")
+        self.crossed = True
 
 
 def test_a_kernel_that_does_not_do_what_it_is_told(world: World) -> None:
@@ -282,12 +286,12 @@ class Torn(ActingHost):
         super().write_at(descriptor, b"\n", 0, path)
 
 
-def test_somebody_who_replaces_the_list_meanwhile_is_not_undone(world: World) -> None:
-    """What is not there after the write counts as not applied; what they want stays."""
+def test_who_replaces_the_list_meanwhile_is_not_undone(world: World) -> None:
+    """What is not there after the write counts as not applied; what they want stays, beside the old state."""
     world.run(lambda: run(OLD))
-    with pytest.raises(NotApplied, match=r"it lacks '40003,40005' after the write; "):
-        world.run(lambda: reserve(Forgetful(), NEW))
-    assert 5000 in world.run(seen).kernel
+    with pytest.raises(NotApplied, match=r"it lacks '40003,40005' after the write; the old state was put back"):
+        world.run(lambda: reserve(Crossed(), NEW))
+    assert world.run(seen).kernel == OLD.ports | {5000}
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
@@ -296,7 +300,7 @@ def test_somebody_who_replaces_the_list_meanwhile_is_not_undone(world: World) ->
 class Mortal(ActingHost):
     """Kills at one moment: before or after one of the calls that change something, in whichever process.
 
-    ``victim`` is the first process, the second, or every second one at its own such moment.
+    ``victim`` is the first process, its whole group, the second, or every second one at its own such moment.
     """
 
     def __init__(self, victim: str, moment: int, signal_number: int = signal.SIGKILL) -> None:
@@ -318,7 +322,10 @@ class Mortal(ActingHost):
         count = int.from_bytes(self._passed[:], "little")
         self._passed[:] = (count + 1).to_bytes(2, "little")
         if count == self._moment:
-            os.kill(self._first if self._victim == "first" else os.getpid(), self._signal)
+            if self._victim == "group":
+                os.killpg(self._first, self._signal)
+            else:
+                os.kill(self._first if self._victim == "first" else os.getpid(), self._signal)
 
 
 def _mortal(name: str) -> Callable[..., Any]:
@@ -376,6 +383,7 @@ def killed(
 
     def act() -> Any:
         start_over(before)
+        os.setpgid(0, 0)
         return reserve(Mortal(victim, moment, signal_number), after)["warnings"]
 
     said: Any = None
@@ -388,6 +396,7 @@ def killed(
     return said, world.run(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_first_process_killed_at_every_step(world: World, change: str) -> None:
     """Until the second one is at work nothing has changed; from then on it goes through with it."""
@@ -405,6 +414,7 @@ def test_the_first_process_killed_at_every_step(world: World, change: str) -> No
     assert min(turn, len(found) - turn) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("victim", ["second", "every second"])
 def test_the_second_process_killed_at_every_step(world: World, change: str, victim: str) -> None:
@@ -424,6 +434,11 @@ def test_the_second_process_is_not_stopped_by_a_request(world: World, signal_num
     said, there = killed(world, "other ports", "second", 2, signal_number)
     assert DONE_OVER not in said
     assert there == new
+
+
+def test_the_first_process_killed_with_all_of_its_group(world: World) -> None:
+    _old, new = states(world, "other ports")
+    assert killed(world, "other ports", "group", 2) == (None, new)
 
 
 def test_who_interrupts_the_first_process_leaves_the_second_to_its_work(world: World) -> None:

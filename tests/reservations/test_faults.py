@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import pathlib
-import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -19,51 +16,12 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.er
     NotSupported,
     PortreeveError,
 )
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.namespaces import (
-    read_own_namespace,
-)
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.reserved_ports import (
-    read_reserved,
-)
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations import store
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
-from .world import BOOT_ID, OWN_FILE, RUN, SYSCTL_D, Died, World, set_kernel_list
-
-LEDGER = RUN / "reserved-ports.json"
-CHANGING = ("make_directory", "write_new", "link", "rename", "remove", "open_setting", "write_at")
-OLD = Wish("billing", frozenset({40001, 40003}))
-NEW = Wish("billing", frozenset({40003, 40005}))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """All there is of reservations on a host; ``besides`` are other names in the directories of our files."""
-
-    kernel: frozenset[int]
-    own_file: bytes | None
-    ledger: bytes | None
-    besides: tuple[str, ...]
-
-
-def seen() -> Seen:
-    """Look, to be called inside, when no run is under way any more."""
-    host = ActingHost()
-    with store.locked(host):
-        pass
-    files = {str(one) for place in (SYSCTL_D, RUN) if place.is_dir() for one in place.iterdir()}
-    return Seen(
-        read_reserved(host, read_own_namespace(host)),
-        OWN_FILE.read_bytes() if OWN_FILE.is_file() else None,
-        LEDGER.read_bytes() if LEDGER.is_file() else None,
-        tuple(sorted(files - {str(OWN_FILE), str(LEDGER), str(RUN / "reserved-ports.lock")})),
-    )
-
-
-def run(wish: Wish) -> dict[str, Any]:
-    return reserve(ActingHost(), wish)
+from .seen import LEDGER, NEW, OLD, run, seen
+from .world import BOOT_ID, OWN_FILE, RUN, SYSCTL_D, World, set_kernel_list
 
 
 def stopped(world: World, wish: Wish = NEW, act: Callable[[Wish], Any] = run) -> PortreeveError:
@@ -209,9 +167,6 @@ def test_a_setting_that_shows_something_else(world: World) -> None:
         world.run(lambda: run(NEW))
 
 
-# --- what the kernel or a disk makes of a write ---------------------------------------------------------------------
-
-
 class Deaf(ActingHost):
     """The kernel says yes and does nothing."""
 
@@ -292,193 +247,3 @@ def test_who_replaces_the_list_meanwhile_is_not_undone(world: World) -> None:
     with pytest.raises(NotApplied, match=r"it lacks '40003,40005' after the write; the old state was put back"):
         world.run(lambda: reserve(Crossed(), NEW))
     assert world.run(seen).kernel == OLD.ports | {5000}
-
-
-# --- killed ---------------------------------------------------------------------------------------------------------
-
-
-class Mortal(ActingHost):
-    """Kills at one moment: before or after one of the calls that change something, in whichever process.
-
-    ``victim`` is the first process, its whole group, the second, or every second one at its own such moment.
-    """
-
-    def __init__(self, victim: str, moment: int, signal_number: int = signal.SIGKILL) -> None:
-        super().__init__()
-        self._victim, self._moment, self._signal, self._first = victim, moment, signal_number, os.getpid()
-        self._passed = mmap.mmap(-1, 2)  # shared with the processes forked later
-
-    def in_lasting_process(self, work: Callable[[], str]) -> str | None:
-        self.passes()
-        if self._victim == "every second":
-            self._passed[:] = bytes(2)
-        said = super().in_lasting_process(work)
-        self.passes()
-        return said
-
-    def passes(self) -> None:
-        if os.getpid() == self._first and self._victim != "first":
-            return
-        count = int.from_bytes(self._passed[:], "little")
-        self._passed[:] = (count + 1).to_bytes(2, "little")
-        if count == self._moment:
-            if self._victim == "group":
-                os.killpg(self._first, self._signal)
-            else:
-                os.kill(self._first if self._victim == "first" else os.getpid(), self._signal)
-
-
-def _mortal(name: str) -> Callable[..., Any]:
-    def call(self: Mortal, *arguments: Any) -> Any:
-        self.passes()
-        result = getattr(super(Mortal, self), name)(*arguments)
-        self.passes()
-        return result
-
-    return call
-
-
-for _name in CHANGING:
-    setattr(Mortal, _name, _mortal(_name))
-
-MANY = frozenset(range(10001, 16001, 4))  # more than one write, as is what follows
-LARGE = frozenset(range(10003, 16001, 4)) | frozenset(range(10001, 11001, 4))
-DONE_OVER = "the process that wrote the reservations was killed half-way, so its work was done over"
-CHANGES = {
-    "other ports": (OLD, NEW),
-    "a first reservation": (None, NEW),
-    "the last reservation": (OLD, Wish("billing", frozenset(), present=False)),
-    "many other ports": (Wish("billing", MANY), Wish("billing", LARGE)),
-}
-
-
-def start_over(wish: Wish | None) -> None:
-    """Bring about the state before, to be called inside; 5000 is somebody else's."""
-    for one in (OWN_FILE, LEDGER):
-        one.unlink(missing_ok=True)
-    set_kernel_list("5000")
-    if wish is not None:
-        run(wish)
-
-
-def states(world: World, change: str) -> tuple[Seen, Seen]:
-    before, after = CHANGES[change]
-
-    def both() -> tuple[Seen, Seen]:
-        start_over(before)
-        old = seen()
-        run(after)
-        return old, seen()
-
-    old, new = world.run(both)
-    assert old != new
-    return old, new
-
-
-def killed(
-    world: World, change: str, victim: str, moment: int, signal_number: int = signal.SIGKILL
-) -> tuple[Any, Seen]:
-    """Return what a run said, None if it was killed, and what was there when all was over."""
-    before, after = CHANGES[change]
-
-    def act() -> Any:
-        start_over(before)
-        os.setpgid(0, 0)
-        return reserve(Mortal(victim, moment, signal_number), after)["warnings"]
-
-    said: Any = None
-    try:
-        said = world.run(act)
-    except Died as died:
-        assert died.status == (-signal.SIGKILL if signal_number == signal.SIGKILL else 1)  # KeyboardInterrupt
-    except NotApplied as error:
-        said = error
-    return said, world.run(seen)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_first_process_killed_at_every_step(world: World, change: str) -> None:
-    """Until the second one is at work nothing has changed; from then on it goes through with it."""
-    old, new = states(world, change)
-    found = []
-    for moment in range(1000):
-        said, there = killed(world, change, "first", moment)
-        if said is not None:
-            break
-        found.append(replace(there, besides=()))  # what the run was about to put in place is swept up by the next
-        again = world.run(lambda: (run(CHANGES[change][1]), seen())[1])
-        assert again == new, f"after the run that follows on one killed at moment {moment}"
-    turn = found.index(new)
-    assert found == [old] * turn + [new] * (len(found) - turn)
-    assert min(turn, len(found) - turn) > 5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("victim", ["second", "every second"])
-def test_the_second_process_killed_at_every_step(world: World, change: str, victim: str) -> None:
-    """Its work is done over: by another one, or by the first itself."""
-    _old, new = states(world, change)
-    for moment in range(1000):
-        said, there = killed(world, change, victim, moment)
-        assert there == new, f"killed at moment {moment}"
-        if DONE_OVER not in said:
-            break
-    assert moment > 5
-
-
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_second_process_is_not_stopped_by_a_request(world: World, signal_number: int) -> None:
-    _old, new = states(world, "other ports")
-    said, there = killed(world, "other ports", "second", 2, signal_number)
-    assert DONE_OVER not in said
-    assert there == new
-
-
-def test_the_first_process_killed_with_all_of_its_group(world: World) -> None:
-    _old, new = states(world, "other ports")
-    assert killed(world, "other ports", "group", 2) == (None, new)
-
-
-def test_who_interrupts_the_first_process_leaves_the_second_to_its_work(world: World) -> None:
-    """At some moments Python itself swallows an interruption, while it forks: the run goes on to its end then."""
-    old, new = states(world, "other ports")
-    found = [killed(world, "other ports", "first", moment, signal.SIGINT)[1] for moment in range(16, 40)]
-    turn = found.index(new)
-    assert [replace(one, besides=()) for one in found] == [old] * turn + [new] * (len(found) - turn)
-    assert min(turn, len(found) - turn) > 5
-
-
-# --- two at once ----------------------------------------------------------------------------------------------------
-
-
-def test_who_waits_too_long_for_another_run_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_LOCK_SECONDS", 0)
-
-    def wait() -> None:
-        with store.locked(ActingHost()):
-            run(NEW)
-
-    with pytest.raises(NotApplied, match=r"^another run has held /run/portreeve/reserved-ports.lock for 0 seconds: "):
-        world.run(wait)
-
-
-def test_runs_at_once_lose_nothing(world: World) -> None:
-    """Eight of them, each with names of its own that come, change and go; what is last said holds."""
-
-    def busy(number: int) -> None:
-        for turn in range(6):
-            run(Wish(f"name-{number}", frozenset({40000 + number, 41000 + 10 * number + turn, 45000})))
-            run(Wish(f"passing-{number}", frozenset({46000 + number}), present=not turn % 2))
-
-    world.run(lambda: start_over(None))
-    for end in [world.start(lambda number=number: busy(number), 120.0) for number in range(8)]:
-        end()
-    there = world.run(seen)
-    names = {number: {40000 + number, 41000 + 10 * number + 5, 45000} for number in range(8)}
-    assert there.kernel == {5000}.union(*names.values())
-    assert there.own_file is not None
-    assert [line for line in there.own_file.decode().split("\n") if line.startswith("# reservation")] == [
-        f"# reservation name-{number}: {','.join(map(str, sorted(ports)))}" for number, ports in names.items()
-    ]

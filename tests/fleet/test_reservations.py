@@ -17,11 +17,13 @@ import pytest
 
 from .conftest import INVENTORY, parse_results
 from .harness import fleet as lifecycle
+from .harness.command import wait_for
 from .harness.host import Host
 
 KERNEL = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 SETTING = "net.ipv4.ip_local_reserved_ports"
 OWN_FILE = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"
+LOCK = "/run/portreeve/reserved-ports.lock"
 LATER_FILE = "/etc/sysctl.d/zzz-other.conf"
 #: More than one write(2) carries: half of the automatic range, and half of most of what lies below.
 MANY = frozenset(range(1025, 61025, 2))
@@ -224,18 +226,25 @@ def test_a_file_that_sorts_later_is_named_and_the_boot_foretold(
     assert dangers(module(host, "port_audit")) == {}
 
 
-def test_plays_at_once_lose_nothing(bare: Callable[[str], Host], reserve: Module) -> None:
-    host = bare("alder")
-    wishes = {f"app{number}": 39000 + number for number in range(4)}
-    with ThreadPoolExecutor(len(wishes)) as pool:
-        list(pool.map(lambda name: reserve(host, name, ports=[wishes[name]]), wishes))
+def test_plays_at_once_wait_for_each_other(bare: Callable[[str], Host], reserve: Module) -> None:
+    host, wishes = bare("alder"), {"shop": 39000, "billing": 39001}
 
+    def at_the_lock() -> int:
+        seen = host.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK} 2>/dev/null || true")
+        return len({path.split("/")[2] for path in seen.split()})
+
+    host.run("mkdir", "-p", str(pathlib.PurePosixPath(LOCK).parent))
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        try:
+            host.run("systemd-run", "--quiet", "--unit=other-play", "flock", LOCK, "sleep", "infinity")
+            wait_for(lambda: at_the_lock() == 2, "flock(1) and what it runs have the lock")
+            plays = [pool.submit(reserve, host, name, ports=[port]) for name, port in wishes.items()]
+            wait_for(lambda: at_the_lock() == 4, "both plays have come to the lock")
+            assert kernel(host) == set()
+        finally:
+            host.run("sh", "-c", "systemctl stop other-play || true")
+        assert [play.result()["changed"] for play in plays] == [True, True]
     assert kernel(host) == set(wishes.values())
-    shown = reserve(host, "app0", ports=[39000])
-    assert shown["changed"] is False
-    assert {one["name"]: one["ports"] for one in shown["reservations"]} == {
-        name: str(port) for name, port in wishes.items()
-    }
 
 
 @pytest.mark.parametrize("name", [host.name for host in lifecycle.HOSTS])

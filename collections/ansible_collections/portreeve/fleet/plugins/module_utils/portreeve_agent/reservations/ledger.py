@@ -22,9 +22,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ACCEPTED_NAMES = "accepted are up to 64 letters, digits and . _ @ -, a letter or digit first"
 _HEADING = "# Reserved ports, by whom. Written by Portreeve (portreeve.fleet.port_reservation): change them there."
 _LINE = re.compile(
-    r"#\s*(?:reservation (?P<name>[^:]*)|(?P<kind>kept from other files|added by hand|left out)):(?P<ports>.*)"
+    r"#\s*(?:reservation (?P<name>[^:]*)|(?P<kind>kept from other files|added by hand|left out)):\s*(?P<ports>.*)"
 )
-_VALUE = re.compile(r"-?\s*net[./]ipv4[./]ip_local_reserved_ports\s*=(?P<ports>.*)")
+_VALUE = re.compile(r"-?\s*net[./]ipv4[./]ip_local_reserved_ports\s*=\s*(?P<ports>.*)")
 _KINDS = {"kept from other files": "kept", "added by hand": "by_hand", "left out": "left_out"}
 
 

@@ -2,7 +2,8 @@
 # Copyright: (c) 2026 Portreeve contributors
 """Whatever happens in whatever order: kernel, files, results and the model agree after every step.
 
-The kernel's lists are real, and so are the files. A failure is a short script for ``play`` in ``playing``.
+The kernel's lists are real, and so are the files. A failure is a short script for ``play`` in ``playing``. How many and
+which sequences are played is told by PORTREEVE_SEQUENCES and PORTREEVE_SEED, a number that failed being the latter.
 """
 
 from __future__ import annotations

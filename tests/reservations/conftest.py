@@ -14,7 +14,6 @@ from .world import World
 @pytest.fixture
 def world(needs: Callable[..., None]) -> Iterator[World]:
     """Return a host of its own, without any reservation, on this kernel."""
-    needs("root", "unshare", "nsenter", "mount", "ip")
-    one = World()
-    yield one
-    one.end()
+    needs("root", "setpriv", "unshare", "nsenter", "mount", "ip")
+    with World() as one:
+        yield one

@@ -83,11 +83,10 @@ def test_kernel_files_and_model_agree_after_every_step(worlds: list[World], shar
 @pytest.fixture
 def worlds(world: World) -> Iterator[list[World]]:
     """Return two, one for each processor, each with another network namespace in it."""
-    second = World()
-    for one in (world, second):
-        one.command("ip", "netns", "add", ELSEWHERE)
-    yield [world, second]
-    second.end()
+    with World() as second:
+        for one in (world, second):
+            one.command("ip", "netns", "add", ELSEWHERE)
+        yield [world, second]
 
 
 def first_failure(seeds: range) -> str | None:

@@ -67,13 +67,12 @@ class Died(Exception):
 
 
 class World:
-    """Lives until ``end``. ``run`` is the way in for functions, ``command`` for programs."""
+    """Lives until ``end``, or this process ends. ``run`` is the way in for functions, ``command`` for programs."""
 
     def __init__(self) -> None:
-        command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        self._outer = subprocess.Popen(
-            [*command, "--propagation=private", "sh", "-c", _SET_UP], stdout=subprocess.PIPE, text=True
-        )
+        namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation=private"]
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", *namespaces, "sh", "-c", _SET_UP]
+        self._outer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.pid = 0
         assert self._outer.stdout is not None
         if self._outer.stdout.readline() != "ready\n":
@@ -81,6 +80,12 @@ class World:
             raise AssertionError("no namespaces of our own can be made here")
         children = pathlib.Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text()
         self.pid = int(children)  # pid 1 of the world, as the machine numbers it
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.end()
 
     def end(self) -> None:
         """End all that runs in the world, and the world with it."""

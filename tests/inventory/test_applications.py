@@ -107,7 +107,7 @@ def test_two_levels_that_contradict_each_other_are_both_named():
     silent = {"name": "shop", "ports": [81]}
 
     with pytest.raises(InvalidInput) as refused:
-        told(portreeve_applications=[silent, always], portreeve_applications_web=[never])
+        told(portreeve_applications_web=[never], portreeve_applications=[silent, always])  # in whatever order
     assert str(refused.value) == (
         "entry 2 of portreeve_applications (shop) says reserve: always, but entry 1 of portreeve_applications_web"
         " (shop) says reserve: never: accepted is one of them for all entries of a name."

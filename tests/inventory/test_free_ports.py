@@ -109,6 +109,7 @@ def test_too_few_are_none_and_that_is_said():
         host(automatic=None),
         host(reserved=None),
         host(reserved="all"),
+        host(reserved=5),
         host(ranges=None),
     ],
 )

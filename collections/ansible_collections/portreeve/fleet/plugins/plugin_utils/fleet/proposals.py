@@ -136,7 +136,7 @@ def _choose(free: set[int], count: int) -> list[PortRange]:
         return []
     unbroken = ranges_of(free)
     last = {port: one.high for one in unbroken for port in range(one.low, one.high + 1)}
-    for step in (1000, 100, 10, 1):
+    for step in (1000, 100, 10):
         for first in (*range(_FIRST_CHOICE, HIGHEST_PORT + 1, step), *range(_FIRST_CHOICE - step, 0, -step)):
             if last.get(first, 0) >= first + count - 1:
                 return [PortRange(first, first + count - 1)]

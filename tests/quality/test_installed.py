@@ -96,6 +96,22 @@ def test_the_installed_audit_sees_the_listener(installed, listener):
     assert listener in {port["port"] for port in result(printed)["ports"]}
 
 
+def test_the_installed_lookup_and_filters_answer(installed):
+    declared = {
+        "portreeve_applications": [{"name": "web", "ports": [8080, "{{ first }}-40010"]}],
+        "portreeve_applications_here": [{"name": "web", "ports": "40011"}],
+        "first": 40001,
+    }
+    needed = "query('portreeve.fleet.applications') | portreeve.fleet.needed_reservations(32768, 60999)"
+    printed = ansible(
+        *("ansible", "localhost", "-m", "debug", *this_machine(), "-e", json.dumps(declared)),
+        *("-a", json.dumps({"msg": "{{ %s | map(attribute='ports') | portreeve.fleet.compress_ports }}" % needed})),
+        cwd=installed,
+    )
+
+    assert result(printed)["msg"] == "40001-40011"
+
+
 @pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check mode"])
 def test_the_short_name_works_from_a_checkout(root, listener, check):
     printed = ansible(

@@ -76,9 +76,12 @@ def test_a_file_hidden_by_a_link_to_nowhere_sets_nothing(tree: pathlib.Path) -> 
     assert "/run/sysctl.d/50-default.conf" not in dict(read(tree))
 
 
-def test_the_main_file_has_the_place_of_the_link_that_leads_to_it(tree: pathlib.Path) -> None:
+def test_the_main_file_has_the_place_of_the_link_that_leads_to_it_for_systemd(tree: pathlib.Path) -> None:
     (tree / "etc/sysctl.d/55-main.conf").symlink_to("../sysctl.conf")
-    assert [path for path, _value in read(tree)][-2:] == ["/etc/sysctl.d/55-main.conf", "/etc/sysctl.d/60-ours.conf"]
+    linked = ["/etc/sysctl.d/55-main.conf", "/etc/sysctl.d/60-ours.conf"]
+    assert [path for path, _value in read(tree)][-3:] == [*linked, "/etc/sysctl.conf"]
+    (tree / "run/systemd/system").mkdir(parents=True)
+    assert [path for path, _value in read(tree)][-2:] == linked
 
 
 def test_where_systemd_boots_the_main_file_alone_sets_nothing(tree: pathlib.Path) -> None:

@@ -346,7 +346,9 @@ given_back:
   type: dict
   sample: {"runtime": "37601-37610", "file": "37601-37610"}
 removed:
-  description: Ports that nobody held by name and that O(exclusive=true) removed, now and after a boot.
+  description: >-
+    Ports that nobody held by name and that are reserved no longer, now and after a boot. O(exclusive=true) removed them,
+    or another file of sysctl.d, whose ports are kept, has given them up.
   returned: success
   type: dict
   sample: {"runtime": "", "file": ""}

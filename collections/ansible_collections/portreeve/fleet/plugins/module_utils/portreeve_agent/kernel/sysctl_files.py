@@ -22,9 +22,8 @@ _MOST = 1 << 20  # bytes of one file
 def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFile, ...] | None:
     """Return the files that set ``key``, in the order in which they are applied: the last one wins.
 
-    sysctl(8) applies /etc/sysctl.conf after all others, systemd-sysctl(8) only where a link in sysctl.d leads to it:
-    then it has the link's place here as well, and none where systemd boots the host. None when a file that may set it
-    cannot be read.
+    sysctl(8) applies /etc/sysctl.conf after all others; systemd-sysctl(8), where systemd boots the host, only if a link
+    in sysctl.d leads to it, and in the place of that link. None when a file that may set it cannot be read.
     """
     files = {}
     for directory in reversed(_DIRECTORIES):
@@ -32,9 +31,7 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFi
             if name.endswith(".conf"):
                 files[name] = "%s/%s" % (directory, name)
     paths = [files[name] for name in sorted(files)]
-    main = _inode(host, _MAIN_FILE)
-    by_systemd = _inode(host, _SYSTEMD) is not None
-    if main is not None and not by_systemd and main not in [_inode(host, path) for path in paths]:
+    if _inode(host, _SYSTEMD) is None:
         paths.append(_MAIN_FILE)
     found = []
     for path in paths:

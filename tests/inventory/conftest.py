@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -112,6 +113,14 @@ class Fleet:
     def choose_from(self, host: str, low: int, high: int) -> None:
         """Set a host's range of automatic ports."""
         self.worlds[host].run(lambda: AUTOMATIC.write_text(f"{low} {high}"))
+
+    def hold(self, ends: contextlib.ExitStack, host: str, script: str) -> None:
+        """Run a script of sockets on a host; it is done when this returns, and ends with ``ends``."""
+        script = f"import socket, sys\n{script}\nprint('ready', flush=True)\nsys.stdin.read()"
+        command = [*self.worlds[host].prefix, sys.executable, "-c", script]
+        held = ends.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        ends.callback(held.kill)
+        assert held.stdout is not None and held.stdout.readline() == "ready\n"
 
     def visited(self) -> set[str]:
         """Return the hosts on which Ansible has run anything at all."""

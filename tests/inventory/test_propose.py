@@ -15,19 +15,6 @@ from .conftest import Fleet
 PROPOSED = "outside of every automatic range: "
 
 
-def hold(host: str, fleet: Fleet, ends: contextlib.ExitStack, script: str) -> None:
-    """Run a script on a host until the test ends; it says a word when it is ready."""
-    command = [
-        *fleet.worlds[host].prefix,
-        "python3",
-        "-c",
-        f"import socket, sys\n{script}\nprint(1, flush=True)\nsys.stdin.read()",
-    ]
-    held = ends.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    ends.callback(held.kill)
-    assert held.stdout is not None and held.stdout.readline() == "1\n"
-
-
 @pytest.fixture
 def hosts(fleet: Fleet) -> Fleet:
     """Return a fleet of three hosts."""
@@ -44,9 +31,9 @@ def test_what_is_held_declared_or_reserved_anywhere_is_not_proposed(hosts: Fleet
     hosts.reserve_by_hand("web2", "22000-22010")
     hosts.choose_from("db1", 23005, 23999)
     with contextlib.ExitStack() as ends:
-        hold("db1", hosts, ends, "s = socket.create_server(('127.0.0.1', 24009))")
-        hold(
-            *("web1", hosts, ends),
+        hosts.hold(ends, "db1", "s = socket.create_server(('127.0.0.1', 24009))")
+        hosts.hold(
+            *(ends, "web1"),
             "a = socket.create_server(('127.0.0.1', 7000)); c = socket.socket(); c.bind(('127.0.0.1', 25003));"
             "c.connect(('127.0.0.1', 7000)); u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 26000))",
         )

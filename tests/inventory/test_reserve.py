@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
 
 from .conftest import Fleet
@@ -122,6 +125,27 @@ def test_what_nobody_names_is_adopted_or_removed_only_when_asked(levels: Fleet):
     assert levels.reserved("web1") == {"web1": EVERYWHERE["web1"]}
 
 
+def test_who_has_a_port_by_chance_is_told_of_and_with_evict_ended(fleet: Fleet):
+    fleet.set_up({"web": ["web1"]}, web={"portreeve_applications": [application("shop", "36601-36602")]})
+    fleet.choose_from("web1", 36601, 36602)
+    script = "s = socket.create_server(('127.0.0.1', 7000)); c = socket.create_connection(('127.0.0.1', 7000))"
+
+    def outgoing() -> str:
+        listed = fleet.worlds["web1"].command("ss", "-tanH", "state", "established", "sport >= 36601").stdout
+        return listed.strip()
+
+    with contextlib.ExitStack() as ends:
+        fleet.hold(ends, "web1", script)
+        told = fleet.play("reserve", reserve_minimum_automatic=0)
+        assert told.code == 0, told.output
+        assert re.search(r"WARNING.*\b3660[12]\b", told.said)
+        assert outgoing()
+
+        evicted = fleet.play("reserve", reserve_minimum_automatic=0, reserve_evict=True)
+        assert evicted.recap("web1")["changed"] == 1
+        assert not outgoing()
+
+
 def test_an_application_to_adopt_for_must_be_declared(levels: Fleet):
     run = levels.play("reserve", reserve_adopt="shop")
 
@@ -130,22 +154,25 @@ def test_an_application_to_adopt_for_must_be_declared(levels: Fleet):
     assert levels.reserved()["db1"] == ""
 
 
-@pytest.mark.parametrize("name", ["gone3", "web3"])
-def test_a_host_that_fails_or_is_gone_ends_the_waves(fleet: Fleet, name: str):
+@pytest.mark.parametrize(
+    ("name", "outcome", "reserved"),
+    [
+        ("gone3", "unreachable", {"web1", "web2"}),  # before web4, of the same wave, is touched
+        ("web3", "failed", {"web1", "web2", "web4"}),  # while web4 is
+    ],
+)
+def test_a_host_that_fails_or_is_gone_ends_the_waves(fleet: Fleet, name: str, outcome: str, reserved: set[str]):
     hosts = ["web1", "web2", name, "web4", "web5", "web6"]
     fleet.set_up({"web": hosts}, web={"portreeve_applications": [application("shop", "36601-36610")]})
     if name in fleet.worlds:
         fleet.choose_from(name, 36601, 36611)  # one port would be left
-    waves = [1, 1, 2, 2]
 
-    stopped = fleet.play("reserve", portreeve_waves=waves)
+    stopped = fleet.play("reserve", portreeve_waves=[1, 1, 2, 2])
 
-    reserved = fleet.reserved()
     assert stopped.code != 0
-    assert {host for host in reserved if reserved[host]} <= {"web1", "web2", "web4"}
-    assert {"web1", "web2"} <= {host for host in reserved if reserved[host]}
+    assert {host for host, ports in fleet.reserved().items() if ports} == reserved
     assert not {"web5", "web6"} & fleet.visited()
-    assert stopped.recap(name)["unreachable" if name == "gone3" else "failed"] == 1
+    assert stopped.recap(name)[outcome] == 1
 
 
 def test_the_first_wave_is_one_host_and_the_last_is_all_the_rest(fleet: Fleet):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.reservations.world import OWN_FILE, World
+from tests.reservations.world import OWN_FILE, World, set_kernel_list
 
 Ask = Callable[..., list[str]]
 
@@ -47,12 +47,24 @@ def test_one_line_says_what_a_run_has_come_to(ask: Ask) -> None:
     ]
     assert ask("name=billing ports=36601,37601-37602")[0].startswith("web1 | SUCCESS | billing reserves 36601,")
     assert ask("name=billing ports=36601 persistent=no") == [
-        "web1 | CHANGED | billing reserves 36601,37601-37602, now and after a boot; "
+        "web1 | CHANGED | billing reserves 36601,37601-37602, after a boot, now: in part; "
         f"no longer reserved now: 37601-37602; {left}28231"
     ]
     assert ask("name=billing state=absent") == [
         "web1 | CHANGED | billing reserves nothing; no longer reserved now: 36601; "
         f"no longer reserved after a boot: 36601,37601-37602; {left}28232"
+    ]
+
+
+def test_what_others_reserve_is_told(ask: Ask, world: World) -> None:
+    world.run(lambda: set_kernel_list("5000"))
+    assert ask("name=shop ports=40000")[0].endswith("; under no name now: 5000; automatic ports left: 28231")
+    ask("name=wiki ports=40000")
+    (line,) = ask("name=shop state=absent")
+    assert line.startswith("web1 | CHANGED | shop reserves nothing; still reserved for others: 40000; under no name")
+    assert ask("name=wiki state=absent exclusive=true") == [
+        "web1 | CHANGED | wiki reserves nothing; no longer reserved now: 5000,40000; "
+        "no longer reserved after a boot: 40000; automatic ports left: 28232"
     ]
 
 
@@ -68,3 +80,9 @@ def test_a_refusal_is_one_sentence(ask: Ask, world: World) -> None:
     lines = ask("name=wiki ports=8081")
     assert any("'vm.swappiness = 1' does not belong here" in line for line in lines)
     assert not any("Traceback" in line for line in lines)
+
+
+def test_a_file_that_has_the_last_word_is_not_passed_over(ask: Ask, world: World) -> None:
+    other = OWN_FILE.with_name("zzz-other.conf")
+    world.command("sh", "-c", f"rm {OWN_FILE}; echo 'net.ipv4.ip_local_reserved_ports = 9000' > {other}")
+    assert ask("name=wiki ports=40000")[0].startswith("web1 | CHANGED | wiki reserves 40000, now, after a boot: no; ")

@@ -26,7 +26,7 @@ options:
   declared:
     description:
       - Ports that applications on the host need, whether they run now or not, such as V(8080), V(8000-8010) or
-        V(53/udp). At most 1024 ports.
+        V(53/udp). At most 4096 ports.
       - Each of them is answered for in RV(ports), also when it is free, or held by no more than an outgoing connection.
     type: list
     elements: raw

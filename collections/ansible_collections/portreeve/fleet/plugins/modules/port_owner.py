@@ -26,7 +26,7 @@ options:
     description:
       - The ports to ask about, as numbers, ranges such as V(8000-8010), or with a protocol such as V(53/udp).
       - Without it, every port that something holds.
-      - A port that nothing holds is answered as well, unless more than 1024 ports are asked for.
+      - A port that nothing holds is answered as well, unless more than 4096 ports are asked for.
     type: list
     elements: raw
   address:

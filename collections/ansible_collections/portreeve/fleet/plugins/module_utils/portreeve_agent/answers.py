@@ -31,7 +31,7 @@ from .verdicts.registry import judge
 from .wire import to_wire
 
 #: When more ports than this are asked for, those that nothing holds are not listed one by one.
-MOST_FREE_PORTS = 1024
+MOST_FREE_PORTS = 4096  # as many as may be declared
 
 Place = Tuple[int, str, int]  # port, protocol, namespace
 _UNREAD = PortRanges(None, None, None)

@@ -21,7 +21,7 @@ _ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
 _SPAN = "(?:0|[1-9][0-9]{0,4})(?:-(?:0|[1-9][0-9]{0,4}))?"
 _LIST = re.compile("(?:%s(?:,%s)*,?)?" % (_SPAN, _SPAN))
 _SHOWN_LENGTH = 40
-_MOST_DECLARED = 1024
+_MOST_DECLARED = 4096
 _WILDCARDS = ("0.0.0.0", "::")
 
 

@@ -29,6 +29,7 @@ def describe_wish(before: Places, after: Places, wish: Wish, automatic: Bounds) 
         "state": "present" if wish.present else "absent",
         "ports": compress(_held_by(wish.name, after)),
         "outside": compress(outside(automatic, _held_by(wish.name, after))),
+        "still_reserved": compress(_let_go(wish.name, before, after) & _reserved(after)),
         "given_back": _losses(before, after, by_exclusion=False),
         "removed": _losses(before, after, by_exclusion=True),
     }
@@ -68,11 +69,15 @@ def names_in(places: Places) -> dict[str, frozenset[int]]:
 
 def describe_name(name: str, places: Places, unused: bool | None) -> dict[str, Any]:
     """Return whose reservation it is, and where it stands."""
+    now, then = places.running.account.names.get(name, NOBODY), _persistent(places).get(name, NOBODY)
+    in_both = name in places.running.account.names and name in _persistent(places)
     return {
         "name": name,
-        "ports": compress(_held_by(name, places)),
+        "ports": compress(now | then),
         "runtime": name in places.running.account.names,
         "persistent": name in _persistent(places),
+        "only_now": compress(now - then) if in_both else "",
+        "only_after_boot": compress(then - now) if in_both else "",
         "unused": unused,
     }
 
@@ -112,6 +117,15 @@ def _listed(title: str, ports: frozenset[int]) -> Iterator[str]:
     if ports:
         yield "%s:\n" % title
         yield from ("  %s\n" % one for one in compress(ports).split(","))
+
+
+def _let_go(name: str, before: Places, after: Places) -> frozenset[int]:
+    return _held_by(name, before) - _held_by(name, after)
+
+
+def _reserved(places: Places) -> frozenset[int]:
+    """Return what is reserved now or after a boot."""
+    return places.running.ports | (_after_boot(places) or NOBODY)
 
 
 def _essence(places: Places) -> tuple[Any, ...]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot
+from ..ports import compress, port_set
 from ..verdicts.wording import one_line
 from ..words import columns, paragraph, say_blind_spots
 
 _WIDEST = 50  # characters of a list of ports in a line
+_NONE: frozenset[int] = frozenset()
+#: In words, in what is reserved, and in what a name asks for.
+_TIMES = (("now", "runtime", "runtime"), ("after a boot", "after_boot", "persistent"))
 _SERVED = {True: "by nobody", False: "yes", None: "unknown"}
 
 
@@ -25,7 +29,8 @@ def say_reservations(found: Mapping[str, Any]) -> Iterator[str]:
         yield "Automatic ports left:  %(left)d, of %(low)d-%(high)d" % automatic
     if found["reservations"]:
         yield ""
-        yield from columns([("NAME", "NOW", "AFTER A BOOT", "SERVED", "PORTS"), *map(_row, found["reservations"])])
+        rows = [_row(found, one) for one in found["reservations"]]
+        yield from columns([("NAME", "NOW", "AFTER A BOOT", "SERVED", "PORTS"), *rows])
     others = [line for sentence in _others(found) for line in paragraph(sentence, indent="")]
     if others:
         yield ""
@@ -38,44 +43,78 @@ def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
 
     The run's warnings, which tell the rest, are not repeated. ``foretold``: it was in check mode.
     """
-    name = result["name"]
+    name, left = result["name"], result["automatic"]["left"]
+    reserves = "%s %s " % (name, "would reserve" if foretold else "reserves")
     mine = next((one for one in result["reservations"] if one["name"] == name), None)
-    reserves = "would reserve" if foretold else "reserves"
-    said = "%s %s nothing" % (name, reserves)
-    if mine is not None:
-        when = [words for words, place in (("now", "runtime"), ("after a boot", "persistent")) if mine[place]]
-        said = "%s %s %s, %s" % (name, reserves, _ports(mine["ports"]), " and ".join(when))
-    said += "".join("; no longer reserved %s: %s" % lost for lost in _losses(result))
-    if result["automatic"]["left"] is not None:
-        said += "; automatic ports left: %d" % result["automatic"]["left"]
-    return said
+    said = [reserves + (_when(result, mine) if mine else "nothing")]
+    if result["still_reserved"]:
+        said.append("still reserved for others: " + _ports(result["still_reserved"]))
+    said.extend("no longer reserved%s: %s" % one for one in _by_time(_lost(result, "runtime"), _lost(result, "file")))
+    said.extend("under no name%s: %s" % one for one in _by_time(*_foreign(result)))
+    if left is not None:
+        said.append("automatic ports left: %d" % left)
+    return "; ".join(said)
 
 
-def _losses(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield when which ports are not reserved any more."""
-    now, then = (
-        ", ".join(_ports(result[how][place]) for how in ("given_back", "removed") if result[how][place])
-        for place in ("runtime", "file")
-    )
-    if now and now == then:
-        yield "now and after a boot", now
-        return
-    if now:
-        yield "now", now
-    if then:
-        yield "after a boot", then
+def _when(result: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    """Return the ports of a name, and when they are reserved in truth: others may have the last word on the list."""
+    asked = [(words, place) for words, place, flag in _TIMES if one[flag]]
+    held = {words: _holds(result, one, place) for words, place in asked}
+    told = " and ".join(words for words, holds in held.items() if holds == "yes")
+    but = ["%s: %s" % (words, holds) for words, holds in held.items() if holds != "yes"]
+    return ", ".join(filter(None, [_ports(one["ports"]), told, *but]))
 
 
-def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    places = ("yes" if one[place] else "no" for place in ("runtime", "persistent"))
-    return (one["name"], *places, _SERVED[one["unused"]], _ports(one["ports"]))
+def _holds(found: Mapping[str, Any], one: Mapping[str, Any], place: str) -> str:
+    """Return whether a name's ports are in the kernel's list (``runtime``) or in that of the next boot: yes, in part,
+    no, or unknown."""
+    text = found["reserved"][place]
+    if not any(one[flag] for _words, where, flag in _TIMES if where == place):
+        return "no"
+    if text is None:
+        return "unknown"
+    missing = _set(one["ports"]) - _set(text)
+    return "yes" if not missing else "in part" if missing < _set(one["ports"]) else "no"
+
+
+def _by_time(now: str, then: str) -> Iterator[tuple[str, str]]:
+    """Yield when and what, once where it is the same."""
+    apart = ((" now", now), (" after a boot", then))
+    for when, text in ((" now and after a boot", now),) if now == then else apart:
+        if text:
+            yield when, _ports(text)
+
+
+def _lost(result: Mapping[str, Any], place: str) -> str:
+    return compress(_set(result["given_back"][place]) | _set(result["removed"][place]))
+
+
+def _foreign(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what is reserved under no name now, and after a boot."""
+    named = _NONE.union(*(_set(one["ports"]) for one in found["reservations"] if one["persistent"]))
+    return found["foreign"]["runtime"], compress(_set(found["reserved"]["after_boot"]) - named)
+
+
+def _set(text: str | None) -> frozenset[int]:
+    return port_set(text) or _NONE
+
+
+def _row(found: Mapping[str, Any], one: Mapping[str, Any]) -> tuple[str, ...]:
+    held = (_holds(found, one, place) for place in ("runtime", "after_boot"))
+    return (one["name"], *held, _SERVED[one["unused"]], _ports(one["ports"]))
 
 
 def _others(found: Mapping[str, Any]) -> Iterator[str]:
-    if found["foreign"]["runtime"]:
-        yield "Under no name: %s." % _ports(found["foreign"]["runtime"])
+    for one in found["reservations"]:
+        for place, when in (("only_now", "now"), ("only_after_boot", "after a boot")):
+            if one[place]:
+                yield "%s reserves %s %s only." % (one["name"], _ports(one[place]), when)
+    for when, text in _by_time(*_foreign(found)):
+        yield "Under no name%s: %s." % (when, text)
     for file in found["foreign"]["files"]:
-        yield "%s reserves %s." % (one_line(file["path"]), _ports(file["ports"]))
+        yield "%s sets %s." % (one_line(file["path"]), _ports(file["ports"]))
+    if found["left_out"]:
+        yield "Left out after a boot, by an exclusive run: %s." % _ports(found["left_out"])
     for file in found["overridden_by"]:
         yield "%s sets the whole list again at a boot: %s." % (one_line(file["path"]), _ports(file["ports"]))
     for one in found["drift"]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
@@ -42,6 +43,26 @@ def test_what_never_ends_is_killed() -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
     except ChildProcessError:
         pass  # it has been waited for already
+
+
+@pytest.fixture
+def sigchld_ignored() -> Iterator[None]:
+    """As a process inherits it from a supervisor that does not care for its children: the kernel takes them away."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("sigchld_ignored")
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_nobody_is_left_to_be_waited_for(seconds: float | None) -> None:
+    assert SecondProcess(os.getpid, seconds).result() != os.getpid()
+
+
+@pytest.mark.usefixtures("sigchld_ignored")
+def test_what_never_ends_is_killed_and_not_waited_for() -> None:
+    with pytest.raises(NotSupported, match="did not end in time"):
+        SecondProcess(signal.pause, 0.1).result()
 
 
 def test_no_descriptor_is_left_open() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -165,6 +166,17 @@ def test_a_setting_that_shows_something_else(world: World) -> None:
     world.command("mount", "--bind", "/proc/version", "/proc/sys/net/ipv4/ip_local_reserved_ports")
     with pytest.raises(NotSupported, match=r"ip_local_reserved_ports: not a list of ports$"):
         world.run(lambda: run(NEW))
+
+
+def test_children_that_the_kernel_takes_away(world: World) -> None:
+    """A supervisor may leave it to us that SIGCHLD is ignored: nothing is left to wait for then."""
+
+    def careless() -> bool:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        return bool(run(NEW)["changed"])
+
+    assert world.run(careless)
+    assert world.run(seen).kernel == NEW.ports
 
 
 class Deaf(ActingHost):

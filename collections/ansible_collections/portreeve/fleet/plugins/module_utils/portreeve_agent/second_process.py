@@ -10,6 +10,7 @@ import pickle
 import select
 import signal
 import time
+from contextlib import suppress
 from typing import Callable, Generic, TypeVar
 
 from .errors import NotSupported
@@ -58,8 +59,10 @@ class SecondProcess(Generic[_Result]):
     def _end(self) -> None:
         """Let go of the child; one that not even SIGKILL ends at once is left to init."""
         os.close(self._answer)
-        os.kill(self._child, signal.SIGKILL)
-        os.waitpid(self._child, 0 if self._deadline is None else os.WNOHANG)
+        with suppress(ChildProcessError, ProcessLookupError):  # where SIGCHLD is ignored, the kernel takes it away
+            if os.waitpid(self._child, os.WNOHANG) == (0, 0):
+                os.kill(self._child, signal.SIGKILL)
+                os.waitpid(self._child, 0 if self._deadline is None else os.WNOHANG)
 
 
 def let_go_of_standard_streams() -> None:

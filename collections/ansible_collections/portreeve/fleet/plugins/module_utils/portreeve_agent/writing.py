@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Callable, Iterator
 
 from .errors import NotApplied, NotSupported
@@ -156,7 +156,8 @@ class ActingHost(Host):
         os.close(writer)
         try:
             said = as_text(read_all(answer))
-            os.waitpid(child, 0)
+            with suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is left to be waited for
+                os.waitpid(child, 0)
         finally:
             os.close(answer)
         return said[1:] if said else None

@@ -69,7 +69,7 @@ def test_accepted(values: Any, expected: str) -> None:
         ("80.0", "'80.0' is not a port: "),
         ("", "'' is not a port: "),
         (" ", "'' is not a port: "),
-        ("80,", "'' is not a port: "),
+        ("80,", "'80,' has a comma without a port beside it: "),
         ("\t", r"'\t' is not a port: "),
         ("80\n", r"'80\n' is not a port: "),
         ("8 0", "'8 0' is not a port: "),

@@ -92,11 +92,12 @@ class Model:
             return self, Outcome(None)
         lost = [self.kernel - after.kernel, (self.after_boot() or NONE) - (after.after_boot() or NONE)]
         held = [union(names.values()), union(file.names.values())]
-        changed = (self.kernel, names, self.own) != (after.kernel, after.names(), after.own)
+        stood = (self.kernel, names, self.foreign(), self.own)
+        changed = stood != (after.kernel, after.names(), after.foreign(), after.own)
         return after, Outcome(
             changed,
             given_back=(lost[0] & held[0], lost[1] & held[1]),
-            removed=(lost[0] - held[0], lost[1] - held[1]),
+            removed=(lost[0] - held[0], lost[1] - held[1]) if wish.exclusive else (NONE, NONE),
             missing=missing,
         )
 

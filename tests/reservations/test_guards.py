@@ -72,6 +72,11 @@ def test_a_wish_that_contradicts_itself_is_refused(case: Refusal) -> None:
         guards.check_wish(case.wish, case.is_hosts_own)
 
 
+def test_a_floor_below_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="minimum_automatic is -5: accepted are numbers of ports from 0"):
+        guards.check_wish(wish(), True, -5)
+
+
 class Floor(NamedTuple):
     before: Places
     after: Places
@@ -83,17 +88,21 @@ class Floor(NamedTuple):
 MOST = "32768-32857"  # leaves 10 of them
 FLOORS = {
     "as many as the floor": Floor(places(""), places(MOST), 10, None),
-    "one fewer": Floor(places(""), places(MOST), 11, "now only 10 of the 100 automatic ports (32768-32867)"),
+    "one fewer": Floor(
+        places(""), places(MOST), 11, "until the next boot, only 10 of the 100 automatic ports (32768-32867)"
+    ),
     "fewer, but no fewer than now": Floor(places(MOST), places(MOST), 50, None),
     "fewer, but more than now": Floor(places(MOST), places("32768-32800"), 90, None),
     "fewer than now, when it was too few already": Floor(
-        places("32768-32856"), places(MOST), 50, "now only 10 of the 100 automatic ports"
+        places("32768-32856"), places(MOST), 50, "until the next boot, only 10 of the 100 automatic ports"
     ),
-    "none at all": Floor(places(""), places("32768-32867"), 1, "now only 0 of the 100 automatic ports"),
+    "none at all": Floor(
+        places(""), places("32768-32867"), 1, "until the next boot, only 0 of the 100 automatic ports"
+    ),
     "none at all, without a floor": Floor(places(""), places("32768-32867"), 0, None),
     "all outside of the range": Floor(places(""), places("1-32767,32868-65535"), 100, None),
     "too few after a boot": Floor(
-        places("", then=""), places("", then=MOST), 11, "after a boot only 10 of the 100 automatic ports"
+        places("", then=""), places("", then=MOST), 11, "after the next boot, only 10 of the 100 automatic ports"
     ),
     "too few by our file, which does not count": Floor(
         places("", then="", later="80"), places("", then=MOST, later="80"), 11, None

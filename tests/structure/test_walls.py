@@ -95,6 +95,7 @@ SEEING["kernel"] = SEEING["kernel"] | {"writing"}
 SEEING["reservations.occupants"] = READERS | {"descriptors", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
 SEEING["reservations.boot"] = DOOR
+SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 LEFT_OF = {**JUDGING, **SEEING}

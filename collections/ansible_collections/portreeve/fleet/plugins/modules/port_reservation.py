@@ -90,8 +90,11 @@ options:
       - Whether to free O(ports) from outgoing connections that have them as their automatic local port, and from what
         is left of such. The connections are destroyed; no process ends. The peer sees a reset, the process an error,
         and what was not delivered yet is lost.
-      - Never those of a server, of the SSH connection in use, of a process through which the task runs, or whose holder
-        could not be seen. The kernel needs C(CONFIG_INET_DIAG_DESTROY).
+      - Never those that a server accepted, whose program bound the port itself, of the SSH connection in use, of a
+        process through which the task runs, or whose holder could not be seen; nor any of which the kernel does not
+        tell these. Of TCP connections it does since Linux 4.19. It needs C(CONFIG_INET_DIAG_DESTROY).
+      - Of what is left in TIME_WAIT the kernel tells no more than its addresses. Nothing undelivered is lost with it.
+      - Needs O(runtime=true).
       - What was done is read again and told for each in RV(squatters) and RV(lingering).
     type: bool
     default: false
@@ -283,12 +286,24 @@ reservations:
     persistent:
       description: Whether it is for the time after the next boot.
       type: bool
+    only_now:
+      description: Those of its ports that it will not reserve after the next boot, where it reserves others then.
+      type: str
+    only_after_boot:
+      description: Those that it does not reserve now, where it reserves others now.
+      type: str
     unused:
       description: >-
         Whether nobody listens on, or is bound to, any of its ports now; null where that could not be seen.
       type: bool
   sample:
-    - {"name": "billing", "ports": "36601,37601-37610", "runtime": true, "persistent": true, "unused": false}
+    - name: billing
+      ports: 36601,37601-37610
+      runtime: true
+      persistent: true
+      only_now: ""
+      only_after_boot: ""
+      unused: false
 foreign:
   description: What is reserved without a name, and kept.
   returned: success
@@ -340,15 +355,23 @@ drift:
     - where: runtime
       missing: "36601"
       summary: "Reserved by name, but not in the kernel's list any more: 36601."
+still_reserved:
+  description: Ports that this name held and holds no longer, and that stay reserved because others want them as well.
+  returned: success
+  type: str
+  sample: ""
 given_back:
   description: Ports that names held and that are reserved no longer, now and after a boot.
   returned: success
   type: dict
   sample: {"runtime": "37601-37610", "file": "37601-37610"}
 removed:
-  description: >-
-    Ports that nobody held by name and that are reserved no longer, now and after a boot. O(exclusive=true) removed them,
-    or another file of sysctl.d, whose ports are kept, has given them up.
+  description: Ports that nobody held by name and that O(exclusive=true) removed, now and after a boot.
+  returned: success
+  type: dict
+  sample: {"runtime": "", "file": ""}
+dropped:
+  description: Ports that nobody held by name and that are reserved no longer because another file has given them up.
   returned: success
   type: dict
   sample: {"runtime": "", "file": ""}
@@ -367,7 +390,7 @@ outside:
 squatters:
   description: >-
     Outgoing connections that processes hold on ports of this reservation where nobody serves. A reservation does not
-    end them.
+    end them. A connection whose program bound the port itself is its own, and not among them.
   returned: success
   type: list
   elements: dict
@@ -489,6 +512,7 @@ def run(module: AnsibleModule) -> dict:
 
 def wished_ports(given: list | None) -> frozenset[int]:
     """Return the ports that are named, none for none; the kernel's list knows no protocols."""
+    given = [one for one in given or () if one != ""]  # a variable that came out empty names none
     ranges = parse_ports(given) if given else ()
     return frozenset(port for one in ranges for port in range(one.low, one.high + 1))
 

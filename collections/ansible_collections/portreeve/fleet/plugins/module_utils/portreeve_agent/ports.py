@@ -172,7 +172,10 @@ def _parse_value(value: Any) -> list[PortRange]:
         _check_port(value, value)
         return [PortRange(value, value)]
     if isinstance(value, str):
-        return [_parse_item(item.strip(" ")) for item in value.split(",")]
+        items = [item.strip(" ") for item in value.split(",")]
+        if "" in items and len(items) > 1:
+            raise InvalidInput(f"{shown(value)} has a comma without a port beside it: {_ACCEPTED_PORTS}")
+        return [_parse_item(item) for item in items]
     raise InvalidInput(f"{shown(value)} is not a port: {_ACCEPTED_PORTS}")
 
 

@@ -17,6 +17,7 @@ from .plan import Places, Wish
 Bounds = Optional[Tuple[int, int]]  # of the automatic range, None where it is not known
 
 _SHORT = 100  # characters of a list in a sentence
+_UNFINISHED = "An earlier run was killed half-way; the next one to write the kernel's list finishes its work."
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,18 @@ class Drift:
     summary: str
 
 
-def check_wish(wish: Wish, is_hosts_own: bool) -> None:
-    """Raise InvalidInput where a wish contradicts itself."""
+def check_wish(wish: Wish, at_boot: bool, floor: int = 0, evicting: bool = False) -> None:
+    """Raise InvalidInput where a wish contradicts itself. ``at_boot``: the namespace's list is set at a boot."""
+    if floor < 0:
+        raise InvalidInput("minimum_automatic is %d: accepted are numbers of ports from 0" % floor)
     if not (wish.persistent or wish.runtime):
         raise InvalidInput("nothing is to be done: accepted are persistent, runtime or both, not neither")
-    if wish.persistent and not is_hosts_own:
+    if evicting and not wish.runtime:
+        raise InvalidInput("evict frees ports that the running kernel keeps free: accepted is evict with runtime=true")
+    if wish.persistent and not at_boot:
         raise InvalidInput("no boot concerns a namespace other than the host's own: accepted is persistent=false there")
     if wish.adopt and not wish.present:
-        raise InvalidInput("who lets go cannot adopt: accepted is adopt with state=present")
+        raise InvalidInput("state=absent lets go of ports, adopt takes some: accepted is adopt with state=present")
     if wish.present and not wish.ports and not wish.adopt:
         raise InvalidInput("no port was given: accepted are ports such as 8080 or 8000-8010, or state=absent")
 
@@ -44,11 +49,11 @@ def check_plan(before: Places, after: Places, automatic: Bounds, floor: int) -> 
     """Raise NotPermitted where fewer automatic ports would be left than ``floor``, and fewer than there are."""
     left_now = left(automatic, before.running.ports)
     left_then = left(automatic, after.running.ports)
-    _check_floor("now", left_now, left_then, automatic, floor)
+    _check_floor("until the next boot", left_now, left_then, automatic, floor)
     if before.configured and after.configured:
         boots = (before.configured.after_boot, after.configured.after_boot)
         left_now, left_then = (None if ports is None else left(automatic, ports) for ports in boots)
-        _check_floor("after a boot", left_now, left_then, automatic, floor)
+        _check_floor("after the next boot", left_now, left_then, automatic, floor)
 
 
 def left(automatic: Bounds, reserved: frozenset[int]) -> int | None:
@@ -69,7 +74,9 @@ def outside(automatic: Bounds, ports: frozenset[int]) -> frozenset[int]:
 def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
     """Yield where names have lost ports: somebody has set the kernel's list, edited our file, or set the list later."""
     missing = union(places.running.account.names) - places.running.ports
-    if missing:
+    if places.running.account.pending:
+        yield Drift("runtime", missing, _UNFINISHED)
+    elif missing:
         text = "Reserved by name, but not in the kernel's list any more: %s." % name_ports(missing)
         yield Drift("runtime", missing, text)
     configured = places.configured
@@ -95,6 +102,8 @@ def warnings_of(after: Places, wish: Wish, automatic: Bounds) -> Iterator[str]:
             *automatic,
             name_ports(beyond),
         )
+    if left(automatic, after.running.ports) == 0 and wish.runtime:
+        yield "No automatic port is left: no program gets an outgoing connection any more."
     for file in overriding(after)[-1:] if wish.persistent else ():
         ports = port_set(file.value)
         yield "%s sorts after our file and sets the whole list again, at a boot to %s." % (
@@ -115,6 +124,6 @@ def _check_floor(when: str, now: int | None, then: int | None, automatic: Bounds
     if automatic is None or now is None or then is None or then >= min(now, floor):
         return
     raise NotPermitted(
-        "refused: %s only %d of the %d automatic ports (%d-%d) would be left, fewer than minimum_automatic=%d allows; "
+        "refused: %s, only %d of the %d automatic ports (%d-%d) would be left, fewer than minimum_automatic=%d allows; "
         "nothing was changed" % (when, then, automatic[1] - automatic[0] + 1, *automatic, floor)
     )

@@ -30,8 +30,7 @@ def describe_wish(before: Places, after: Places, wish: Wish, automatic: Bounds) 
         "ports": compress(_held_by(wish.name, after)),
         "outside": compress(outside(automatic, _held_by(wish.name, after))),
         "still_reserved": compress(_let_go(wish.name, before, after) & _reserved(after)),
-        "given_back": _losses(before, after, by_exclusion=False),
-        "removed": _losses(before, after, by_exclusion=True),
+        **_losses(before, after, wish),
     }
 
 
@@ -102,6 +101,7 @@ def _connections(occupants: Sequence[Occupant], also_evicted: bool) -> Iterator[
 
 def _lines(places: Places) -> Iterator[str]:
     yield from _listed("reserved now", places.running.ports)
+    yield from _listed("reserved now by others", places.running.foreign)
     for name, ports in sorted(places.running.account.names.items()):
         yield from _listed("reserved now by %s" % name, ports)
     if places.configured is None:
@@ -130,7 +130,7 @@ def _reserved(places: Places) -> frozenset[int]:
 
 def _essence(places: Places) -> tuple[Any, ...]:
     own = places.configured.own if places.configured else None
-    return places.running.ports, places.running.account.names, own
+    return places.running.ports, places.running.account.names, places.running.foreign, own
 
 
 def _held_by(name: str, places: Places) -> frozenset[int]:
@@ -145,15 +145,19 @@ def _after_boot(places: Places) -> frozenset[int] | None:
     return places.configured.after_boot if places.configured else None
 
 
-def _losses(before: Places, after: Places, by_exclusion: bool) -> dict[str, str]:
-    """Return the ports that are reserved no longer, of which no name held those that an exclusive run removes."""
+def _losses(before: Places, after: Places, wish: Wish) -> dict[str, dict[str, str]]:
+    """Return the ports that are reserved no longer, now and after a boot: which names held, which an exclusive run
+    removes, and which another file has given up."""
     now = before.running.ports - after.running.ports
     then = (_after_boot(before) or NOBODY) - (_after_boot(after) or NOBODY)
-    held_now = union(before.running.account.names)
-    held_then = union(_persistent(before))
-    if by_exclusion:
-        return {"runtime": compress(now - held_now), "file": compress(then - held_then)}
-    return {"runtime": compress(now & held_now), "file": compress(then & held_then)}
+    named_now, named_then = union(before.running.account.names), union(_persistent(before))
+    unnamed = {"runtime": compress(now - named_now), "file": compress(then - named_then)}
+    none = dict.fromkeys(unnamed, "")
+    return {
+        "given_back": {"runtime": compress(now & named_now), "file": compress(then & named_then)},
+        "removed": unnamed if wish.exclusive else none,
+        "dropped": none if wish.exclusive else unnamed,
+    }
 
 
 def _files(files: tuple[SettingFile, ...]) -> list[dict[str, Any]]:

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import posixpath
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from socket import AF_INET, SOCK_DGRAM, SOL_SOCKET
-from sys import byteorder
 from typing import Any, Iterator
 
-from ..errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
+from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
-from ..kernel.namespaces import choose_namespaces, read_namespaces, read_own_namespace
 from ..kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
+from ..kernel.reserved_ports import read_reserved
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
 from ..writing import ActingHost
@@ -24,14 +22,15 @@ from .boot import cut_at_boot
 from .commit import KEEP, Change, commit
 from .eviction import evict, protected_pids
 from .guards import check_plan, check_wish, drift_of, warnings_of
-from .ledger import NOBODY, Account, OwnFile, format_ledger, format_own_file, parse_ledger, parse_own_file
+from .ledger import NOBODY, Account, OwnFile, Pending, format_ledger, format_own_file, parse_ledger, parse_own_file
 from .occupancy import say_some, to_record
 from .occupants import Occupants, look
+from .place import choose, is_set_at_boot, key_of, may_be_anothers
 from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
 
 _MAIN_FILE = "/etc/sysctl.conf"  # where no link leads to it, sysctl(8) applies it after all others
-_SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
+_UNCHANGED = "nothing was changed"
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ def reserve(
 
     Raises a PortreeveError, one sentence, when nothing was changed or the old state was put back.
     """
-    place, unseen = _choose(host, namespace)
-    is_hosts_own = place.kind == "host"
-    wish = replace(wish, persistent=is_hosts_own if wish.persistent is None else wish.persistent)
-    check_wish(wish, is_hosts_own)
+    place, unseen = choose(host, namespace)
+    at_boot = is_set_at_boot(host, place)
+    wish = replace(wish, persistent=at_boot if wish.persistent is None else wish.persistent)
+    check_wish(wish, at_boot, minimum_automatic, evicting)
     ranges = _ranges(host, place)
     slips: tuple[str, ...] = ()
-    with nullcontext() if pretend else store.locked(host):
-        found = _find(host, place, wish.persistent is True)
+    with _told_as_unchanged(host), nullcontext() if pretend else store.locked(host):
+        found = _find(host, place, at_boot, wish.persistent is True)
         after = make_plan(found.places, wish)
         check_plan(found.places, after, ranges.automatic, minimum_automatic)
         if not pretend:
@@ -77,9 +76,9 @@ def reserve(
         mine = evict(host, place, mine, protected_pids(host), pretend)
     drift = tuple(drift_of(found.places, store.OWN_FILE))
     result = {
-        **_describe(after, place, ranges, occupants, unseen),
+        **_describe(after if pretend else _seen(host, place, found, after), place, ranges, occupants, unseen),
         **describe_wish(found.places, after, wish, ranges.automatic),
-        "changed": any(one.evicted for one in mine.squatters + mine.lingering) or differs(found.places, after),
+        "changed": any(one.destroyed for one in mine.squatters + mine.lingering) or differs(found.places, after),
         "drift": [describe_drift(one) for one in drift],
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
@@ -99,11 +98,30 @@ def reserve(
 
 def survey(host: Host, namespace: str = "host") -> dict[str, Any]:
     """Return what is reserved, by whom, and what is amiss; nothing is changed."""
-    place, unseen = _choose(host, namespace)
+    place, unseen = choose(host, namespace)
     ranges = _ranges(host, place)
-    places = _find(host, place, to_be_written=False).places
+    places = _find(host, place, is_set_at_boot(host, place), to_be_written=False).places
     drift = [describe_drift(one) for one in drift_of(places, store.OWN_FILE)]
     return {**_describe(places, place, ranges, _look(host, place, places, ranges), unseen), "drift": drift}
+
+
+@contextmanager
+def _told_as_unchanged(host: Host) -> Iterator[None]:
+    """Say of what stops a run before it changes anything that nothing was changed, and what may be missing."""
+    try:
+        yield
+    except (NotPermitted, NotSupported) as error:
+        text = str(error)
+        if isinstance(error, NotPermitted) and not host.is_root():
+            text += "; reserving ports takes root (become: true)"
+        raise type(error)(text if _UNCHANGED in text else "%s; %s" % (text, _UNCHANGED)) from error
+
+
+def _seen(host: Host, namespace: Namespace, found: _Found, planned: Places) -> Places:
+    """Return what stands after a run: somebody else may have set the kernel's list as well."""
+    if planned.running.ports == found.places.running.ports:
+        return planned
+    return replace(planned, running=replace(planned.running, ports=read_reserved(host, namespace)))
 
 
 def _describe(
@@ -126,27 +144,14 @@ def _ranges(host: Host, namespace: Namespace) -> PortRanges:
     return dict(read_ranges_by_namespace(host, (namespace,), read_port_ranges(host)))[namespace.id]
 
 
-def _choose(host: Host, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
-    """Return the namespace meant: the host's own costs no search, another one may be named as its container is."""
-    if wanted == "host":
-        return read_own_namespace(host), ()
-    if wanted == "all":
-        raise InvalidInput("namespace 'all' has no list of its own: accepted are host, or the name or number of one")
-    from ..ownership.case import Scene
-    from ..ownership.namespace_names import name_namespace
-
-    found, unseen = read_namespaces(host)
-    scene = Scene(host)
-    named = tuple(replace(one, name=name_namespace(scene, one)) for one in found)
-    return choose_namespaces(named, wanted, accepted="host")[0], unseen
-
-
-def _find(host: Host, namespace: Namespace, to_be_written: bool) -> _Found:
+def _find(host: Host, namespace: Namespace, at_boot: bool, to_be_written: bool) -> _Found:
     standing = store.read(host, namespace)
-    configured = _configured(standing, to_be_written) if namespace.kind == "host" else None
-    accounts = parse_ledger(standing.ledger, store.LEDGER)
-    key = _key(host, namespace)
+    configured = _configured(standing, to_be_written) if at_boot else None
+    accounts = parse_ledger(standing.ledger_of_this_boot, store.LEDGER)
+    key = key_of(host, namespace)
     account = accounts.get(key)
+    if account is not None and not at_boot and may_be_anothers(key, account, standing.kernel):
+        account = None
     if account is None:  # nobody has reserved anything in this namespace since the boot
         account = _since_boot(configured.own, standing.kernel) if configured else Account()
     return _Found(standing, accounts, key, Places(Running(standing.kernel, account), configured))
@@ -170,24 +175,19 @@ def _sorts_later(file: SettingFile) -> bool:
     return file.path == _MAIN_FILE or posixpath.basename(file.path) > posixpath.basename(store.OWN_FILE)
 
 
-def _key(host: Host, namespace: Namespace) -> str:
-    """Return what tells a namespace from all others of this boot: its inode number is used again after its end."""
-    way = (None, None) if namespace.kind == "host" else (namespace.path, namespace.id)
-    try:
-        with host.inet_socket(AF_INET, SOCK_DGRAM, *way) as one:
-            cookie = int.from_bytes(one.getsockopt(SOL_SOCKET, _SO_NETNS_COOKIE, 8), byteorder)
-            return "%d-%d" % (namespace.id, cookie)
-    except (OSError, NotSupported):
-        return str(namespace.id)
-
-
 def _change(found: _Found, after: Places, wish: Wish) -> Change:
     """Return what is to be written where the places differ."""
-    accounts = {**found.accounts, found.key: after.running.account}
+
+    def ledger(account: Account) -> str:
+        return format_ledger({**found.accounts, found.key: account}, found.standing.boot_id)
+
+    running, kernel = after.running, found.standing.kernel
+    changes = wish.runtime and running.ports != kernel
     return Change(
-        kernel=after.running.ports if wish.runtime else None,
+        kernel=running.ports if changes else None,
         own_file=KEEP if after.configured == found.places.configured else _own_file(after.configured),
-        ledger=format_ledger(accounts, found.standing.boot_id),
+        ledger=ledger(running.account),
+        ledger_meanwhile=ledger(replace(running.account, pending=Pending(kernel, running.ports))) if changes else None,
     )
 
 

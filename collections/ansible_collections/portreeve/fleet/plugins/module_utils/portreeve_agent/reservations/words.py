@@ -22,7 +22,7 @@ _SERVED = {True: "by nobody", False: "yes", None: "unknown"}
 def say_reservations(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about what ``survey`` returned: the whole list, whose it is, and what is amiss."""
     yield "Reserved now:          " + _ports(found["reserved"]["runtime"])
-    if found["namespace"]["kind"] == "host":
+    if found["foreign"]["files"] or found["overridden_by"] or found["reserved"]["after_boot"] is not None:
         yield "Reserved after a boot: " + _ports(found["reserved"]["after_boot"])
     automatic = found["automatic"]
     if automatic["left"] is not None:
@@ -44,12 +44,17 @@ def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
     The run's warnings, which tell the rest, are not repeated. ``foretold``: it was in check mode.
     """
     name, left = result["name"], result["automatic"]["left"]
-    reserves = "%s %s " % (name, "would reserve" if foretold else "reserves")
+    where = "" if result["namespace"]["kind"] == "host" else " in namespace %s" % one_line(result["namespace"]["name"])
+    reserves = "%s%s %s " % (name, where, "would reserve" if foretold else "reserves")
     mine = next((one for one in result["reservations"] if one["name"] == name), None)
     said = [reserves + (_when(result, mine) if mine else "nothing")]
     if result["still_reserved"]:
         said.append("still reserved for others: " + _ports(result["still_reserved"]))
     said.extend("no longer reserved%s: %s" % one for one in _by_time(_lost(result, "runtime"), _lost(result, "file")))
+    said.extend("brought back %s: %s" % one for one in _repaired(result))
+    for kind in ("squatters", "lingering"):
+        if result[kind]:
+            said.append("%s: %d" % (kind, len(result[kind])))
     said.extend("under no name%s: %s" % one for one in _by_time(*_foreign(result)))
     if left is not None:
         said.append("automatic ports left: %d" % left)
@@ -85,8 +90,17 @@ def _by_time(now: str, then: str) -> Iterator[tuple[str, str]]:
             yield when, _ports(text)
 
 
+def _repaired(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield when which ports are reserved again that somebody had taken away."""
+    for when, place, where in (("now", "runtime", "runtime"), ("after a boot", "after_boot", "file")):
+        lost = _NONE.union(*(_set(one["missing"]) for one in result["drift"] if one["where"] == where))
+        back = lost & _set(result["reserved"][place])
+        if back:
+            yield when, _ports(compress(back))
+
+
 def _lost(result: Mapping[str, Any], place: str) -> str:
-    return compress(_set(result["given_back"][place]) | _set(result["removed"][place]))
+    return compress(_NONE.union(*(_set(result[how][place]) for how in ("given_back", "removed", "dropped"))))
 
 
 def _foreign(found: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,7 +8,8 @@ import mmap
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ CHANGING = ("make_directory", "write_new", "link", "rename", "remove", "open_set
 class Mortal(ActingHost):
     """Kills at one moment: before or after one of the calls that change something, in whichever process.
 
-    ``victim`` is the first process, its whole group, the second, or every second one at its own such moment.
+    ``victim`` is the first process, its whole group, the second, every second one at its own such moment, or both, as
+    when the control group of a service is killed, when the second one comes to that moment.
     """
 
     def __init__(self, victim: str, moment: int, signal_number: int = signal.SIGKILL) -> None:
@@ -51,8 +53,10 @@ class Mortal(ActingHost):
         if count == self._moment:
             if self._victim == "group":
                 os.killpg(self._first, self._signal)
-            else:
-                os.kill(self._first if self._victim == "first" else os.getpid(), self._signal)
+            if self._victim in ("first", "both"):
+                os.kill(self._first, self._signal)
+            if self._victim in ("second", "every second", "both"):
+                os.kill(os.getpid(), self._signal)
 
 
 def _mortal(name: str) -> Callable[..., Any]:
@@ -71,6 +75,7 @@ for _name in CHANGING:
 MANY = frozenset(range(10001, 16001, 4))  # more than one write, as is what follows
 LARGE = frozenset(range(10003, 16001, 4)) | frozenset(range(10001, 11001, 4))
 DONE_OVER = "the process that wrote the reservations was killed half-way, so its work was done over"
+KILLED = "An earlier run was killed half-way; the next one to write the kernel's list finishes its work."
 CHANGES = {
     "other ports": (OLD, NEW),
     "a first reservation": (None, NEW),
@@ -80,10 +85,10 @@ CHANGES = {
 
 
 def start_over(wish: Wish | None) -> None:
-    """Bring about the state before, to be called inside; 5000 is somebody else's."""
+    """Bring about the state before, to be called inside; 5000 and 60001 are somebody else's."""
     for one in (OWN_FILE, LEDGER):
         one.unlink(missing_ok=True)
-    set_kernel_list("5000")
+    set_kernel_list("5000,60001")
     if wish is not None:
         run(wish)
 
@@ -155,6 +160,51 @@ def test_the_second_process_killed_at_every_step(world: World, change: str, vict
     assert moment > 5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("next_one", ["the same", "another", "letting go"])
+def test_both_processes_killed_at_every_step(world: World, change: str, next_one: str) -> None:
+    """The next run, whatever it is for, finishes what was begun; nothing is lost, nothing stays that nobody wants."""
+    before, after = CHANGES[change]
+    wish = {
+        "the same": after,
+        "another": Wish("shop", frozenset({40010})),
+        "letting go": Wish("billing", frozenset(), present=False),
+    }[next_one]
+
+    def not_killed(first: Wish | None) -> End:
+        start_over(before)
+        if first is not None:
+            run(first)
+        return go_on(wish)
+
+    outcomes = [world.run(partial(not_killed, first)) for first in (before, after)]
+    warned = []
+    for moment in range(1000):
+        if killed(world, change, "both", moment)[0] is not None:
+            break
+        end = world.run(lambda: go_on(wish))
+        warned.append(end.warned)
+        for what in ("kernel", "own_file", "ledger", "foreign", "besides"):
+            wanted = [getattr(one, what) for one in outcomes]
+            assert getattr(end, what) in wanted, f"{what} after the run that follows on one killed at moment {moment}"
+    assert moment > 5
+    assert any(warned) and not warned[0] and not warned[-1]
+
+
+@dataclass(frozen=True)
+class End(Seen):
+    """What there is after a run, and what it said."""
+
+    foreign: str
+    warned: bool
+
+
+def go_on(wish: Wish) -> End:
+    result = run(wish)
+    return End(**vars(seen()), foreign=result["foreign"]["runtime"], warned=KILLED in result["warnings"])
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_process_is_not_stopped_by_a_request(world: World, signal_number: int) -> None:
     _old, new = states(world, "other ports")
@@ -201,7 +251,7 @@ def test_runs_at_once_lose_nothing(world: World) -> None:
         end()
     there = world.run(seen)
     names = {number: {40000 + number, 41000 + 10 * number + 5, 45000} for number in range(8)}
-    assert there.kernel == {5000}.union(*names.values())
+    assert there.kernel == {5000, 60001}.union(*names.values())
     assert there.own_file is not None
     assert [line for line in there.own_file.decode().split("\n") if line.startswith("# reservation")] == [
         f"# reservation name-{number}: {','.join(map(str, sorted(ports)))}" for number, ports in names.items()

@@ -5,7 +5,8 @@
 
 All that may fail for want of rights or room is done before anything changes. A second process, which does not end with
 the first, makes the change, reads it back, and undoes it where it is not there. Should the second one end half-way,
-the first has its work done over: every step looks at what is there, so it can be done again.
+the first has its work done over: every step looks at what is there, so it can be done again. Should both end, the
+ledger, which is first to be written and last to be settled, tells the next run what is to be finished.
 """
 
 from __future__ import annotations
@@ -31,15 +32,20 @@ class Keep(enum.Enum):
 
 
 KEEP = Keep.KEEP
+_UNDONE = "the old state was put back"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is to stand: the kernel's list, or None to leave it alone; the texts of the files, None for no file."""
+    """What is to stand: the kernel's list, or None to leave it alone; the texts of the files, None for no file.
+
+    ``ledger_meanwhile`` stands from before the first change until after the last one.
+    """
 
     kernel: frozenset[int] | None = None
     own_file: str | Keep | None = KEEP
     ledger: str | Keep | None = KEEP
+    ledger_meanwhile: str | None = None
 
 
 def commit(host: ActingHost, namespace: Namespace, before: Standing, after: Change) -> tuple[str, ...]:
@@ -48,11 +54,16 @@ def commit(host: ActingHost, namespace: Namespace, before: Standing, after: Chan
     What others do to the kernel's list meanwhile stays. Raises NotPermitted or NotSupported before anything has
     changed, NotApplied when the old state was put back, or when not even that was possible.
     """
-    texts = ((LEDGER, before.ledger, after.ledger), (OWN_FILE, before.own_file, after.own_file))
-    for path, _old, _new in texts:
+    texts = (
+        (LEDGER, before.ledger, after.ledger, after.ledger_meanwhile),
+        (OWN_FILE, before.own_file, after.own_file, None),
+    )
+    for path, _old, _new, _meanwhile in texts:
         _tidy(host, path)  # what a killed run has left behind
     steps: list[_Step] = [
-        _FileStep(host, path, old, new) for path, old, new in texts if not isinstance(new, Keep) and new != old
+        _FileStep(host, path, old, new, meanwhile)
+        for path, old, new, meanwhile in texts
+        if not isinstance(new, Keep) and (new != old or meanwhile is not None)
     ]
     with ExitStack() as held:
         if after.kernel is not None and after.kernel != before.kernel:
@@ -67,38 +78,66 @@ def commit(host: ActingHost, namespace: Namespace, before: Standing, after: Chan
 
 @dataclass(frozen=True)
 class _FileStep:
-    """A file replaced, made or removed. Beside it lie, for as long as it takes, the new one and the old one, by names
-    that sysctl.d(5) does not take for files of settings."""
+    """A file replaced, made or removed, with ``meanwhile`` in it until all is done, unless that is None.
+
+    Beside it lie, for as long as it takes, what it had and what it gets, by names that sysctl.d(5) does not take for
+    files of settings.
+    """
 
     host: ActingHost
     path: str
     old: str | None
     new: str | None
+    meanwhile: str | None = None
 
     def prepare(self) -> None:
         """Do what may fail and changes nothing."""
         self.host.make_directory(os.path.dirname(self.path))
-        if self.new is not None:
-            self.host.write_new(self.path + ".new", self.new)
+        for which, text in ((".new", self.new), (".meanwhile", self.meanwhile)):
+            if text is not None:
+                self.host.write_new(self.path + which, text)
         if self.old is not None:
             self.host.link(self.path, self.path + ".old")
 
+    def expect(self) -> None:
+        """Raise NotApplied where the file is neither what was found nor what we have made of it."""
+        text = read_file(self.host, self.path)
+        if text not in (self.old, self.new) and not self._is_meanwhile(text):
+            raise NotApplied("%s: somebody else has written it meanwhile" % self.path)
+
     def bring(self, back: bool) -> None:
-        text = self.old if back else self.new
+        if back:
+            self._put(self.old, ".old")
+        elif self.meanwhile is None:
+            self._put(self.new, ".new")
+        elif read_file(self.host, self.path + ".meanwhile") is not None:  # else it has been there already
+            self._put(self.meanwhile, ".meanwhile")
+
+    def check(self, back: bool) -> None:
+        text = read_file(self.host, self.path)
+        if text != (self.old if back else self.new) and (back or not self._is_meanwhile(text)):
+            raise NotApplied("%s: something else is in it than was written" % self.path)
+
+    def settle(self) -> None:
+        """Put ``new`` where ``meanwhile`` is: all is where it should be."""
+        if self.meanwhile is not None:
+            self.expect()
+            self._put(self.new, ".new")
+
+    def tidy(self) -> None:
+        """Leave nothing beside the file."""
+        _tidy(self.host, self.path)
+
+    def _is_meanwhile(self, text: str | None) -> bool:
+        return self.meanwhile is not None and text == self.meanwhile
+
+    def _put(self, text: str | None, which: str) -> None:
         if read_file(self.host, self.path) == text:
             return
         if text is None:
             self.host.remove(self.path)
         else:
-            self.host.rename(self.path + (".old" if back else ".new"), self.path)
-
-    def check(self, back: bool) -> None:
-        if read_file(self.host, self.path) != (self.old if back else self.new):
-            raise NotApplied("%s: something else is in it than was written" % self.path)
-
-    def tidy(self) -> None:
-        """Leave nothing beside the file."""
-        _tidy(self.host, self.path)
+            self.host.rename(self.path + which, self.path)
 
 
 @dataclass(frozen=True)
@@ -114,6 +153,9 @@ class _KernelStep:
     def prepare(self) -> None:
         """Nothing is left to do: the list is open."""
 
+    def expect(self) -> None:
+        """Whatever others have made of the list, ours goes with it."""
+
     def bring(self, back: bool) -> None:
         wanted, unwanted = self._difference(back)
         there = read_reserved(self.host, self.namespace)
@@ -128,6 +170,9 @@ class _KernelStep:
         if there & unwanted:
             raise NotApplied("%s: it still has %s after the write" % (PATH, shown(compress(there & unwanted))))
 
+    def settle(self) -> None:
+        """All is settled."""
+
     def tidy(self) -> None:
         """Nothing is left behind."""
 
@@ -137,7 +182,7 @@ class _KernelStep:
 
 
 def _tidy(host: ActingHost, path: str) -> None:
-    for which in (".new", ".old"):
+    for which in (".new", ".old", ".meanwhile"):
         with suppress(PortreeveError):
             host.remove(path + which)
 
@@ -173,30 +218,38 @@ def _do(steps: Sequence[_Step]) -> str:
 
     What was left half-way goes on from there: the means to go back are thrown away only when all is where it should be.
     """
+    brought: list[_Step] = []
     try:
         for step in steps:
+            step.expect()
+            brought.append(step)
             step.bring(back=False)
         for step in steps:
             step.check(back=False)
+        for step in steps:
+            step.settle()
     except Exception as error:  # whatever it is, what was changed must not stay so
-        return "%s; %s" % (one_sentence(error), _undo(steps))
+        outcome = _undo(brought)
+        if outcome == _UNDONE:
+            _tidy_all(steps)
+        return "%s; %s" % (one_sentence(error), outcome)
     _tidy_all(steps)
     return ""
 
 
 def _undo(steps: Sequence[_Step]) -> str:
-    """Bring the old state back as far as it can be; returns what came of it."""
-    failures = []
-    for step in reversed(steps):
-        try:
+    """Bring the old state back; returns what came of it.
+
+    It ends at the first failure, which leaves to the ledger, the last to go back, what the next run is to finish.
+    """
+    try:
+        for step in reversed(steps):
+            step.expect()
             step.bring(back=True)
             step.check(back=True)
-        except Exception as error:
-            failures.append(one_sentence(error))
-    if failures:
-        return "the old state could not be put back: " + "; ".join(failures)
-    _tidy_all(steps)
-    return "the old state was put back"
+    except Exception as error:
+        return "the old state could not be put back: " + one_sentence(error)
+    return _UNDONE
 
 
 def _tidy_all(steps: Sequence[_Step]) -> None:

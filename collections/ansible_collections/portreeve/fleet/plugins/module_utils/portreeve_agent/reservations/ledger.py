@@ -42,12 +42,28 @@ class OwnFile:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """A change of the kernel's list that is under way, from ``before`` to ``after``."""
+
+    before: frozenset[int]
+    after: frozenset[int]
+
+    def finished(self, ports: frozenset[int]) -> frozenset[int]:
+        """Return what the list would be at the change's end, wherever on the way it was left, with what others added.
+
+        ``Pending({1, 2}, {2, 3}).finished({1, 9}) == {2, 3, 9}``.
+        """
+        return self.after | (ports - self.before)
+
+
+@dataclass(frozen=True)
 class Account:
     """What is known of one namespace's list since the boot: the ports of each name, and those of them that somebody
-    else had reserved before (``foreign``)."""
+    else had reserved before (``foreign``). Who finds it ``pending`` comes after a run that was killed half-way."""
 
     names: Names = field(default_factory=dict)
     foreign: frozenset[int] = NOBODY
+    pending: Pending | None = None
 
 
 def union(names: Names) -> frozenset[int]:
@@ -112,6 +128,7 @@ def parse_ledger(text: str | None, path: str = "the ledger") -> dict[str, Accoun
             str(key): Account(
                 {parse_name(name): _ports(ports, path) for name, ports in account["names"].items()},
                 _ports(account["foreign"], path),
+                _pending(account.get("pending"), path),
             )
             for key, account in accounts.items()
         }
@@ -123,14 +140,22 @@ def parse_ledger(text: str | None, path: str = "the ledger") -> dict[str, Accoun
 
 def format_ledger(accounts: Mapping[str, Account], boot_id: str) -> str:
     """Return the ledger's text; ``parse_ledger`` reads it back."""
-    namespaces = {
-        key: {
-            "names": {name: compress(ports) for name, ports in sorted(account.names.items())},
-            "foreign": compress(account.foreign),
-        }
-        for key, account in sorted(accounts.items())
-    }
+    namespaces = {key: _written(account) for key, account in sorted(accounts.items())}
     return json.dumps({"format": FORMAT, "boot_id": boot_id, "namespaces": namespaces}, indent=1) + "\n"
+
+
+def _written(account: Account) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "names": {name: compress(ports) for name, ports in sorted(account.names.items())},
+        "foreign": compress(account.foreign),
+    }
+    if account.pending:
+        written["pending"] = {"before": compress(account.pending.before), "after": compress(account.pending.after)}
+    return written
+
+
+def _pending(written: Any, place: str) -> Pending | None:
+    return written and Pending(_ports(written["before"], place), _ports(written["after"], place))
 
 
 def _ports(text: Any, place: str) -> frozenset[int]:

@@ -39,7 +39,9 @@ class Running:
     @property
     def foreign(self) -> frozenset[int]:
         """The ports that somebody reserves by other means, be it beside a name."""
-        return (self.ports - union(self.account.names)) | (self.ports & self.account.foreign)
+        pending = self.account.pending
+        ports = pending.finished(self.ports) if pending else self.ports
+        return (ports - union(self.account.names)) | (ports & self.account.foreign)
 
 
 @dataclass(frozen=True)

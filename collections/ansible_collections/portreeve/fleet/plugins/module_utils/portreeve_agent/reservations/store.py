@@ -26,7 +26,7 @@ _LONGEST = 1 << 24  # bytes of a file
 
 @dataclass(frozen=True)
 class Standing:
-    """What was found. A text is None where there is no file, the ledger's as well where it is of an earlier boot.
+    """What was found. A text is None where there is no file.
 
     ``files`` are all that set the list at a boot, the last one wins; None when one of them cannot be read.
     """
@@ -37,6 +37,11 @@ class Standing:
     ledger: str | None
     boot_id: str
 
+    @property
+    def ledger_of_this_boot(self) -> str | None:
+        """The ledger's text, None if it is of an earlier boot."""
+        return _of_boot(self.ledger, self.boot_id)
+
 
 def locked(host: ActingHost) -> ContextManager[None]:
     """Keep other runs from reading and changing what stands until this one is done, to its end if it is killed."""
@@ -46,13 +51,12 @@ def locked(host: ActingHost) -> ContextManager[None]:
 
 def read(host: Host, namespace: Namespace) -> Standing:
     """Return what stands for a network namespace. Raises NotSupported for a file that cannot be made sense of."""
-    boot_id = host.read_text(_BOOT_ID).strip()
     return Standing(
         kernel=read_reserved(host, namespace),
         own_file=read_file(host, OWN_FILE),
         files=read_setting_files(host),
-        ledger=_of_this_boot(read_file(host, LEDGER), boot_id),
-        boot_id=boot_id,
+        ledger=read_file(host, LEDGER),
+        boot_id=host.read_text(_BOOT_ID).strip(),
     )
 
 
@@ -61,7 +65,7 @@ def read_file(host: Host, path: str) -> str | None:
     return host.read_strictly(path, _LONGEST)
 
 
-def _of_this_boot(ledger: str | None, boot_id: str) -> str | None:
+def _of_boot(ledger: str | None, boot_id: str) -> str | None:
     import json
 
     if ledger is None:

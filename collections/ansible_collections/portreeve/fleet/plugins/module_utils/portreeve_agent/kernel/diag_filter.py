@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Kernel-side port filters for sock_diag: bytecode as checked by inet_diag_bc_audit() (net/ipv4/inet_diag.c)."""
+"""Kernel-side filters for sock_diag: bytecode as checked by inet_diag_bc_audit() (net/ipv4/inet_diag.c)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 from typing import Iterable
 
 _OPERATION = struct.Struct("=BBH")  # inet_diag_bc_op: code, yes, no (linux/inet_diag.h)
-_JUMP, _SOURCE_AT_LEAST, _SOURCE_AT_MOST = 1, 2, 3
+_JUMP, _SOURCE_AT_LEAST, _SOURCE_AT_MOST, _AUTOMATIC = 1, 2, 3, 6
 _COMPARISON = 2 * _OPERATION.size  # the operation and its operand
 _BLOCK = 2 * _COMPARISON + _OPERATION.size
 
@@ -32,3 +32,16 @@ def local_ports(ranges: Iterable[tuple[int, int]]) -> bytes:
         if later:
             code += _OPERATION.pack(_JUMP, _OPERATION.size, later * _BLOCK)
     return code
+
+
+def with_port_bound(on_purpose: bool, code: bytes) -> bytes:
+    """Return ``code`` for those rows only whose port bind(2) was told, or only for the others.
+
+    It says that of connections as well, and of what a closed one has yet to send; accepted ones are among the others,
+    and so is TIME_WAIT, of which the kernel does not know it any more.
+    """
+    size = _OPERATION.size
+    reject = len(code) + 2 * size
+    if on_purpose:
+        return _OPERATION.pack(_AUTOMATIC, size, 2 * size) + _OPERATION.pack(_JUMP, size, reject) + code
+    return _OPERATION.pack(_AUTOMATIC, size, reject) + code

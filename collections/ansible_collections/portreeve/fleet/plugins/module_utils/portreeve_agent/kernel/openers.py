@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who opened a TCP connection, this end or the peer: no table says it, but the connection's own figures do."""
+"""Who opened a connection, this end or the peer, and whether its program bound the port itself.
+
+No table says either. The connection's own figures tell the one, and the kernel chooses rows by the other.
+"""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
-from ..model import Socket
+from ..host import Host
+from ..model import Namespace, Socket
+from .namespaces import in_reach
 from .single_socket import address_socket, exchange, refuse
-from .sock_diag import STATES
+from .sock_diag import STATES, read_sockets
 
 _SOCK_DIAG_BY_FAMILY = 20
 _INFO = 2  # INET_DIAG_INFO
@@ -36,6 +41,29 @@ class Figures(NamedTuple):
     sent: int
     repeated: int
     queue: int
+
+
+def bound_on_purpose(host: Host, namespace: Namespace, rows: Iterable[Socket]) -> dict[int, bool]:
+    """Return by cookie whether bind(2) was told the port of a socket, and so keeps it for the socket's whole life.
+
+    False if the kernel chose the port, as it does for bind(2) to port 0 as well, and for what was accepted; what has
+    ended is missing. Raises NotSupported or NotPermitted where the kernel does not tell.
+    """
+    wanted = {row.cookie: row for row in rows if row.cookie is not None}
+    ports = {(row.protocol, row.local.port) for row in wanted.values()}
+    known: dict[int, bool] = {}
+
+    def read(one: Namespace) -> None:
+        for protocol in {protocol for protocol, _port in ports}:
+            asked = tuple((port, port) for of, port in sorted(ports) if of == protocol)
+            for on_purpose in (False, True):
+                for row in read_sockets(host, one, protocol, asked, bound_on_purpose=on_purpose):
+                    if row.cookie in wanted:
+                        known[row.cookie] = on_purpose
+
+    if wanted:
+        in_reach(host, namespace, read)
+    return known
 
 
 def opened_here(netlink: socket.socket, row: Socket) -> bool | None:

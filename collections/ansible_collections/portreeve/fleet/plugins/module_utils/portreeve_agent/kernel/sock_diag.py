@@ -14,7 +14,7 @@ from ..endpoint import Endpoint
 from ..errors import NotSupported
 from ..host import Host
 from ..model import Namespace, Socket
-from .diag_filter import MOST_RANGES, local_ports
+from .diag_filter import MOST_RANGES, local_ports, with_port_bound
 
 #: keep(state, local port, inode, local address) decides, before a record is built, whether a row is wanted.
 Keep = Callable[[str, int, int, str], bool]
@@ -82,16 +82,17 @@ def read_sockets(
     protocol: str,
     ports: tuple[tuple[int, int], ...] = (),
     keep: Optional[Keep] = None,
+    bound_on_purpose: bool | None = None,
 ) -> Iterator[Socket]:
     """Yield the sockets of one protocol in one namespace, for TCP those that listen first.
 
-    ``ports`` are inclusive ranges of local ports (empty: all), chosen by the kernel. Raises NotSupported or
-    NotPermitted where the table cannot be had.
+    ``ports`` are inclusive ranges of local ports (empty: all), chosen by the kernel, as is ``bound_on_purpose`` (see
+    ``with_port_bound``; None: all). Raises NotSupported or NotPermitted where the table cannot be had.
     """
     with host.netlink(NETLINK_SOCK_DIAG, *way_into(namespace)) as netlink:
         name_device = host.interface_name if namespace.kind == "host" else _number_device
         parse = _Parser(protocol, namespace.id, keep, name_device)
-        chosen = _choice(ports) if len(ports) <= MOST_RANGES else b""
+        chosen = _choice(ports if len(ports) <= MOST_RANGES else (), bound_on_purpose)
         for kind, payload in _requests(protocol):
             for message in dump(netlink, payload + chosen, kind):
                 row = parse.row(*message)
@@ -111,9 +112,11 @@ def lists_bound_sockets(host: Host) -> bool:
         return any(row[-1] == inode for row in rows)
 
 
-def _choice(ports: tuple[tuple[int, int], ...]) -> bytes:
-    """Return the part of a request by which the kernel chooses ports: none for all."""
+def _choice(ports: tuple[tuple[int, int], ...], bound_on_purpose: bool | None = None) -> bytes:
+    """Return the part of a request by which the kernel chooses rows: none for all."""
     code = local_ports(ports)
+    if bound_on_purpose is not None:
+        code = with_port_bound(bound_on_purpose, code)
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code if code else b""
 
 

@@ -48,7 +48,8 @@ JUDGING = {
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
     "reservations.result": BASE | RESERVING | {"ports", "reservations.occupancy"},
-    "reservations.words": WORDS | {"words"},
+    "reservations.sentences": BASE | {"ports", "reservations.occupancy"},
+    "reservations.words": WORDS | {"words", "reservations.occupancy", "reservations.sentences"},
     "reservations.occupancy": BASE | {"wire"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}

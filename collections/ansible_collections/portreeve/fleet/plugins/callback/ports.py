@@ -163,15 +163,13 @@ class CallbackModule(Default, Minimal):
         """A single task that reserves ports; in a playbook its result is as quiet as that of any other module."""
         is_plain = self._display.verbosity == 0 and self.get_option("output") == "table"
         is_told = event == "v2_runner_on_ok" and _short_name(result._task) == _RESERVING
-        return is_plain and is_told and self._manner is Minimal and "reservations" in result._result
+        return is_plain and is_told and self._manner is Minimal and "summary" in result._result
 
     def _tell_in_a_line(self, result):
-        from ..module_utils.portreeve_agent.reservations.words import say_run
-
         outcome = result._result
         status, colour = ("CHANGED", C.COLOR_CHANGED) if outcome.get("changed") else ("SUCCESS", C.COLOR_OK)
-        said = say_run(outcome, foretold=bool(result._task.check_mode))
-        self._display.display(f"{result._host.get_name()} | {status} | {said}", color=colour)
+        said = f"{result._host.get_name()} | {status} | {outcome['summary']}"
+        self._display.display(said, color=colour)
 
     def _show(self, event, kind, result):
         from ..plugin_utils.fleet.picture import read_answer

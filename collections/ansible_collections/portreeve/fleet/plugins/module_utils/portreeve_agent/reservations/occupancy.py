@@ -13,6 +13,8 @@ from ..wire import to_wire
 
 _MOST_NAMED = 3
 _MOST_TOLD = 8  # the result has them all
+_KNOWN = "automatic local port of an outgoing connection"
+_LIKELY = "local port of what looks like an outgoing connection"
 _WIRE = ("protocol", "state", "local", "remote", "inode", "cookie", "uid", "timer_ms")
 
 
@@ -26,13 +28,16 @@ class Holding(NamedTuple):
 
 @dataclass(frozen=True)
 class Occupant:
-    """A connection on a port that nobody serves. ``obstacle`` says why it is not to be destroyed, None where nothing
-    speaks against it; ``evicted`` is True when it is gone, or would be."""
+    """A connection on a port that nobody serves. ``automatic``: it is known that this end opened it and that the kernel
+    chose its port. ``obstacle`` says why it is not to be destroyed, None where nothing speaks against it. ``destroyed``
+    tells that it was, or would be, ``evicted`` that it is gone, or would be."""
 
     socket: Socket
     holders: tuple[Holding, ...]
     summary: str
+    automatic: bool = False
     obstacle: str | None = None
+    destroyed: bool = False
     evicted: bool = False
 
 
@@ -60,18 +65,14 @@ def by_place(row: Socket) -> tuple[int, str, tuple[str, int], tuple[str, int], i
     return row.local.port, row.protocol, row.local, row.remote or row.local, row.inode, row.cookie or 0
 
 
-def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, fate: str = "") -> str:
-    """Return one sentence about an occupant: a squatter if its socket has an inode number, or else what is left of a
-    connection; ``fate`` is what became of it."""
+def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, automatic: bool, fate: str = "") -> str:
+    """Return one sentence about an occupant (see there): a squatter if its socket has an inode number, or else what is
+    left of a connection; ``fate`` is what became of it."""
     port, peer = _name_port(row, namespace), _name_peer(row)
     if row.inode:
         who = _name_holders(holders) or "no process that could be seen"
-        said = "%s is the automatic local port of an outgoing connection of %s to %s (%s)" % (
-            port,
-            who,
-            peer,
-            row.state,
-        )
+        what = _KNOWN if automatic else _LIKELY
+        said = "%s is the %s of %s to %s (%s)" % (port, what, who, peer, row.state)
     else:
         left = "" if row.timer_ms is None else ", for %d s more" % -(-row.timer_ms // 1000)
         said = "%s is kept by what is left of a connection to %s (%s%s)" % (port, peer, row.state, left)
@@ -80,19 +81,20 @@ def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, fate: s
 
 def _name_holders(holders: tuple[Holding, ...]) -> str:
     """Return ``curl[812] and wget[813]``; a process chooses its name, so it is kept to one line."""
-    named = ["%s[%d]" % (_one_line(one.name), one.pid) for one in holders[:_MOST_NAMED]]
+    named = ["%s[%d]" % (one_line(one.name), one.pid) for one in holders[:_MOST_NAMED]]
     if len(holders) > _MOST_NAMED:
         named.append("%d more" % (len(holders) - _MOST_NAMED))
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
-def _one_line(name: str) -> str:
+def one_line(name: str) -> str:
+    """Return a name that is printed as it stands, control characters as escapes."""
     return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def _name_port(row: Socket, namespace: Namespace) -> str:
     port = "%d/%s" % (row.local.port, row.protocol)
-    return port if namespace.kind == "host" else "%s in namespace %s" % (port, _one_line(namespace.name))
+    return port if namespace.kind == "host" else "%s in namespace %s" % (port, one_line(namespace.name))
 
 
 def _name_peer(row: Socket) -> str:

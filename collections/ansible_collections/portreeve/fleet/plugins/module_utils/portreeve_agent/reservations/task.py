@@ -28,6 +28,7 @@ from .occupants import Occupants, look
 from .place import choose, is_set_at_boot, key_of, may_be_anothers
 from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
+from .sentences import say_run
 
 _MAIN_FILE = "/etc/sysctl.conf"  # where no link leads to it, sysctl(8) applies it after all others
 _UNCHANGED = "nothing was changed"
@@ -83,11 +84,14 @@ def reserve(
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
     }
+    result["summary"] = say_run(result, foretold=pretend)
     if compared:
         result["diff"] = difference(found.places, after, mine.squatters + mine.lingering)
     result["automatic"]["floor"] = minimum_automatic
+    needs_root = pretend and differs(found.places, after) and not host.is_root()
     result["warnings"] = [
         *slips,
+        *(["Not in check mode, this would fail: reserving ports takes root (become: true)."] if needs_root else []),
         *(one.summary for one in drift),
         *warnings_of(after, wish, ranges.automatic),
         *_cut_at_boot(host, after, wish),

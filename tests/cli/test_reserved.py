@@ -85,6 +85,16 @@ def test_everything_there_is_to_tell(world: World, ask: Ask) -> None:
     ]
 
 
+def test_what_another_file_has_come_to_set_is_told(world: World, ask: Ask) -> None:
+    stand(
+        world,
+        "40000",
+        a_sap=setting("3200"),
+        zz_portreeve_reserved_ports="# reservation shop: 40000\n" + setting("40000"),
+    )
+    assert "a boot would leave them out: 3200." in " ".join(ask()[1].split())
+
+
 def test_json_is_the_module_s(world: World, ask: Ask) -> None:
     stand(world, "5000")
     code, output = ask("--json")

@@ -49,7 +49,7 @@ JUDGING = {
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
     "reservations.result": BASE | RESERVING | {"ports", "reservations.occupancy"},
     "reservations.sentences": BASE | {"ports", "reservations.occupancy"},
-    "reservations.words": WORDS | {"words", "reservations.occupancy", "reservations.sentences"},
+    "reservations.words": WORDS | RESERVING | {"words", "reservations.occupancy", "reservations.sentences"},
     "reservations.occupancy": BASE | {"wire"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}

@@ -360,6 +360,13 @@ drift:
     - where: runtime
       missing: "36601"
       summary: "Reserved by name, but not in the kernel's list any more: 36601."
+overlooked:
+  description: >-
+    Ports that another file of sysctl.d had come to set before this run, and that a boot would have left out. They are
+    kept by a persistent run.
+  returned: success
+  type: str
+  sample: ""
 still_reserved:
   description: Ports that this name held and holds no longer, and that stay reserved because others want them as well.
   returned: success

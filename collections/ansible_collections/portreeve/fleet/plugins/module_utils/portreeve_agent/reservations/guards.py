@@ -89,6 +89,19 @@ def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
         yield Drift("file", missing, text)
 
 
+def overlooked(places: Places) -> frozenset[int]:
+    """Return what another file has come to set since ours was written, which sorts later and lacks it."""
+    configured = places.configured
+    if configured is None or configured.own.value is None or configured.later:
+        return NOBODY
+    return configured.shadowed - configured.own.left_out - configured.own.value
+
+
+def say_overlooked(ports: frozenset[int]) -> str:
+    """Return a sentence about what ``overlooked`` returned."""
+    return "Another file sets these since ours was written, which sorts later: a boot would leave them out: %s." % name_ports(ports)
+
+
 def overriding(places: Places) -> tuple[SettingFile, ...]:
     """Return the files that set the list again after ours, the last one wins."""
     return places.configured.later if places.configured else ()

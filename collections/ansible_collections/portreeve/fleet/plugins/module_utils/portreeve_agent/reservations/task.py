@@ -21,7 +21,7 @@ from . import store
 from .boot import cut_at_boot
 from .commit import KEEP, Change, commit
 from .eviction import evict, protected_pids
-from .guards import check_plan, check_wish, drift_of, warnings_of
+from .guards import check_plan, check_wish, drift_of, overlooked, say_overlooked, warnings_of
 from .ledger import NOBODY, Account, OwnFile, Pending, format_ledger, format_own_file, parse_ledger, parse_own_file
 from .occupancy import say_some, to_record
 from .occupants import Occupants, look
@@ -76,11 +76,13 @@ def reserve(
     if evicting:
         mine = evict(host, place, mine, protected_pids(host), pretend)
     drift = tuple(drift_of(found.places, store.OWN_FILE))
+    missed = overlooked(found.places)
     result = {
         **_describe(after if pretend else _seen(host, place, found, after), place, ranges, occupants, unseen),
         **describe_wish(found.places, after, wish, ranges.automatic),
         "changed": any(one.destroyed for one in mine.squatters + mine.lingering) or differs(found.places, after),
         "drift": [describe_drift(one) for one in drift],
+        "overlooked": compress(missed),
         "squatters": [to_record(one) for one in mine.squatters],
         "lingering": [to_record(one) for one in mine.lingering],
     }
@@ -93,6 +95,7 @@ def reserve(
         *slips,
         *(["Not in check mode, this would fail: reserving ports takes root (become: true)."] if needs_root else []),
         *(one.summary for one in drift),
+        *([say_overlooked(missed)] if missed else []),
         *warnings_of(after, wish, ranges.automatic),
         *_cut_at_boot(host, after, wish),
         *say_some(mine.squatters + mine.lingering),
@@ -106,7 +109,11 @@ def survey(host: Host, namespace: str = "host") -> dict[str, Any]:
     ranges = _ranges(host, place)
     places = _find(host, place, is_set_at_boot(host, place), to_be_written=False).places
     drift = [describe_drift(one) for one in drift_of(places, store.OWN_FILE)]
-    return {**_describe(places, place, ranges, _look(host, place, places, ranges), unseen), "drift": drift}
+    return {
+        **_describe(places, place, ranges, _look(host, place, places, ranges), unseen),
+        "drift": drift,
+        "overlooked": compress(overlooked(places)),
+    }
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot
+from ..ports import port_set
 from ..words import columns, paragraph, say_blind_spots
+from .guards import say_overlooked
 from .occupancy import one_line
 from .sentences import by_time, holds, name_ports, unnamed
 
@@ -52,5 +54,7 @@ def _others(found: Mapping[str, Any]) -> Iterator[str]:
         yield "Left out after a boot, by an exclusive run: %s." % name_ports(found["left_out"])
     for file in found["overridden_by"]:
         yield "%s sets the whole list again at a boot: %s." % (one_line(file["path"]), name_ports(file["ports"]))
+    if found["overlooked"]:
+        yield say_overlooked(port_set(found["overlooked"]) or frozenset())
     for one in found["drift"]:
         yield one["summary"]

@@ -99,7 +99,8 @@ def overlooked(places: Places) -> frozenset[int]:
 
 def say_overlooked(ports: frozenset[int]) -> str:
     """Return a sentence about what ``overlooked`` returned."""
-    return "Another file sets these since ours was written, which sorts later: a boot would leave them out: %s." % name_ports(ports)
+    told = "Another file sets these since ours was written; ours sorts later, so a boot would leave them out: %s."
+    return told % name_ports(ports)
 
 
 def overriding(places: Places) -> tuple[SettingFile, ...]:

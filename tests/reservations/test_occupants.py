@@ -22,7 +22,10 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     evict,
     protected_pids,
 )
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupancy import to_record
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupancy import (
+    Occupant,
+    to_record,
+)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupants import (
     Occupants,
     look,
@@ -163,6 +166,18 @@ SQUATTERS = {
         "127.0.0.1",
         TCP,
     ),
+    "established from port 0": (
+        "one = server(0); c = bound(0); c.connect(one.getsockname())",
+        "ESTABLISHED",
+        "127.0.0.1",
+        TCP,
+    ),
+    "UDP from port 0": (
+        "c = bound(0, kind=socket.SOCK_DGRAM); c.connect(('127.0.0.1', 9))",
+        "ESTABLISHED",
+        "127.0.0.1",
+        UDP,
+    ),
     "UDP": (
         "c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.connect(('127.0.0.1', 9))",
         "ESTABLISHED",
@@ -204,12 +219,12 @@ def test_a_squatter_is_seen_and_evicted_and_its_process_lives_on(scene: Scene, w
     assert scene.bind(port, address, kind) == "EADDRINUSE"
 
     [foreseen] = scene.evict(found, pretend=True).squatters
-    assert foreseen.evicted
+    assert (foreseen.evicted, foreseen.destroyed) == (True, True)
     assert foreseen.summary.endswith("; it would be destroyed.")
     assert scene.bind(port, address, kind) == "EADDRINUSE"
 
     [evicted] = scene.evict(found).squatters
-    assert evicted.evicted
+    assert (evicted.evicted, evicted.destroyed) == (True, True)
     assert evicted.summary.endswith("; it is destroyed, no process was ended.")
     assert scene.bind(port, address, kind) == "ok"
     assert scene.look(port) == Occupants()
@@ -298,7 +313,11 @@ def test_connections_of_several_clients_are_no_squatters_where_the_kernel_tells_
     with Host().netlink(4, outside.namespace.path, outside.namespace.id) as netlink:
         [accepted, _other] = (row for row in outside.rows("tcp", port) if row.remote)
         assert sock_destroy.destroy_socket(netlink, accepted)
-    assert [one.holders[0].pid for one in outside.look(port).squatters] == [actor.pid]
+    found = outside.look(port)
+    assert [one.holders[0].pid for one in found.squatters] == [actor.pid]
+    [left] = outside.evict(found).squatters
+    assert not left.evicted
+    assert left.summary.endswith("; it is left alone: a server may have accepted it.")
 
 
 def test_a_connection_outside_of_the_automatic_range_is_no_squatter(outside: Scene) -> None:
@@ -307,18 +326,176 @@ def test_a_connection_outside_of_the_automatic_range_is_no_squatter(outside: Sce
     assert (found.squatters, found.unused([9000])) == ((), False)
 
 
-def test_a_port_that_was_bound_on_purpose_stays_with_its_process(outside: Scene, port: int) -> None:
-    actor = outside.play(f"one = server(0); c = connected(one.getsockname()[1], source={port})" + STAYS)
-    [left] = outside.evict(outside.look(port)).squatters
-    assert not left.evicted
-    assert left.summary.endswith(
-        "; its connection was destroyed, but it keeps the port, as it was bound to it on purpose."
-    )
-    assert outside.bind(port) == "EADDRINUSE"
+TALKS = "\nready(port=c.getsockname()[1])\nwhile told(): c.send(b'.'); ready(heard=peer.recv(9).decode())\nhold()"
+
+
+#: what a program does that chose its port, the address and kind that a bind is tried with
+CHOSEN = {
+    "a connection": ("one = server(0); c = connected(one.getsockname()[1], source=port)", "127.0.0.1", TCP),
+    "a connection over IPv6": (
+        "one = server(0, '::1'); c = bound(port, '::1'); c.connect(one.getsockname())",
+        "::1",
+        TCP,
+    ),
+    "a connection that listeners may share the port with": (
+        "one = server(0); c = bound(port, '0.0.0.0', reuseaddr=1); c.connect(one.getsockname())",
+        "127.0.0.1",
+        TCP,
+    ),
+    "a connection that the peer has closed": (
+        "one = server(0); c = connected(one.getsockname()[1], source=port); one.accept()[0].close()\n"
+        "until(lambda: tcp_state(c) == 8)",
+        "127.0.0.1",
+        TCP,
+    ),
+    "one that still knocks": (
+        "one = server(0, backlog=0); many = []\n"
+        "def knock():\n"
+        "    global c\n"
+        "    c = bound(port + len(many)); c.setblocking(False); c.connect_ex(one.getsockname()); many.append(c)\n"
+        "    return len(many) > 2 and tcp_state(c) == 2\n"
+        "until(knock)",
+        "127.0.0.1",
+        TCP,
+    ),
+    "UDP": ("c = bound(port, kind=socket.SOCK_DGRAM); c.connect(('127.0.0.1', 9))", "127.0.0.1", UDP),
+    "UDP at any address": (
+        "c = bound(port, '0.0.0.0', socket.SOCK_DGRAM); c.connect(('127.0.0.1', 9))",
+        "127.0.0.1",
+        UDP,
+    ),
+    "UDP over IPv6": ("c = bound(port, '::1', socket.SOCK_DGRAM); c.connect(('::1', 9))", "::1", UDP),
+}
+
+
+@pytest.mark.parametrize("what", CHOSEN)
+def test_a_connection_from_a_port_that_its_program_chose_is_its_own(scene: Scene, port: int, what: str) -> None:
+    does, address, kind = CHOSEN[what]
+    actor = scene.play(f"port = {port}\n{does}{STAYS}")
+    before = _ends(scene, actor["port"])
+
+    for known in (AUTOMATIC, None):
+        found = scene.look(actor["port"], automatic=known)
+        assert (found.squatters, found.lingering, found.unused([actor["port"]])) == ((), (), False)
+    scene.evict(scene.look(actor["port"]))
+
+    assert _ends(scene, actor["port"]) == before
+    assert scene.bind(actor["port"], address, kind) == "EADDRINUSE"
     assert actor.tell("are you there?") == {"alive": True}
 
 
-TALKS = "\nready(port=c.getsockname()[1])\nwhile told(): c.send(b'.'); ready(heard=peer.recv(9).decode())\nhold()"
+def test_who_may_look_at_no_process_sees_as_well_who_chose_the_port(outside: Scene, port: int) -> None:
+    actor = outside.play(f"one = server(0); c = connected(one.getsockname()[1], source={port})" + STAYS)
+    within = Namespace(outside.namespace.id, "own", "host", "/proc/self/ns/net")
+
+    def as_nobody() -> Occupants:
+        os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+        return look(Host(), within, [actor["port"]], AUTOMATIC)
+
+    assert outside.inside(as_nobody).unused([port]) is False
+
+
+def test_what_is_left_beside_an_own_connection_is_its_own(outside: Scene, port: int) -> None:
+    """It is not evicted at each run again, where a program comes back from its own port."""
+    outside.play(
+        f"one, other = server(0), server(0)\n"
+        f"c = bound({port}, reuseaddr=1); c.connect(one.getsockname()); peer = one.accept()[0]\n"
+        "c.close(); peer.close()\n"
+        f"c = bound({port}, reuseaddr=1); c.connect(other.getsockname())\nready(); hold()"
+    )
+    until(lambda: sorted(row.state for row in outside.rows("tcp", port)) == ["ESTABLISHED", "TIME_WAIT"])
+    assert outside.look(port).lingering == ()
+
+
+def test_where_it_is_not_known_who_chose_the_port_a_connection_is_left(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_told(*_asked: Any) -> Any:
+        raise NotSupported("no such filter")
+
+    monkeypatch.setattr(OCCUPANTS + ".bound_on_purpose", not_told)
+    for does in (SQUATTERS["established"][0], SQUATTERS["UDP"][0]):
+        actor = scene.play(does + STAYS)
+        found = scene.look(actor["port"])
+        [left] = found.squatters
+        assert " is the local port of what looks like an outgoing connection of python[" in left.summary
+        before = _ends(scene, actor["port"])
+        for pretend in (True, False):
+            [left] = scene.evict(found, pretend=pretend).squatters
+            assert (left.evicted, left.destroyed) == (False, False)
+            assert left.summary.endswith(
+                "; it is left alone: whether its program bound the port on purpose is not known."
+            )
+        assert _ends(scene, actor["port"]) == before
+
+
+def test_a_connection_that_keeps_its_port_is_not_evicted_though_destroyed(outside: Scene, port: int) -> None:
+    """What the kernel was asked for is not taken for done."""
+    outside.play(f"one = server(0); c = connected(one.getsockname()[1], source={port}); ready(); hold()")
+    [row] = outside.rows("tcp", port)
+    [left] = outside.evict(Occupants(squatters=(Occupant(row, (), ""),))).squatters
+    assert (left.evicted, left.destroyed) == (False, True)
+    assert left.summary.endswith("; its connection was destroyed, but it keeps the port.")
+    assert outside.bind(port) == "EADDRINUSE"
+
+
+#: how an accepted connection comes into a state in which no process has it, while its server listens no more
+LEFT_BY_SERVERS = {
+    "FIN_WAIT1": "fill(peer)\nclose()",
+    "LAST_ACK": "c.shutdown(1); until(lambda: tcp_state(peer) == 8); fill(peer)\nclose()",
+    "CLOSING": "fill(peer)\nclose()\nc.shutdown(1)",
+    "FIN_WAIT2": "peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 100)\nclose()",
+}
+SERVE_ONE = """
+one = server({port}); c = connected({port}); peer = one.accept()[0]; c.settimeout(10)
+def close():
+    peer.close(); one.close()
+{does}
+ready(); told(); heard = 0
+while True:
+    try:
+        some = len(c.recv(1 << 20))
+    except OSError as error:
+        ready(heard=heard, error=str(error)); break
+    heard += some
+    if not some:
+        ready(heard=heard); break
+hold()
+"""
+
+
+@pytest.mark.parametrize("state", LEFT_BY_SERVERS)
+def test_what_a_server_has_yet_to_say_is_left(scene: Scene, port: int, state: str) -> None:
+    actor = scene.play(SERVE_ONE.format(port=port, does=LEFT_BY_SERVERS[state]))
+    until(lambda: [row.state for row in scene.rows("tcp", port)] == [state])
+    found = scene.look(port)
+    for pretend in (True, False):
+        [left] = scene.evict(found, pretend=pretend).lingering
+        assert (left.evicted, left.destroyed, left.socket.state) == (False, False, state)
+        assert left.summary.endswith("; it is left alone: a server accepted it.")
+    heard = actor.tell("go on")
+    assert heard.keys() == {"heard"}
+    assert (heard["heard"] > 0) == (state != "FIN_WAIT2")
+
+
+def test_what_is_left_of_nobody_knows_whom_is_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux before 4.19 tells no figures: it may be a server's as well."""
+    monkeypatch.setattr(OCCUPANTS + ".opened_here", lambda _netlink, _row: None)
+    actor = outside.play(MEET.format(address="127.0.0.1") + LINGERING["FIN_WAIT1"] + "\nready(port=port); hold()")
+    until(lambda: [row.state for row in outside.rows("tcp", actor["port"])] == ["FIN_WAIT1"])
+    [left] = outside.evict(outside.look(actor["port"])).lingering
+    assert not left.evicted
+    assert left.summary.endswith("; it is left alone: a server may have accepted it.")
+
+
+def test_what_a_program_has_yet_to_say_from_its_own_port_is_left(outside: Scene, port: int) -> None:
+    outside.play(
+        f"one = server(0); c = connected(one.getsockname()[1], source={port}); peer = one.accept()[0]\n"
+        "fill(c); c.close(); ready(); hold()"
+    )
+    [left] = outside.evict(outside.look(port)).lingering
+    assert not left.evicted
+    assert left.summary.endswith("; it is left alone: its program had bound the port on purpose.")
 
 
 def test_a_connection_of_an_ancestor_is_left(scene: Scene) -> None:
@@ -409,7 +586,7 @@ def test_a_later_connection_on_the_port_is_not_evicted(outside: Scene) -> None:
     assert before.socket.cookie is not None
     earlier = replace(before, socket=before.socket._replace(cookie=before.socket.cookie - 1))
     [gone] = outside.evict(replace(found, squatters=(earlier,))).squatters
-    assert gone.evicted
+    assert (gone.evicted, gone.destroyed) == (True, False)
     assert gone.summary.endswith("; it has ended by itself meanwhile.")
     assert actor.tell("go on") == {"heard": "."}
 
@@ -442,7 +619,7 @@ def test_a_kernel_that_cannot_destroy_is_named(outside: Scene, monkeypatch: pyte
 def test_without_sock_diag_squatters_are_told_and_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """/proc/net has no cookies, and what could be another connection by then is not destroyed."""
 
-    def no_table(*_asked: Any) -> Any:
+    def no_table(*_asked: Any, **_besides: Any) -> Any:
         raise NotSupported("no such table")
 
     monkeypatch.setattr(sock_diag, "read_sockets", no_table)
@@ -451,7 +628,7 @@ def test_without_sock_diag_squatters_are_told_and_left(outside: Scene, monkeypat
     [left] = outside.evict(found).squatters
     assert [one.pid for one in left.holders] == [actor.pid]
     assert not left.evicted
-    assert left.summary.endswith("; it is still there: the table that was read does not tell sockets apart.")
+    assert left.summary.endswith("; it is left alone: whether its program bound the port on purpose is not known.")
     assert "TCP sockets that are bound but do not listen" in [one.what for one in found.blind_spots]
     assert found.unused([actor["port"]]) is None
     assert actor.tell("go on") == {"heard": "."}
@@ -506,3 +683,12 @@ def test_an_udp_socket_that_is_connected_to_no_port_can_be_spoken_of(outside: Sc
 
 def test_no_ports_have_no_occupants(outside: Scene) -> None:
     assert outside.look() == Occupants()
+
+
+def _ends(scene: Scene, port: int) -> list[Any]:
+    """Return the connections that the kernel has on a port, by what destroying one would change."""
+    return sorted(
+        (row.protocol, row.state, row.local, row.remote, row.cookie)
+        for protocol in ("tcp", "udp")
+        for row in scene.rows(protocol, port)
+    )

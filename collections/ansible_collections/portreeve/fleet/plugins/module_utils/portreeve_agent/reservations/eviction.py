@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Collection
+from typing import Collection, Tuple
 
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
@@ -21,7 +21,9 @@ from .occupants import Occupants, question_about, read
 
 _SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
 _FARTHEST = 64
-_FORESEEN = (True, "it would be destroyed")
+_FORESEEN = (True, True, "it would be destroyed")
+
+Fate = Tuple[bool, bool, str]  # destroyed, evicted, and the words for it
 
 
 def protected_pids(host: Host) -> frozenset[int]:
@@ -46,18 +48,19 @@ def evict(
 
     Nothing is destroyed that a process among ``protected`` holds, that is the SSH connection in use, or whose holders
     could not be seen. The kernel's word is not taken for it: the tables are read again. With ``pretend`` nothing is
-    destroyed and ``evicted`` tells what would be.
+    destroyed; ``destroyed`` and ``evicted`` tell what would be.
     """
     in_use = _ssh_connections(host, protected)
     everybody = found.squatters + found.lingering
     obstacles = {one: one.obstacle or _protection(one, protected, in_use) for one in everybody}
     doomed = [one for one in everybody if not obstacles[one]]
     fates = dict.fromkeys(doomed, _FORESEEN) if pretend else _destroy(host, namespace, doomed)
-    fates.update((one, (False, "it is left alone: " + why)) for one, why in obstacles.items() if why)
+    fates.update((one, (False, False, "it is left alone: " + why)) for one, why in obstacles.items() if why)
 
     def after(one: Occupant) -> Occupant:
-        evicted, fate = fates[one]
-        return replace(one, evicted=evicted, obstacle=None, summary=say(one.socket, one.holders, namespace, fate))
+        destroyed, evicted, fate = fates[one]
+        summary = say(one.socket, one.holders, namespace, one.automatic, fate)
+        return replace(one, destroyed=destroyed, evicted=evicted, obstacle=None, summary=summary)
 
     return replace(found, squatters=tuple(map(after, found.squatters)), lingering=tuple(map(after, found.lingering)))
 
@@ -85,8 +88,8 @@ def _ssh_connections(host: Host, pids: Collection[int]) -> list[tuple[str, int, 
     return found
 
 
-def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, tuple[bool, str]]:
-    """Return of each whether it is gone by now, in fact, and the words for it."""
+def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, Fate]:
+    """Return what has become of each in fact."""
     if not doomed:
         return {}
     failures: dict[Occupant, str] = {}
@@ -107,16 +110,16 @@ def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[O
     return {one: _fate(one, tables, one in destroyed, failures.get(one)) for one in doomed}
 
 
-def _fate(one: Occupant, tables: Tables, destroyed: bool, failure: str | None) -> tuple[bool, str]:
+def _fate(one: Occupant, tables: Tables, destroyed: bool, failure: str | None) -> Fate:
     was = one.socket
     for row in tables.sockets:
-        same = (row.local.port, row.cookie, row.inode) == (was.local.port, was.cookie, was.inode)
-        if same and row.state in SERVING_STATES:
-            return False, "its connection was destroyed, but it keeps the port, as it was bound to it on purpose"
-        if same and row.remote == was.remote:
-            return False, "it is still there: " + (failure or "the kernel did not destroy it")
+        if (row.local.port, row.cookie, row.inode) != (was.local.port, was.cookie, was.inode):
+            continue
+        if row.state in SERVING_STATES or row.remote != was.remote:
+            return destroyed, False, "its connection was destroyed, but it keeps the port"
+        return False, False, "it is still there: " + (failure or "the kernel did not destroy it")
     if tables.hiding_sockets:
-        return False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why
+        return destroyed, False, "whether it is gone could not be seen: " + tables.hiding_sockets[0].why
     if not destroyed:
-        return True, "it has ended by itself meanwhile"
-    return True, "it is destroyed" + (", no process was ended" if one.holders else "")
+        return False, True, "it has ended by itself meanwhile"
+    return True, True, "it is destroyed" + (", no process was ended" if one.holders else "")

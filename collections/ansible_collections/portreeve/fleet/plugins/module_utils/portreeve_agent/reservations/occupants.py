@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Collection, Iterable, Tuple
+from typing import Collection, Iterable, NamedTuple, Tuple
 
-from ..errors import PortreeveError
+from ..errors import Gone, PortreeveError
 from ..host import Host
-from ..kernel.openers import opened_here
+from ..kernel.openers import bound_on_purpose, opened_here
 from ..kernel.single_socket import open_talk
 from ..model import PROTOCOLS, SERVING_STATES, BlindSpot, Namespace, PortRanges, Socket
 from ..ports import HIGHEST_PORT, PortRange, overlaps
@@ -21,9 +22,45 @@ _MOST_RANGES = 32  # that the kernel chooses by; each row of its table is compar
 _NEAR = 64
 _REMAINS = frozenset(("TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"))
 _UNSEEN = "no process that holds it could be seen"
-_ACCEPTED = "a server may have accepted it"
+_ACCEPTED = "a server accepted it"
+_MAYBE_ACCEPTED = "a server may have accepted it"
+_ON_PURPOSE = "its program had bound the port on purpose"
+_MAYBE_ON_PURPOSE = "whether its program bound the port on purpose is not known"
 
 Slot = Tuple[str, int]  # protocol, port
+
+
+class _Origin(NamedTuple):
+    """Where a connection comes from: whether it looks like an outgoing one, whether the kernel still has all of it, and
+    whether this end opened it and its program bound the port on purpose, None where that is not known."""
+
+    protocol: str
+    looks_outgoing: bool
+    is_whole: bool
+    opened_here: bool | None
+    on_purpose: bool | None
+
+    @property
+    def is_outgoing(self) -> bool:
+        return self.looks_outgoing if self.opened_here is None else self.opened_here
+
+    @property
+    def is_automatic(self) -> bool:
+        """It is known that this end opened it from a port that the kernel chose; no UDP socket is an accepted one."""
+        return self.on_purpose is False and (self.protocol == "udp" or self.opened_here is True)
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it is not to be destroyed, None where nothing speaks against it."""
+        if not self.is_whole:
+            return None if self.looks_outgoing else _MAYBE_ACCEPTED
+        if self.is_automatic:
+            return None
+        if self.on_purpose:
+            return _ON_PURPOSE
+        if self.on_purpose is None and self.opened_here is not False:
+            return _MAYBE_ON_PURPOSE
+        return _MAYBE_ACCEPTED if self.opened_here is None else _ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -31,8 +68,8 @@ class Occupants:
     """Who is on the ports asked for.
 
     ``squatters`` are outgoing connections that processes hold, ``lingering`` connections that no process has any more,
-    both on ports that nobody serves at their address. ``served`` is where a socket listens, is bound or was accepted;
-    ``hidden`` tells that one may be that is not seen.
+    both on ports that nobody serves at their address. ``served`` is where a socket listens, is bound, was accepted, or
+    is connected from a port that its program chose; ``hidden`` tells that one may be that is not seen.
     """
 
     squatters: tuple[Occupant, ...] = ()
@@ -65,35 +102,35 @@ def look(
     serving = _by_slot(row for row in rows if row.state in SERVING_STATES)
     connections = [row for row in rows if row.state not in SERVING_STATES]
     alone = [row for row in connections if not _is_covered(row, serving.get(_slot(row), []))]
-    by_clients = _accepted_from_clients(alone, automatic)
-    held = [row for row in alone if row.inode]
-    outgoing = _outgoing(host, namespace, held, automatic, by_clients)
-    holders, unseen = _holders(host, namespace, outgoing)
+    origins = _origins(host, namespace, alone, automatic)
+    outgoing = [row for row in alone if row.inode and origins[row].is_outgoing]
+    own = _by_slot(row for row in outgoing if origins[row].on_purpose)
+    in_the_way = [row for row in alone if not _is_covered(row, own.get(_slot(row), []))]
+    squatting = sorted(set(outgoing).intersection(in_the_way), key=by_place)
+    holders, unseen = _holders(host, namespace, squatting)
     hiding = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables)
     return Occupants(
         squatters=tuple(
-            Occupant(
-                row,
-                holders[row.inode],
-                say(row, holders[row.inode], namespace, "a reservation does not end it"),
-                obstacle=None if holders[row.inode] else _UNSEEN,
-            )
-            for row in outgoing
-            if row.inode in holders
+            _squatter(row, holders[row.inode], namespace, origins[row]) for row in squatting if row.inode in holders
         ),
         lingering=tuple(
-            Occupant(
-                row,
-                (),
-                say(row, (), namespace),
-                obstacle=_ACCEPTED if _slot(row) in by_clients or not _is_automatic(row, automatic) else None,
-            )
-            for row in alone
+            Occupant(row, (), say(row, (), namespace, False), obstacle=origins[row].obstacle)
+            for row in in_the_way
             if not row.inode and row.state in _REMAINS
         ),
-        served=frozenset(serving) | {_slot(row) for row in set(held).difference(outgoing)},
+        served=frozenset(serving) | {_slot(row) for row in set(alone).difference(squatting) if row.inode},
         hidden=bool(hiding),
         blind_spots=blind_spots_of(hiding) + tables.blind_spots + unseen,
+    )
+
+
+def _squatter(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, origin: _Origin) -> Occupant:
+    return Occupant(
+        row,
+        holders,
+        say(row, holders, namespace, origin.is_automatic, "a reservation does not end it"),
+        automatic=origin.is_automatic,
+        obstacle=origin.obstacle if holders else _UNSEEN,
     )
 
 
@@ -154,23 +191,41 @@ def _accepted_from_clients(rows: Iterable[Socket], automatic: tuple[int, int] | 
     }
 
 
-def _outgoing(
-    host: Host,
-    namespace: Namespace,
-    held: list[Socket],
-    automatic: tuple[int, int] | None,
-    by_clients: set[Slot],
-) -> list[Socket]:
-    """Return the connections that this end opened, as far as the kernel knows, or else as it looks."""
-    doubtful = [row for row in held if _is_automatic(row, automatic)]
-    if not doubtful:
-        return []
-    try:
-        with open_talk(host, namespace) as netlink:
-            opened = [opened_here(netlink, row) for row in doubtful]
-    except PortreeveError:
-        opened = [None] * len(doubtful)
-    return [row for row, known in zip(doubtful, opened) if known or (known is None and _slot(row) not in by_clients)]
+def _origins(
+    host: Host, namespace: Namespace, rows: list[Socket], automatic: tuple[int, int] | None
+) -> dict[Socket, _Origin]:
+    """Return where connections come from, as far as the kernel knows, or else as it looks."""
+    by_clients = _accepted_from_clients(rows, automatic)
+    doubtful = [
+        row
+        for row in rows
+        if _is_automatic(row, automatic) and _is_whole(row) and (row.inode or row.state in _REMAINS)
+    ]
+    opened: dict[Socket, bool | None] = dict.fromkeys(doubtful)
+    chosen: dict[int, bool] = {}
+    if doubtful:
+        with suppress(PortreeveError), open_talk(host, namespace) as netlink:
+            for row in doubtful:
+                with suppress(Gone):
+                    opened[row] = opened_here(netlink, row)
+        with suppress(PortreeveError):
+            chosen = bound_on_purpose(host, namespace, (row for row in doubtful if opened[row] is not False))
+    return {
+        row: _Origin(
+            row.protocol,
+            _slot(row) not in by_clients and _is_automatic(row, automatic),
+            _is_whole(row),
+            opened.get(row),
+            chosen.get(row.cookie) if row.cookie is not None else None,
+        )
+        for row in rows
+    }
+
+
+def _is_whole(row: Socket) -> bool:
+    """Return whether the kernel still has all of a connection: TIME_WAIT is a mere note, with a time to its end, and so
+    is FIN_WAIT2 once no process has it."""
+    return row.state != "TIME_WAIT" and row.timer_ms is None
 
 
 def _holders(

@@ -83,7 +83,7 @@ class Model:
         missing = (union(names.values()) - self.kernel, union(file.names.values()) - (self.after_boot() or NONE))
         if wish.runtime:
             ledger = with_wish(names, wish, ports)
-            shared = NONE if wish.exclusive or wish.adopt else foreign
+            shared = NONE if wish.exclusive or wish.adopt else foreign | self.wiped(wish)
             after = replace(after, ledger=ledger, shared=shared, kernel=union(ledger.values()) | shared)
         if wish.persistent:
             own = self.own_after(with_wish(file.names, wish, ports), wish, file.left_out)
@@ -100,6 +100,12 @@ class Model:
             removed=(lost[0] - held[0], lost[1] - held[1]) if wish.exclusive else (NONE, NONE),
             missing=missing,
         )
+
+    def wiped(self, wish: Wish) -> Ports:
+        """Return what a boot has left out, or will, because another file has come to set it since ours was written."""
+        if self.own is None or not wish.persistent or self.files()[-1][0] != OWN:
+            return NONE
+        return self.winner_before() - self.own.left_out - self.own.value
 
     def own_after(self, names: Mapping[str, Ports], wish: Wish, left_out: Ports) -> OwnFile:
         others = self.winner_before()

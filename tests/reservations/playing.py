@@ -165,9 +165,10 @@ def run(task: Task, pretend: bool) -> Any:
         adopt=task.adopt,
     )
     try:
-        return reserve(ActingHost(), wish, task.namespace, minimum_automatic=task.floor, pretend=pretend)
+        result = reserve(ActingHost(), wish, task.namespace, minimum_automatic=task.floor, pretend=pretend)
     except NotPermitted:
         return "refused"
+    return {**result, "summary": result["summary"].replace("would reserve", "reserves")}
 
 
 def standing() -> tuple[object, ...]:

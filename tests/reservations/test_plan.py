@@ -151,7 +151,7 @@ CASES = {
     "what was left out once stays so, what is new in the others' file is kept": Case(
         wish("web", "80"),
         Now("80", {"web": "80"}),
-        Now("80", {"web": "80"}),
+        Now("80,3300", {"web": "80"}),
         then=Then({"web": "80"}, left_out="3200-3201"),
         then_after=Then({"web": "80"}, kept="3300", left_out="3201"),
         others="3201,3300",

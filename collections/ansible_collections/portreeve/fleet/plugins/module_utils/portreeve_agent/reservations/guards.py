@@ -91,10 +91,7 @@ def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
 
 def overlooked(places: Places) -> frozenset[int]:
     """Return what another file has come to set since ours was written, which sorts later and lacks it."""
-    configured = places.configured
-    if configured is None or configured.own.value is None or configured.later:
-        return NOBODY
-    return configured.shadowed - configured.own.left_out - configured.own.value
+    return places.configured.overlooked if places.configured else NOBODY
 
 
 def say_overlooked(ports: frozenset[int]) -> str:

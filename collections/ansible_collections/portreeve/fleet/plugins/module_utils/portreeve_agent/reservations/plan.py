@@ -47,11 +47,12 @@ class Running:
 @dataclass(frozen=True)
 class Configured:
     """What the next boot will reserve: our file, and the others that set the list ``earlier`` and ``later``; the last
-    of all wins (sysctl.d(5))."""
+    of all wins (sysctl.d(5)). Files that are ``unreadable`` may set it as well."""
 
     own: OwnFile = field(default_factory=OwnFile)
     earlier: tuple[SettingFile, ...] = ()
     later: tuple[SettingFile, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def shadowed(self) -> frozenset[int]:
@@ -60,8 +61,18 @@ class Configured:
         return next((ports for ports in values if ports is not None), NOBODY)
 
     @property
+    def overlooked(self) -> frozenset[int]:
+        """What another file has come to set since ours was written, which sorts later: a boot leaves it out."""
+        if self.own.value is None or self.later:
+            return NOBODY
+        return self.shadowed - self.own.left_out - self.own.value
+
+    @property
     def after_boot(self) -> frozenset[int] | None:
-        """The ports that will be reserved, None where the winning file has what the kernel refuses."""
+        """The ports that will be reserved, None where not all files can be read, or the last has what the kernel
+        refuses."""
+        if self.unreadable:
+            return None
         if self.later:
             return port_set(self.later[-1].value)
         if self.own.value is not None:
@@ -87,17 +98,20 @@ def make_plan(before: Places, wish: Wish) -> Places:
             ports = ports | (before.configured.shadowed - own.left_out)
         if wish.runtime:
             ports = ports | before.running.account.names.get(wish.name, NOBODY) | before.running.foreign
+    as_well = NOBODY  # what a boot has left out, so the kernel lacks it until it is told again
+    if before.configured and wish.persistent and not (wish.exclusive or wish.adopt):
+        as_well = before.configured.overlooked
     return Places(
-        running=_run(before.running, wish, ports) if wish.runtime else before.running,
+        running=_run(before.running, wish, ports, as_well) if wish.runtime else before.running,
         configured=_configure(before.configured, wish, ports)
         if before.configured and wish.persistent
         else before.configured,
     )
 
 
-def _run(before: Running, wish: Wish, ports: frozenset[int]) -> Running:
+def _run(before: Running, wish: Wish, ports: frozenset[int], as_well: frozenset[int]) -> Running:
     names = _renamed(before.account.names, wish, ports)
-    foreign = NOBODY if wish.exclusive or wish.adopt else before.foreign
+    foreign = NOBODY if wish.exclusive or wish.adopt else before.foreign | as_well
     return Running(union(names) | foreign, Account(names, foreign & union(names)))
 
 

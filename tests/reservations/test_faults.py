@@ -8,7 +8,8 @@ import os
 import pathlib
 import signal
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import (
@@ -17,8 +18,10 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.er
     NotSupported,
     PortreeveError,
 )
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import compress
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations import task
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve, survey
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
 from .seen import LEDGER, NEW, OLD, run, seen
@@ -146,10 +149,14 @@ def test_a_ledger_of_an_earlier_boot_does_not_count(world: World) -> None:
     assert result["foreign"]["runtime"] == "40020"
 
 
-def as_nobody(wish: Wish, pretend: bool = False) -> Any:
+def become_nobody() -> None:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
+
+
+def as_nobody(wish: Wish, pretend: bool = False) -> Any:
+    become_nobody()
     return reserve(ActingHost(), wish, pretend=pretend)
 
 
@@ -266,3 +273,53 @@ def test_who_replaces_the_list_meanwhile_is_not_undone(world: World) -> None:
     with pytest.raises(NotApplied, match=r"it lacks '40003,40005' after the write; the old state was put back"):
         world.run(lambda: reserve(Crossed(), NEW))
     assert world.run(seen).kernel == OLD.ports | {5000}
+
+
+def test_what_fails_after_the_reservation_is_no_failure_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_ignored: object, **_named: object) -> NoReturn:
+        raise RuntimeError("whoever is there")
+
+    for name in ("look", "evict"):
+        with monkeypatch.context() as patched:
+            patched.setattr(task, name, broken)
+            result = world.run(lambda: reserve(ActingHost(), NEW, evicting=True))
+            assert (result["complete"], result["ports"]) == (False, compress(NEW.ports))
+            assert "whoever is there" in str(result["blind_spots"])
+    assert world.run(seen).kernel == NEW.ports
+
+
+def test_a_file_of_others_that_cannot_be_read(world: World) -> None:
+    """What can be read is told, and what a boot makes of it is not; nothing is written that might lose what it says."""
+
+    def unreadable() -> None:
+        (SYSCTL_D / "10-early.conf").write_text("net.ipv4.ip_local_reserved_ports = 3200\n")
+        late.write_text("net.ipv4.ip_local_reserved_ports = 5000\n")
+        late.chmod(0o600)
+
+    def looked() -> dict[str, Any]:
+        become_nobody()
+        return survey(ActingHost())
+
+    late = SYSCTL_D / "zzz-late.conf"
+    world.run(lambda: run(OLD))
+    world.run(unreadable)
+    found = world.run(looked)
+    assert found["reserved"] == {"runtime": "40001,40003", "after_boot": None}
+    assert (found["foreign"]["files"], found["drift"]) == (
+        [{"path": str(SYSCTL_D / "10-early.conf"), "ports": "3200"}],
+        [],
+    )
+    assert not found["complete"]
+    assert {"what": "what a boot reserves", "why": f"cannot be read: {late}", "count": 1} in found["blind_spots"]
+    told = world.run(lambda: as_nobody(replace(NEW, persistent=False), pretend=True))
+    assert (told["reserved"]["after_boot"], told["complete"]) == (None, False)
+    error = stopped(world, act=lambda wish: as_nobody(wish, pretend=True))
+    assert isinstance(error, NotPermitted)
+    assert str(error).startswith(f"{late}: cannot be read, so what it reserves would be lost: nothing was changed")
+
+
+def test_a_directory_of_others_that_cannot_be_read(world: World) -> None:
+    world.run(lambda: (SYSCTL_D / "10-early.conf").write_text("net.ipv4.ip_local_reserved_ports = 3200\n"))
+    world.run(lambda: SYSCTL_D.chmod(0o711))
+    told = world.run(lambda: as_nobody(replace(NEW, persistent=False), pretend=True))
+    assert (told["reserved"]["after_boot"], told["complete"]) == (None, False)

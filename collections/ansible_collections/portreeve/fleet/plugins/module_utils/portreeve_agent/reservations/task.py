@@ -10,12 +10,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Iterator
 
-from ..errors import NotPermitted, NotSupported, PortreeveError
+from ..errors import NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..host import Host
 from ..kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from ..kernel.reserved_ports import read_reserved
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
+from ..verdicts.wording import listed
 from ..writing import ActingHost
 from . import store
 from .boot import cut_at_boot
@@ -28,7 +29,7 @@ from .occupants import Occupants, look
 from .place import choose, is_set_at_boot, key_of, may_be_anothers
 from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
-from .sentences import say_run
+from .sentences import WHAT_A_BOOT_RESERVES, say_run
 
 _MAIN_FILE = "/etc/sysctl.conf"  # where no link leads to it, sysctl(8) applies it after all others
 _UNCHANGED = "nothing was changed"
@@ -71,14 +72,16 @@ def reserve(
         check_plan(found.places, after, ranges.automatic, minimum_automatic)
         if not pretend:
             slips = commit(host, place, found.standing, _change(found, after, wish))
+        stands = after if pretend else _seen(host, place, found, after)
     occupants = _look(host, place, after, ranges)
     mine = _on(occupants, wish.ports if wish.present else NOBODY)
     if evicting:
-        mine = evict(host, place, mine, protected_pids(host), pretend)
+        mine = _without(host, place, mine, pretend)
+        unseen += tuple(spot for spot in mine.blind_spots if spot not in occupants.blind_spots)
     drift = tuple(drift_of(found.places, store.OWN_FILE))
     missed = overlooked(found.places)
     result = {
-        **_describe(after if pretend else _seen(host, place, found, after), place, ranges, occupants, unseen),
+        **_describe(stands, place, ranges, occupants, unseen),
         **describe_wish(found.places, after, wish, ranges.automatic),
         "changed": any(one.destroyed for one in mine.squatters + mine.lingering) or differs(found.places, after),
         "drift": [describe_drift(one) for one in drift],
@@ -132,7 +135,10 @@ def _seen(host: Host, namespace: Namespace, found: _Found, planned: Places) -> P
     """Return what stands after a run: somebody else may have set the kernel's list as well."""
     if planned.running.ports == found.places.running.ports:
         return planned
-    return replace(planned, running=replace(planned.running, ports=read_reserved(host, namespace)))
+    try:
+        return replace(planned, running=replace(planned.running, ports=read_reserved(host, namespace)))
+    except PortreeveError:  # it was read back when it was written
+        return planned
 
 
 def _describe(
@@ -141,6 +147,9 @@ def _describe(
     blind_spots = unseen + occupants.blind_spots
     if ranges.automatic is None:
         blind_spots += (BlindSpot("the automatic range", "it cannot be read", 1),)
+    unreadable = places.configured.unreadable if places.configured else ()
+    if unreadable:
+        blind_spots += (BlindSpot(WHAT_A_BOOT_RESERVES, "cannot be read: " + listed([*unreadable]), len(unreadable)),)
     return {
         **describe_places(places, namespace, ranges.automatic),
         "complete": not blind_spots,
@@ -174,12 +183,13 @@ def _since_boot(own: OwnFile, kernel: frozenset[int]) -> Account:
 
 
 def _configured(standing: store.Standing, to_be_written: bool) -> Configured:
-    if standing.files is None and to_be_written:
-        raise NotPermitted("a file of sysctl.d cannot be read, so what it reserves would be lost: nothing was changed")
-    others = tuple(file for file in standing.files or () if file.path != store.OWN_FILE)
+    files, unreadable = standing.files
+    if unreadable and to_be_written:
+        raise NotPermitted("%s: cannot be read, so what it reserves would be lost: nothing was changed" % unreadable[0])
+    others = tuple(file for file in files if file.path != store.OWN_FILE)
     later = tuple(file for file in others if _sorts_later(file))
     earlier = tuple(file for file in others if not _sorts_later(file))
-    return Configured(parse_own_file(standing.own_file, store.OWN_FILE), earlier, later)
+    return Configured(parse_own_file(standing.own_file, store.OWN_FILE), earlier, later, unreadable)
 
 
 def _sorts_later(file: SettingFile) -> bool:
@@ -218,8 +228,17 @@ def _look(host: Host, namespace: Namespace, after: Places, ranges: PortRanges) -
     wanted = NOBODY.union(*names_in(after).values())
     try:
         return look(host, namespace, wanted, ranges.automatic)
-    except PortreeveError as error:  # what is reserved is reserved: only who is there cannot be told
-        return Occupants(hidden=True, blind_spots=(BlindSpot("who is on the ports", str(error), 1),))
+    except Exception as error:  # what is reserved is reserved: only who is there cannot be told
+        return Occupants(hidden=True, blind_spots=(BlindSpot("who is on the ports", one_sentence(error), 1),))
+
+
+def _without(host: Host, namespace: Namespace, occupants: Occupants, pretend: bool) -> Occupants:
+    """Return what became of those who are on the ports."""
+    try:
+        return evict(host, namespace, occupants, protected_pids(host), pretend)
+    except Exception as error:  # as above
+        spot = BlindSpot("what became of the connections", one_sentence(error), 1)
+        return replace(occupants, blind_spots=(*occupants.blind_spots, spot))
 
 
 def _on(occupants: Occupants, ports: frozenset[int]) -> Occupants:

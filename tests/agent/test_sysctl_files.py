@@ -38,7 +38,7 @@ def tree(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def read(tree: pathlib.Path) -> list[tuple[str, str]]:
-    files = read_setting_files(Host(str(tree)))
+    files = read_setting_files(Host(str(tree))).all_known
     assert files is not None
     return [(file.path, file.value) for file in files]
 

@@ -118,3 +118,14 @@ def test_what_cannot_be_told_is_one_sentence(world: World, ask: Ask) -> None:
         4,
         f"portreeve: {OWN_FILE}, line 1: 'a/b' cannot be the name of a reservation here\n",
     )
+
+
+def test_who_may_not_read_all_files_is_told_so(world: World) -> None:
+    stand(world, "3200", **{"10_early": setting("3200"), "zzz_late": setting("5000")})
+    late = SYSCTL_D / "zzz-late.conf"
+    world.command("chmod", "600", str(late))
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    output = world.command(*nobody, sys.executable, str(ROOT / "agent"), "reserved", check=False).stdout
+    assert "\nReserved after a boot: unknown\n" in output
+    assert f"cannot be read: {late}" in " ".join(output.split())
+    assert f"{SYSCTL_D / '10-early.conf'} sets 3200." in output

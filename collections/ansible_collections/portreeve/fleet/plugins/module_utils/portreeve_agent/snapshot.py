@@ -89,7 +89,7 @@ def _take(host: Host, question: Question) -> Snapshot:
         hiding_holders=hiding_holders,
         bind=try_binds(host, question, namespaces, sockets),
         ranges_by_namespace=read_ranges_by_namespace(host, namespaces, ranges),
-        reservation_files=read_setting_files(host) if question.host_picture else None,
+        reservation_files=read_setting_files(host).all_known if question.host_picture else None,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
@@ -19,15 +20,35 @@ _SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 _MOST = 1 << 20  # bytes of one file
 
 
-def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFile, ...] | None:
+class SettingFiles(NamedTuple):
+    """The files that set a key, in the order in which they are applied, and the paths that could not be read."""
+
+    files: tuple[SettingFile, ...]
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def all_known(self) -> tuple[SettingFile, ...] | None:
+        """The files, None where there may be others."""
+        return None if self.unreadable else self.files
+
+
+def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> SettingFiles:
     """Return the files that set ``key``, in the order in which they are applied: the last one wins.
 
     sysctl(8) applies /etc/sysctl.conf after all others; systemd-sysctl(8), where systemd boots the host, only if a link
-    in sysctl.d leads to it, and in the place of that link. None when a file that may set it cannot be read.
+    in sysctl.d leads to it, and in the place of that link. Files and directories that cannot be read are named.
     """
     files = {}
+    unreadable = []
     for directory in reversed(_DIRECTORIES):
-        for name in _names(host, directory):
+        try:
+            names = host.list(directory)
+        except NotPermitted:
+            unreadable.append(directory)
+            continue
+        except (Gone, NotSupported):
+            continue
+        for name in names:
             if name.endswith(".conf"):
                 files[name] = "%s/%s" % (directory, name)
     paths = [files[name] for name in sorted(files)]
@@ -42,10 +63,11 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> tuple[SettingFi
         except NotSupported:  # a link to /dev/null, which hides a file of the distribution's
             continue
         except NotPermitted:
-            return None
+            unreadable.append(path)
+            continue
         if value is not None:
             found.append(SettingFile(path, value))
-    return tuple(found)
+    return SettingFiles(tuple(found), tuple(unreadable))
 
 
 def parse_setting(text: str, key: str) -> str | None:
@@ -60,13 +82,6 @@ def parse_setting(text: str, key: str) -> str | None:
         if equals and name[:1] not in ("#", ";") and fnmatchcase(key, pattern):
             value = right.strip()
     return value
-
-
-def _names(host: Host, directory: str) -> list[str]:
-    try:
-        return host.list(directory)
-    except (Gone, NotPermitted, NotSupported):
-        return []
 
 
 def _inode(host: Host, path: str) -> int | None:

@@ -80,7 +80,7 @@ def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
         text = "Reserved by name, but not in the kernel's list any more: %s." % name_ports(missing)
         yield Drift("runtime", missing, text)
     configured = places.configured
-    if configured is None:
+    if configured is None or configured.unreadable:
         return
     missing = union(configured.own.names) - (configured.after_boot or NOBODY)
     if missing:

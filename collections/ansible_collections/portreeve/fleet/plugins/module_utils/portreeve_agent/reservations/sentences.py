@@ -13,6 +13,7 @@ from .occupancy import one_line
 _WIDEST = 100  # characters of a list of ports in a line
 _NONE: frozenset[int] = frozenset()
 #: In words, in what is reserved, and in what a name asks for.
+WHAT_A_BOOT_RESERVES = "what a boot reserves"  # the blind spot where not all files can be read
 _TIMES = (("now", "runtime", "runtime"), ("after a boot", "after_boot", "persistent"))
 
 

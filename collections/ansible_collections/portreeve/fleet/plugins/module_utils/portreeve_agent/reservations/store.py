@@ -11,8 +11,8 @@ from typing import ContextManager
 from ..errors import NotSupported
 from ..host import Host
 from ..kernel.reserved_ports import read_reserved
-from ..kernel.sysctl_files import read_setting_files
-from ..model import Namespace, SettingFile
+from ..kernel.sysctl_files import SettingFiles, read_setting_files
+from ..model import Namespace
 from ..writing import ActingHost
 
 OWN_FILE = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"
@@ -28,12 +28,12 @@ _LONGEST = 1 << 24  # bytes of a file
 class Standing:
     """What was found. A text is None where there is no file.
 
-    ``files`` are all that set the list at a boot, the last one wins; None when one of them cannot be read.
+    ``files`` are those that set the list at a boot, the last one wins.
     """
 
     kernel: frozenset[int]
     own_file: str | None
-    files: tuple[SettingFile, ...] | None
+    files: SettingFiles
     ledger: str | None
     boot_id: str
 

@@ -12,7 +12,7 @@ from ..ports import port_set
 from ..words import columns, paragraph, say_blind_spots
 from .guards import say_overlooked
 from .occupancy import one_line
-from .sentences import by_time, holds, name_ports, unnamed
+from .sentences import WHAT_A_BOOT_RESERVES, by_time, holds, name_ports, unnamed
 
 _SERVED = {True: "by nobody", False: "yes", None: "unknown"}
 
@@ -20,7 +20,9 @@ _SERVED = {True: "by nobody", False: "yes", None: "unknown"}
 def say_reservations(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about what ``survey`` returned: the whole list, whose it is, and what is amiss."""
     yield "Reserved now:          " + name_ports(found["reserved"]["runtime"])
-    if found["foreign"]["files"] or found["overridden_by"] or found["reserved"]["after_boot"] is not None:
+    if any(one["what"] == WHAT_A_BOOT_RESERVES for one in found["blind_spots"]):
+        yield "Reserved after a boot: unknown"
+    elif found["foreign"]["files"] or found["overridden_by"] or found["reserved"]["after_boot"] is not None:
         yield "Reserved after a boot: " + name_ports(found["reserved"]["after_boot"])
     automatic = found["automatic"]
     if automatic["left"] is not None:

@@ -197,9 +197,7 @@ def _origins(
     """Return where connections come from, as far as the kernel knows, or else as it looks."""
     by_clients = _accepted_from_clients(rows, automatic)
     doubtful = [
-        row
-        for row in rows
-        if _is_automatic(row, automatic) and _is_whole(row) and (row.inode or row.state in _REMAINS)
+        row for row in rows if _is_automatic(row, automatic) and _is_whole(row) and (row.inode or row.state in _REMAINS)
     ]
     opened: dict[Socket, bool | None] = dict.fromkeys(doubtful)
     chosen: dict[int, bool] = {}

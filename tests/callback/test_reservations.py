@@ -47,7 +47,7 @@ def test_one_line_says_what_a_run_has_come_to(ask: Ask) -> None:
     ]
     assert ask("name=billing ports=36601,37601-37602")[0].startswith("web1 | SUCCESS | billing reserves 36601,")
     assert ask("name=billing ports=36601 persistent=no") == [
-        "web1 | CHANGED | billing reserves 36601,37601-37602, after a boot, now: in part; "
+        "web1 | CHANGED | billing reserves now: 36601, after a boot: 36601,37601-37602; "
         f"no longer reserved now: 37601-37602; {left}28231"
     ]
     assert ask("name=billing state=absent") == [

@@ -10,11 +10,15 @@ from typing import Any, Iterator, Mapping
 from ..ports import compress, port_set
 from .occupancy import one_line
 
+WHAT_A_BOOT_RESERVES = "what a boot reserves"  # the blind spot where not all files can be read
+
 _WIDEST = 100  # characters of a list of ports in a line
 _NONE: frozenset[int] = frozenset()
-#: In words, in what is reserved, and in what a name asks for.
-WHAT_A_BOOT_RESERVES = "what a boot reserves"  # the blind spot where not all files can be read
-_TIMES = (("now", "runtime", "runtime"), ("after a boot", "after_boot", "persistent"))
+#: In words, in what is reserved, in what a name asks for, and what it asks for at the other time alone.
+_TIMES = (
+    ("now", "runtime", "runtime", "only_after_boot"),
+    ("after a boot", "after_boot", "persistent", "only_now"),
+)
 
 
 def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
@@ -42,23 +46,36 @@ def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
 
 def _when(result: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     """Return the ports of a name, and when they are reserved in truth: others may have the last word on the list."""
-    asked = [(words, place) for words, place, flag in _TIMES if one[flag]]
-    held = {words: holds(result, one, place) for words, place in asked}
-    told = " and ".join(words for words, holds in held.items() if holds == "yes")
-    but = ["%s: %s" % (words, holds) for words, holds in held.items() if holds != "yes"]
+    times = [(words, place) for words, place, flag, _other in _TIMES if one[flag]]
+    if one["only_now"] or one["only_after_boot"]:
+        return ", ".join("%s: %s" % (words, _with_truth(result, one, place)) for words, place in times)
+    held = {words: holds(result, one, place) for words, place in times}
+    told = " and ".join(words for words, truth in held.items() if truth == "yes")
+    but = ["%s: %s" % (words, truth) for words, truth in held.items() if truth != "yes"]
     return ", ".join(filter(None, [name_ports(one["ports"]), told, *but]))
+
+
+def _with_truth(result: Mapping[str, Any], one: Mapping[str, Any], place: str) -> str:
+    truth = holds(result, one, place)
+    return name_ports(compress(_asked(one, place))) + ("" if truth == "yes" else " (%s)" % truth)
 
 
 def holds(found: Mapping[str, Any], one: Mapping[str, Any], place: str) -> str:
     """Return whether a name's ports are in the kernel's list (``runtime``) or in that of the next boot: yes, in part,
     no, or unknown."""
-    text = found["reserved"][place]
-    if not any(one[flag] for _words, where, flag in _TIMES if where == place):
+    asked, text = _asked(one, place), found["reserved"][place]
+    if not asked:
         return "no"
     if text is None:
         return "unknown"
-    missing = _set(one["ports"]) - _set(text)
-    return "yes" if not missing else "in part" if missing < _set(one["ports"]) else "no"
+    missing = asked - _set(text)
+    return "yes" if not missing else "in part" if missing < asked else "no"
+
+
+def _asked(one: Mapping[str, Any], place: str) -> frozenset[int]:
+    """Return the ports that a name reserves at a time."""
+    flag, other = next((flag, other) for _words, where, flag, other in _TIMES if where == place)
+    return _set(one["ports"]) - _set(one[other]) if one[flag] else _NONE
 
 
 def by_time(now: str, then: str) -> Iterator[tuple[str, str]]:

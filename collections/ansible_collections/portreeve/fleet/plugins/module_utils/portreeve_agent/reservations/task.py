@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any, Iterator
 from ..errors import NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..host import Host
 from ..kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
-from ..kernel.reserved_ports import read_reserved
+from ..kernel.reserved_ports import open_reserved, read_reserved
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
 from ..verdicts.wording import listed
@@ -93,10 +94,9 @@ def reserve(
     if compared:
         result["diff"] = difference(found.places, after, mine.squatters + mine.lingering)
     result["automatic"]["floor"] = minimum_automatic
-    needs_root = pretend and differs(found.places, after) and not host.is_root()
     result["warnings"] = [
         *slips,
-        *(["Not in check mode, this would fail: reserving ports takes root (become: true)."] if needs_root else []),
+        *(_in_the_way(host, place, found, after) if pretend else ()),
         *(one.summary for one in drift),
         *([say_overlooked(missed)] if missed else []),
         *warnings_of(after, wish, ranges.automatic),
@@ -129,6 +129,19 @@ def _told_as_unchanged(host: Host) -> Iterator[None]:
         if isinstance(error, NotPermitted) and not host.is_root():
             text += "; reserving ports takes root (become: true)"
         raise type(error)(text if _UNCHANGED in text else "%s; %s" % (text, _UNCHANGED)) from error
+
+
+def _in_the_way(host: ActingHost, namespace: Namespace, found: _Found, after: Places) -> Iterator[str]:
+    """Say what check mode does not meet: the kernel's list cannot be written, or not by this user."""
+    if not differs(found.places, after):
+        return
+    try:
+        with _told_as_unchanged(host):
+            os.close(open_reserved(host, namespace))
+            if not host.is_root():
+                raise NotPermitted("not root")
+    except PortreeveError as error:
+        yield "This is check mode; a run would fail: %s." % error
 
 
 def _seen(host: Host, namespace: Namespace, found: _Found, planned: Places) -> Places:

@@ -90,11 +90,11 @@ options:
       - Whether to free O(ports) from outgoing connections that have them as their automatic local port, and from what
         is left of such. The connections are destroyed; no process ends. The peer sees a reset, the process an error,
         and what was not delivered yet is lost.
-      - Never those that a server accepted, whose program bound the port itself, of the SSH connection in use, of a
-        process through which the task runs, or whose holder could not be seen; nor any of which the kernel does not
-        tell these. Of TCP connections it does since Linux 4.19. It needs C(CONFIG_INET_DIAG_DESTROY).
-      - Of what is left in TIME_WAIT the kernel tells no more than its addresses. Nothing undelivered is lost with it.
-      - Needs O(runtime=true).
+      - Never those that a server accepted, or that the SSH connection in use or a process through which the task runs
+        needs, and none whose program bound the port itself. Where any of it is not known, the connection is left alone.
+      - Who opened a TCP connection is known since Linux 4.19. Of what is left in TIME_WAIT nothing is known but its
+        addresses, but nothing undelivered is lost with it. The kernel needs C(CONFIG_INET_DIAG_DESTROY).
+      - Accepted with O(runtime=true) only, as the kernel would give the ports away again.
       - What was done is read again and told for each in RV(squatters) and RV(lingering).
     type: bool
     default: false

@@ -223,7 +223,7 @@ summary:
   description: What the run has come to, or would, as one line.
   returned: success
   type: str
-  sample: billing reserves 36601,37601-37610, now and after a boot; automatic ports left: 28221
+  sample: "billing reserves 36601,37601-37610, now and after a boot; automatic ports left: 28221"
 name:
   description: Whose reservation it is.
   returned: success

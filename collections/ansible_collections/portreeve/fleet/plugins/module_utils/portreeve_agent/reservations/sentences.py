@@ -36,8 +36,8 @@ def say_run(result: Mapping[str, Any], foretold: bool = False) -> str:
     said.extend("no longer reserved%s: %s" % one for one in by_time(_lost(result, "runtime"), _lost(result, "file")))
     said.extend("brought back %s: %s" % one for one in _repaired(result))
     for kind in ("squatters", "lingering"):
-        if result[kind]:
-            said.append("%s: %d" % (kind, len(result[kind])))
+        there, gone = (sum(one["evicted"] is evicted for one in result[kind]) for evicted in (False, True))
+        said.extend("%s: %d" % (words, count) for words, count in ((kind, there), (kind + " evicted", gone)) if count)
     said.extend("under no name%s: %s" % one for one in by_time(*unnamed(result)))
     if left is not None:
         said.append("automatic ports left: %d" % left)

@@ -66,6 +66,7 @@ class Model:
     kernel: Ports = NONE
     ledger: Mapping[str, Ports] | None = None
     shared: Ports = NONE  # in the kernel before a name took them as well
+    noted: Mapping[str, Ports] = field(default_factory=dict)  # what our file said of names when the last task was done
     own: OwnFile | None = None
     others: Mapping[str, Ports | None] = field(default_factory=dict)  # None: a list that the kernel refuses
     automatic: Ports = frozenset(range(32768, 61000))
@@ -78,16 +79,17 @@ class Model:
         if wish.adopt and wish.runtime:
             ports |= names.get(wish.name, NONE) | foreign
         if wish.adopt and wish.persistent:
-            ports |= file.names.get(wish.name, NONE) | (self.winner_before() - file.left_out) | file.by_hand
-        after = replace(self, ledger=names, shared=foreign)  # whose is what is settled by the first run after a boot
-        missing = (union(names.values()) - self.kernel, union(file.names.values()) - (self.after_boot() or NONE))
+            ports |= self.promised().get(wish.name, NONE) | (self.winner_before() - file.left_out) | file.by_hand
+        # whose is what is settled by the first run after a boot
+        after = replace(self, ledger=names, shared=foreign, noted=self.promised())
+        missing = (union(names.values()) - self.kernel, union(self.promised().values()) - (self.after_boot() or NONE))
         if wish.runtime:
             ledger = with_wish(names, wish, ports)
             shared = NONE if wish.exclusive or wish.adopt else foreign | self.wiped(wish)
             after = replace(after, ledger=ledger, shared=shared, kernel=union(ledger.values()) | shared)
         if wish.persistent:
-            own = self.own_after(with_wish(file.names, wish, ports), wish, file.left_out)
-            after = replace(after, own=own if any((own.names, own.by_hand, own.left_out)) else None)
+            own = self.own_after(with_wish(self.promised(), wish, ports), wish, file.left_out)
+            after = replace(after, own=own if any((own.names, own.by_hand, own.left_out)) else None, noted=own.names)
         if self.too_few(after, wish):
             return self, Outcome(None)
         lost = [self.kernel - after.kernel, (self.after_boot() or NONE) - (after.after_boot() or NONE)]
@@ -127,6 +129,10 @@ class Model:
         if self.ledger is not None:
             return self.ledger
         return self.own.names if self.own else {}
+
+    def promised(self) -> Mapping[str, Ports]:
+        """Return what names hold for the next boot: who has lost the line in our file has not let go."""
+        return {**self.noted, **(self.own.names if self.own else {})}
 
     def foreign(self) -> Ports:
         shared = self.shared
@@ -170,6 +176,16 @@ class Model:
         added = value - union(self.own.names.values()) - self.own.kept
         return replace(self, own=self.own._replace(value=value, by_hand=added | (self.own.by_hand & value)))
 
+    def unlisted(self, name: str | None) -> Model:
+        """Somebody removes the line of a name from our file, or all of it (None). What it sets, it sets."""
+        if self.own is None or name is None:
+            return replace(self, own=None)
+        if name not in self.own.names:
+            return self
+        names = {one: ports for one, ports in self.own.names.items() if one != name}
+        added = self.own.value - union(names.values()) - self.own.kept
+        return replace(self, own=self.own._replace(names=names, by_hand=added | self.own.by_hand))
+
     def written(self, path: str, ports: Ports | None) -> Model:
         """Somebody writes another file."""
         return replace(self, others={**self.removed(path).others, path: ports})
@@ -180,7 +196,7 @@ class Model:
 
     def forgotten(self) -> Model:
         """Somebody removes the ledger, and what was known by it."""
-        return replace(self, ledger=None, shared=NONE)
+        return replace(self, ledger=None, shared=NONE, noted={})
 
     def booted(self) -> Model:
         return replace(self.forgotten(), kernel=self.after_boot() or NONE)

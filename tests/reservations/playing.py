@@ -31,6 +31,7 @@ from .steps import (
     Set,
     Step,
     Task,
+    Unlisted,
     Written,
     ports_of,
     value_of,
@@ -108,7 +109,15 @@ def play_kernel(model: Model, step: Set | Added) -> Model:
         return model.kernel_set(model.kernel | ports_of(step.ports))
 
 
-def play_files(model: Model, step: Written | Edited) -> Model:
+def play_files(model: Model, step: Written | Edited | Unlisted) -> Model:
+    if isinstance(step, Unlisted):
+        if step.name is None:
+            OWN_FILE.unlink(missing_ok=True)
+        elif OWN_FILE.exists():
+            gone = f"# reservation {step.name}:"
+            lines = OWN_FILE.read_text().split("\n")
+            OWN_FILE.write_text("\n".join(line for line in lines if not line.startswith(gone)))
+        return model.unlisted(step.name)
     if isinstance(step, Written):
         write_setting(step.path, step.ports)
         return model.removed(step.path) if step.ports is None else model.written(step.path, value_of(step.ports))

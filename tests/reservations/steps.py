@@ -82,6 +82,13 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Unlisted:
+    """Somebody removes the line of a name from our file, or all of the file (None)."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Forgotten:
     """Somebody tidies /run."""
 
@@ -97,7 +104,7 @@ class Boot:
     ledger_stays: bool = False
 
 
-Step = Task | Set | Added | Written | Edited | Forgotten | Boot
+Step = Task | Set | Added | Written | Edited | Unlisted | Forgotten | Boot
 
 
 def value_of(text: str) -> frozenset[int] | None:
@@ -181,6 +188,7 @@ def _draw_step(chance: random.Random) -> Step:
         (5, lambda: Added(_ports(chance, 1), _namespace(chance))),
         (12, lambda: Written(chance.choice(_FILES), _written(chance))),
         (8, lambda: Edited(chance.choice(("set", "more", "less")), _ports(chance, 0))),
+        (5, lambda: Unlisted(chance.choice((None, *_NAMES)))),
         (2, Forgotten),
         (7, lambda: Boot(really=chance.random() < 0.1, ledger_stays=chance.random() < 0.3)),
     ]

@@ -185,9 +185,7 @@ def test_both_processes_killed_at_every_step(world: World, change: str, next_one
             break
         end = world.run(lambda: go_on(wish))
         warned.append(end.warned)
-        for what in ("kernel", "own_file", "ledger", "foreign", "besides"):
-            wanted = [getattr(one, what) for one in outcomes]
-            assert getattr(end, what) in wanted, f"{what} after the run that follows on one killed at moment {moment}"
+        assert replace(end, warned=False) in outcomes, f"after the run that follows on one killed at moment {moment}"
     assert moment > 5
     assert any(warned) and not warned[0] and not warned[-1]
 

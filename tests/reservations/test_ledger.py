@@ -15,6 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     NOBODY,
     Account,
     OwnFile,
+    Pending,
     format_ledger,
     format_own_file,
     parse_ledger,
@@ -172,6 +173,11 @@ def test_what_cannot_be_read_is_refused_by_its_line(text: str) -> None:
 ACCOUNTS = {
     "4026531840-1": Account(names={"web": frozenset({80, 81}), "shop": frozenset({81, 5000})}, foreign=frozenset({81})),
     "4026532000-77": Account(names={"web": EVERY_OTHER}, foreign=EVERY_OTHER),
+    "4026532000-78": Account(
+        names={"web": frozenset({80})},
+        pending=Pending(frozenset({80, 90}), frozenset({80})),
+        persistent={"web": frozenset({81})},
+    ),
 }
 
 
@@ -193,6 +199,9 @@ BROKEN_LEDGERS = {
     "no foreign ones": '{"namespaces": {"1": {"names": {}}}}',
     "a number for ports": '{"namespaces": {"1": {"names": {"web": 80}, "foreign": ""}}}',
     "ports that are none": '{"namespaces": {"1": {"names": {"web": "http"}, "foreign": ""}}}',
+    "half of what is pending": '{"namespaces": {"1": {"names": {}, "foreign": "", "pending": {"before": ""}}}}',
+    "a text for what is pending": '{"namespaces": {"1": {"names": {}, "foreign": "", "pending": "80"}}}',
+    "a list for what our file says": '{"namespaces": {"1": {"names": {}, "foreign": "", "persistent": []}}}',
     "a name that is none": '{"namespaces": {"1": {"names": {"a b": "80"}, "foreign": ""}}}',
     "a nest without end": "[" * 100_000,
     "a number without end": '{"namespaces": %s}' % ("9" * 5000),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.mo
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.ledger import (
     Account,
     OwnFile,
+    Pending,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import (
     Configured,
@@ -220,7 +221,57 @@ def places(now: Now, then: Then | None, others: str | None) -> Places:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_a_run_makes_of_what_it_finds(case: Case) -> None:
     after = places(case.now_after, case.then_after, case.others)
-    assert make_plan(places(case.now, case.then, case.others), case.wish) == after
+    assert make_plan(places(case.now, case.then, case.others), case.wish) == noted(after)
+
+
+def noted(after: Places) -> Places:
+    """Return the same with the ledger's note of what our file says of names."""
+    assert after.configured
+    account = replace(after.running.account, persistent=after.configured.own.names)
+    return replace(after, running=replace(after.running, account=account))
+
+
+NOTED = {"web": ports_of("80"), "shop": ports_of("90")}
+BEHIND = {
+    "our file is gone": (None, None, wish("web", "80"), {"web": "80", "shop": "90"}),
+    "a line of it is gone": (Then({"web": "80"}), None, wish("web", "81"), {"web": "81", "shop": "90"}),
+    "who lets go stays away": (None, None, wish("shop"), {"web": "80"}),
+    "a line that is new is taken in": (
+        Then({"new": "70"}),
+        None,
+        wish("web", "80"),
+        {"web": "80", "shop": "90", "new": "70"},
+    ),
+    "a line that was changed by hand stays so": (Then({"shop": "91"}), None, wish("web"), {"shop": "91"}),
+    "a run was killed that changed one": (
+        Then({"web": "79", "shop": "90"}),
+        Pending(frozenset(), frozenset()),
+        wish("shop", "90"),
+        {"web": "80", "shop": "90"},
+    ),
+    "a run was killed that removed one": (
+        Then({"old": "70", "web": "80", "shop": "90"}),
+        Pending(frozenset(), frozenset()),
+        wish("shop", "90"),
+        {"web": "80", "shop": "90"},
+    ),
+}
+
+
+@pytest.mark.parametrize("then, pending, asked, names", BEHIND.values(), ids=BEHIND)
+def test_our_file_comes_to_say_what_it_was_to_say(
+    then: Then | None, pending: Pending | None, asked: Wish, names: dict[str, str]
+) -> None:
+    found = places(Now(), then, None)
+    account = replace(found.running.account, persistent=NOTED, pending=pending)
+    before = replace(found, running=replace(found.running, account=account))
+    now_only = make_plan(before, replace(asked, persistent=False))
+    assert now_only.configured == before.configured
+    for one in (before, now_only):
+        after = make_plan(one, asked)
+        assert after.configured and after.configured.own.names == sets(names)
+        assert after.running.account.persistent == sets(names)
+        assert after.running.account.pending is None
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -232,6 +283,7 @@ def test_the_same_wish_again_changes_nothing(case: Case) -> None:
 def test_only_the_kernel_counts_where_no_boot_concerns_the_namespace() -> None:
     before = Places(Now("5000").running(), None)
     after = make_plan(before, wish("web", "80", persistent=False))
+    assert after.promised == {}
     assert after == Places(Now("80,5000", {"web": "80"}).running(), None)
 
 

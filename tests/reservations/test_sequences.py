@@ -16,7 +16,7 @@ import pytest
 
 from .comparing import Disagreement
 from .playing import play
-from .steps import ELSEWHERE, Boot, Edited, Set, Step, Task, Written, draw, script, shorten
+from .steps import ELSEWHERE, Boot, Edited, Set, Step, Task, Unlisted, Written, draw, script, shorten
 from .world import World
 
 SEQUENCES = int(os.environ.get("PORTREEVE_SEQUENCES", "2000"))
@@ -50,6 +50,16 @@ SHORT = {
         Task("web", "5003"),
         Boot(),
         Task("web", "", state="absent"),
+    ],
+    "our file purged, or a line of it: it comes back for all names": [
+        Task("web", "5003"),
+        Task("shop", "5004-5011"),
+        Unlisted("web"),
+        Task("web", "5003"),
+        Unlisted(),
+        Task("billing", "8080"),
+        Task("shop", "", state="absent"),
+        Boot(),
     ],
     "a list wiped by another writer comes back for all": [
         Task("web", "5003"),

@@ -82,7 +82,7 @@ def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
     configured = places.configured
     if configured is None or configured.unreadable:
         return
-    missing = union(configured.own.names) - (configured.after_boot or NOBODY)
+    missing = union(places.promised) - (configured.after_boot or NOBODY)
     if missing:
         place = configured.later[-1].path if configured.later else own_path
         text = "Reserved by name, but not after the next boot, by what %s says: %s." % (place, name_ports(missing))

@@ -59,11 +59,13 @@ class Pending:
 @dataclass(frozen=True)
 class Account:
     """What is known of one namespace's list since the boot: the ports of each name, and those of them that somebody
-    else had reserved before (``foreign``). Who finds it ``pending`` comes after a run that was killed half-way."""
+    else had reserved before (``foreign``). Who finds it ``pending`` comes after a run that was killed half-way.
+    ``persistent`` is what our file was to say of names when this was written."""
 
     names: Names = field(default_factory=dict)
     foreign: frozenset[int] = NOBODY
     pending: Pending | None = None
+    persistent: Names = field(default_factory=dict)
 
 
 def union(names: Names) -> frozenset[int]:
@@ -126,9 +128,10 @@ def parse_ledger(text: str | None, path: str = "the ledger") -> dict[str, Accoun
         accounts = json.loads(text)["namespaces"]
         return {
             str(key): Account(
-                {parse_name(name): _ports(ports, path) for name, ports in account["names"].items()},
+                _names(account["names"], path),
                 _ports(account["foreign"], path),
                 _pending(account.get("pending"), path),
+                _names(account.get("persistent", {}), path),
             )
             for key, account in accounts.items()
         }
@@ -145,13 +148,19 @@ def format_ledger(accounts: Mapping[str, Account], boot_id: str) -> str:
 
 
 def _written(account: Account) -> dict[str, Any]:
-    written: dict[str, Any] = {
-        "names": {name: compress(ports) for name, ports in sorted(account.names.items())},
-        "foreign": compress(account.foreign),
-    }
+    names, persistent = (
+        {name: compress(ports) for name, ports in sorted(one.items())} for one in (account.names, account.persistent)
+    )
+    written: dict[str, Any] = {"names": names, "foreign": compress(account.foreign)}
+    if persistent:
+        written["persistent"] = persistent
     if account.pending:
         written["pending"] = {"before": compress(account.pending.before), "after": compress(account.pending.after)}
     return written
+
+
+def _names(written: Any, place: str) -> Names:
+    return {parse_name(name): _ports(ports, place) for name, ports in written.items()}
 
 
 def _pending(written: Any, place: str) -> Pending | None:

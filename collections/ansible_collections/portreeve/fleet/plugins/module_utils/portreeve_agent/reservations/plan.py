@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import SettingFile
 from ..ports import port_set
-from .ledger import NOBODY, Account, Names, OwnFile, union
+from .ledger import NOBODY, Account, Names, OwnFile, Pending, union
 
 
 @dataclass(frozen=True)
@@ -87,26 +87,36 @@ class Places:
     running: Running
     configured: Configured | None
 
+    @property
+    def promised(self) -> Names:
+        """What names hold for the next boot: a name whose line is gone from our file has not let go, and our file is
+        behind where a run was killed half-way."""
+        own, account = self.configured.own.names if self.configured else {}, self.running.account
+        return account.persistent if account.pending else {**account.persistent, **own}
+
 
 def make_plan(before: Places, wish: Wish) -> Places:
     """Return what is to stand after the run."""
-    own = before.configured.own if before.configured and wish.persistent else OwnFile()
     ports = wish.ports
     if wish.adopt:
-        ports = ports | own.names.get(wish.name, NOBODY) | own.by_hand
         if before.configured and wish.persistent:
+            own = before.configured.own
+            ports = ports | before.promised.get(wish.name, NOBODY) | own.by_hand
             ports = ports | (before.configured.shadowed - own.left_out)
         if wish.runtime:
             ports = ports | before.running.account.names.get(wish.name, NOBODY) | before.running.foreign
     as_well = NOBODY  # what a boot has left out, so the kernel lacks it until it is told again
     if before.configured and wish.persistent and not (wish.exclusive or wish.adopt):
         as_well = before.configured.overlooked
-    return Places(
-        running=_run(before.running, wish, ports, as_well) if wish.runtime else before.running,
-        configured=_configure(before.configured, wish, ports)
-        if before.configured and wish.persistent
-        else before.configured,
-    )
+    running = _run(before.running, wish, ports, as_well) if wish.runtime else before.running
+    configured, promised = before.configured, before.promised
+    if configured and wish.persistent:
+        configured = _configure(configured, _renamed(promised, wish, ports), wish)
+        promised = configured.own.names
+    account = replace(running.account, persistent=promised)
+    if before.running.account.pending and configured and configured.own.names != promised and wish.runtime:
+        account = replace(account, pending=Pending(running.ports, running.ports))  # our file is behind as before
+    return Places(replace(running, account=account), configured)
 
 
 def _run(before: Running, wish: Wish, ports: frozenset[int], as_well: frozenset[int]) -> Running:
@@ -115,8 +125,7 @@ def _run(before: Running, wish: Wish, ports: frozenset[int], as_well: frozenset[
     return Running(union(names) | foreign, Account(names, foreign & union(names)))
 
 
-def _configure(before: Configured, wish: Wish, ports: frozenset[int]) -> Configured:
-    names = _renamed(before.own.names, wish, ports)
+def _configure(before: Configured, names: Names, wish: Wish) -> Configured:
     left_out = before.shadowed if wish.exclusive else before.own.left_out & before.shadowed
     by_hand = NOBODY if wish.exclusive or wish.adopt else before.own.by_hand
     kept = before.shadowed - left_out

@@ -216,10 +216,11 @@ def _change(found: _Found, after: Places, wish: Wish) -> Change:
         return format_ledger({**found.accounts, found.key: account}, found.standing.boot_id)
 
     running, kernel = after.running, found.standing.kernel
-    changes = wish.runtime and running.ports != kernel
+    own_file = KEEP if after.configured == found.places.configured else _own_file(after.configured)
+    changes = wish.runtime and (running.ports != kernel or own_file is not KEEP)
     return Change(
-        kernel=running.ports if changes else None,
-        own_file=KEEP if after.configured == found.places.configured else _own_file(after.configured),
+        kernel=running.ports if wish.runtime else None,
+        own_file=own_file,
         ledger=ledger(running.account),
         ledger_meanwhile=ledger(replace(running.account, pending=Pending(kernel, running.ports))) if changes else None,
     )

@@ -323,3 +323,16 @@ def test_a_directory_of_others_that_cannot_be_read(world: World) -> None:
     world.run(lambda: SYSCTL_D.chmod(0o711))
     told = world.run(lambda: as_nobody(replace(NEW, persistent=False), pretend=True))
     assert (told["reserved"]["after_boot"], told["complete"]) == (None, False)
+
+
+class Alone(ActingHost):
+    """No second process can be made."""
+
+    def in_lasting_process(self, work: Callable[[], str]) -> str | None:
+        raise NotSupported("a second process: Resource temporarily unavailable")
+
+
+def test_no_room_for_a_second_process(world: World) -> None:
+    world.run(lambda: run(OLD))
+    error = stopped(world, act=lambda wish: reserve(Alone(), wish))
+    assert str(error) == "a second process: Resource temporarily unavailable; nothing was changed"

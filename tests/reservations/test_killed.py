@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotApplied
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotApplied, NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations import store
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve, survey
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
 from .seen import LEDGER, NEW, OLD, Seen, run, seen
@@ -75,7 +75,7 @@ for _name in CHANGING:
 MANY = frozenset(range(10001, 16001, 4))  # more than one write, as is what follows
 LARGE = frozenset(range(10003, 16001, 4)) | frozenset(range(10001, 11001, 4))
 DONE_OVER = "the process that wrote the reservations was killed half-way, so its work was done over"
-KILLED = "An earlier run was killed half-way; the next one to write the kernel's list finishes its work."
+KILLED = "An earlier run was killed half-way; this one has finished its work."
 CHANGES = {
     "other ports": (OLD, NEW),
     "a first reservation": (None, NEW),
@@ -158,6 +158,42 @@ def test_the_second_process_killed_at_every_step(world: World, change: str, vict
         if DONE_OVER not in said:
             break
     assert moment > 5
+
+
+class Cramped(Mortal):
+    """There is room for one second process only, which is killed."""
+
+    cramped = False
+
+    def in_lasting_process(self, work: Callable[[], str]) -> str | None:
+        if self.cramped:
+            raise NotSupported("a second process: Resource temporarily unavailable")
+        self.cramped = True
+        return super().in_lasting_process(work)
+
+
+def test_no_other_process_can_be_made_after_the_second_was_killed(world: World) -> None:
+    """The first one does the work then."""
+    _old, new = states(world, "other ports")
+    for moment in (1, 5, 9):
+        world.run(lambda: start_over(OLD))
+        said = world.run(lambda moment=moment: reserve(Cramped("second", moment), NEW)["warnings"])  # type: ignore[misc]
+        assert DONE_OVER in said
+        assert world.run(seen) == new
+
+
+def test_what_a_killed_run_has_left_is_told_before_it_is_finished(world: World) -> None:
+    killed(world, "other ports", "both", 5)
+    left = world.run(seen)
+    [told] = world.run(lambda: survey(ActingHost())["drift"])
+    assert told["summary"] == KILLED.replace(
+        "this one has finished", "the next one to write the kernel's list finishes"
+    )
+    [foretold] = world.run(lambda: reserve(ActingHost(), NEW, pretend=True)["drift"])
+    assert foretold == told
+    assert world.run(seen) == left
+    assert world.run(lambda: run(NEW)["drift"])[0]["summary"] == KILLED
+    assert world.run(lambda: survey(ActingHost())["drift"]) == []
 
 
 @pytest.mark.slow

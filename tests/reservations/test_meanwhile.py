@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
 from .seen import LEDGER, NEW, OLD, Seen, run, seen
-from .world import OWN_FILE, SYSCTL_D, World
+from .world import OWN_FILE, SYSCTL_D, World, add_to_kernel_list
 
 
 class Edited(ActingHost):
@@ -107,3 +108,26 @@ def test_nothing_of_ours_is_put_back_over_what_somebody_has_written(world: World
     assert world.run(seen).own_file == b"net.ipv4.ip_local_reserved_ports = 7777\n"
     assert world.run(lambda: run(NEW))["foreign"]["by_hand"] == "7777"
     assert world.run(seen).kernel == NEW.ports
+
+
+class Adding(ActingHost):
+    """Somebody adds to the kernel's list right after the second process has read it for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first, self._added = os.getpid(), False
+
+    def read_at_once(self, path: str) -> bytes:
+        content = super().read_at_once(path)
+        if os.getpid() != self._first and not self._added:
+            self._added = True
+            add_to_kernel_list("7777")
+        return content
+
+
+def test_what_somebody_adds_to_the_kernels_list_meanwhile_stays(world: World) -> None:
+    """Also where a run replaces the list, as it gives ports back."""
+    world.run(lambda: run(OLD))
+    result = world.run(lambda: reserve(Adding(), NEW))
+    assert (result["reserved"]["runtime"], result["foreign"]["runtime"]) == ("7777,40003,40005", "7777")
+    assert world.run(seen).kernel == NEW.ports | {7777}

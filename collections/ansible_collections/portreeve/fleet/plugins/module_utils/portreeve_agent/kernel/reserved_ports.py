@@ -18,6 +18,7 @@ from ..ports import compress, port_set
 from ..writing import ActingHost
 
 PATH = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+_LOOKS = 16  # before a list that others never cease to write is replaced all the same
 
 
 class Write(NamedTuple):
@@ -29,14 +30,7 @@ class Write(NamedTuple):
 
 def read_reserved(host: Host, namespace: Namespace) -> frozenset[int]:
     """Return the reserved ports of a network namespace."""
-    if namespace.kind == "host":
-        content = host.read_at_once(PATH)
-    else:
-        content = host.read_setting_in_namespace(namespace.path, namespace.id, PATH)
-    ports = port_set(content.decode("ascii", "backslashreplace"))
-    if ports is None:
-        raise NotSupported("%s: not a list of ports" % PATH)
-    return ports
+    return _ports_of(_read(host, namespace))
 
 
 def writes_of(old: frozenset[int], new: frozenset[int], page: int) -> tuple[Write, ...]:
@@ -63,10 +57,40 @@ def open_reserved(host: ActingHost, namespace: Namespace) -> int:
     return host.open_setting(PATH, namespace.path, namespace.id)
 
 
+def change_reserved(
+    host: ActingHost, namespace: Namespace, descriptor: int, wanted: frozenset[int], unwanted: frozenset[int], page: int
+) -> None:
+    """Add ports to the list of what ``open_reserved`` returned, and take others out of it.
+
+    What others write meanwhile stays: the list is looked at once more right before it is replaced. It is lost if it
+    comes in the moment between that look and the write, or between the writes of a list that one cannot hold.
+    """
+    for _ in range(_LOOKS):
+        found = _read(host, namespace)
+        there = _ports_of(found)
+        writes = writes_of(there, (there | wanted) - unwanted, page)
+        if not writes or writes[0].at or _read(host, namespace) == found:
+            break
+    write_reserved(host, descriptor, writes)
+
+
 def write_reserved(host: ActingHost, descriptor: int, writes: tuple[Write, ...]) -> None:
     """Write what ``writes_of`` returned to what ``open_reserved`` returned."""
     for one in writes:
         host.write_at(descriptor, one.data, one.at, PATH)
+
+
+def _read(host: Host, namespace: Namespace) -> bytes:
+    if namespace.kind == "host":
+        return host.read_at_once(PATH)
+    return host.read_setting_in_namespace(namespace.path, namespace.id, PATH)
+
+
+def _ports_of(content: bytes) -> frozenset[int]:
+    ports = port_set(content.decode("ascii", "backslashreplace"))
+    if ports is None:
+        raise NotSupported("%s: not a list of ports" % PATH)
+    return ports
 
 
 def _pieces(text: str, page: int) -> Iterator[bytes]:

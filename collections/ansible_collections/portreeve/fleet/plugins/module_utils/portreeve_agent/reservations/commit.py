@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Sequence, Union
 
 from ..errors import NotApplied, PortreeveError, one_sentence
-from ..kernel.reserved_ports import PATH, open_reserved, read_reserved, write_reserved, writes_of
+from ..kernel.reserved_ports import PATH, change_reserved, open_reserved, read_reserved
 from ..model import Namespace
 from ..ports import compress, shown
 from ..writing import ActingHost
@@ -158,9 +158,8 @@ class _KernelStep:
 
     def bring(self, back: bool) -> None:
         wanted, unwanted = self._difference(back)
-        there = read_reserved(self.host, self.namespace)
-        writes = writes_of(there, (there | wanted) - unwanted, os.sysconf("SC_PAGE_SIZE"))
-        write_reserved(self.host, self.descriptor, writes)
+        page = os.sysconf("SC_PAGE_SIZE")
+        change_reserved(self.host, self.namespace, self.descriptor, wanted, unwanted, page)
 
     def check(self, back: bool) -> None:
         wanted, unwanted = self._difference(back)
@@ -202,10 +201,15 @@ def _prepare(steps: Sequence[_Step]) -> None:
 def _in_second_process(host: ActingHost, steps: Sequence[_Step]) -> tuple[str, ...]:
     """Have the steps done. Whoever interrupts us here leaves the second process to its work."""
     slips: tuple[str, ...] = ()
-    failure = host.in_lasting_process(lambda: _do(steps))
+    try:
+        failure = host.in_lasting_process(lambda: _do(steps))
+    except PortreeveError:  # there is none
+        _tidy_all(steps)
+        raise
     if failure is None:
         slips = ("the process that wrote the reservations was killed half-way, so its work was done over",)
-        failure = host.in_lasting_process(lambda: _do(steps))
+        with suppress(PortreeveError):
+            failure = host.in_lasting_process(lambda: _do(steps))
     if failure is None:
         failure = _do(steps)
     if failure:

@@ -18,6 +18,7 @@ Bounds = Optional[Tuple[int, int]]  # of the automatic range, None where it is n
 
 _SHORT = 100  # characters of a list in a sentence
 _UNFINISHED = "An earlier run was killed half-way; the next one to write the kernel's list finishes its work."
+_FINISHED = "An earlier run was killed half-way; this one has finished its work."
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,14 @@ def outside(automatic: Bounds, ports: frozenset[int]) -> frozenset[int]:
     return ports.difference(range(automatic[0], automatic[1] + 1))
 
 
-def drift_of(places: Places, own_path: str) -> Iterator[Drift]:
-    """Yield where names have lost ports: somebody has set the kernel's list, edited our file, or set the list later."""
+def drift_of(places: Places, own_path: str, finished: bool = False) -> Iterator[Drift]:
+    """Yield where names have lost ports: somebody has set the kernel's list, edited our file, or set the list later.
+
+    ``finished``: what is told is a run that has done what an earlier one, which was killed, has left undone.
+    """
     missing = union(places.running.account.names) - places.running.ports
     if places.running.account.pending:
-        yield Drift("runtime", missing, _UNFINISHED)
+        yield Drift("runtime", missing, _FINISHED if finished else _UNFINISHED)
     elif missing:
         text = "Reserved by name, but not in the kernel's list any more: %s." % name_ports(missing)
         yield Drift("runtime", missing, text)

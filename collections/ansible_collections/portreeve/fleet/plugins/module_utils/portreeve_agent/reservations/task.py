@@ -79,7 +79,7 @@ def reserve(
     if evicting:
         mine = _without(host, place, mine, pretend)
         unseen += tuple(spot for spot in mine.blind_spots if spot not in occupants.blind_spots)
-    drift = tuple(drift_of(found.places, store.OWN_FILE))
+    drift = tuple(drift_of(found.places, store.OWN_FILE, finished=wish.runtime and not pretend))
     missed = overlooked(found.places)
     result = {
         **_describe(stands, place, ranges, occupants, unseen),

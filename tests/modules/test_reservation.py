@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "word": ({"ports": "http"}, "'http' is not a port: accepted are"),
     "mapping": ({"ports": [{"from": 1}]}, "a value of type dict is not a port: accepted are"),
     "empty": ({"ports": []}, "no port was given: accepted are"),
-    "empty_text": ({"ports": ""}, "'' is not a port: accepted are"),
+    "empty_text": ({"ports": ""}, "no port was given: accepted are"),
     "no_ports": ({}, "no port was given: accepted are"),
     "slash": ({"name": "a/b", "ports": 36601}, "'a/b' is not the name of a reservation: accepted are"),
     "no_name": ({"name": "", "ports": 36601}, "'' is not the name of a reservation: accepted are"),
@@ -196,7 +196,11 @@ def test_the_first_run_reserves(returned: Returned) -> None:
     assert result["foreign"]["runtime"] == FOREIGN
     assert result["foreign"]["files"] == [{"path": "/etc/sysctl.d/50-sap.conf", "ports": FOREIGN}]
     [own] = result["reservations"]
-    assert own == {"name": "billing", "ports": "36601,37601-37610", "runtime": True, "persistent": True, "unused": True}
+    where = {"runtime": True, "persistent": True, "only_now": "", "only_after_boot": ""}
+    assert own == {"name": "billing", "ports": "36601,37601-37610", **where, "unused": True}
+    assert result["summary"].startswith("billing reserves 36601,37601-37610, now and after a boot")
+    assert (result["overlooked"], result["still_reserved"]) == ("", "")
+    assert result["removed"] == result["dropped"] == {"runtime": "", "file": ""}
     assert result["automatic"] == {"low": 32768, "high": 60999, "left": 28232 - 11, "floor": 1024}
     assert spoken(returned["first"]) == []
 
@@ -214,7 +218,9 @@ def test_check_mode_foretells_the_run(returned: Returned, name: str) -> None:
     foretold, came = told(returned[f"{name}_foretold"]), told(returned[name])
     would = str(foretold["squatters"]).replace("it would be destroyed", "it is destroyed, no process was ended")
     assert would == str(came["squatters"])
-    assert {**foretold, "squatters": None} == {**came, "squatters": None}
+    assert foretold["summary"].replace(" would reserve ", " reserves ", 1) == came["summary"] != foretold["summary"]
+    said = {"squatters": None, "summary": None}
+    assert {**foretold, **said} == {**came, **said}
 
 
 def test_only_what_nobody_else_reserves_is_given_back(returned: Returned) -> None:
@@ -222,6 +228,7 @@ def test_only_what_nobody_else_reserves_is_given_back(returned: Returned) -> Non
     assert shorter["given_back"] == {"runtime": "37601-37610", "file": "37601-37610"}
     assert (shorter["ports"], absent["ports"]) == ("36601", "")
     assert absent["given_back"] == {"runtime": "", "file": ""}
+    assert (shorter["still_reserved"], absent["still_reserved"]) == ("", "36601")
     assert absent["changed"]
     assert [one["ports"] for one in absent["reservations"] if one["name"] == "shop"] == ["36601,45000"]
 
@@ -249,6 +256,7 @@ def test_what_others_reserve_is_adopted_and_removed_only_when_asked(returned: Re
     assert (adopted["ports"], adopted["foreign"]["runtime"]) == (FOREIGN, "")
     assert FOREIGN not in exclusive["reserved"]["runtime"] + exclusive["reserved"]["after_boot"]
     assert exclusive["left_out"] == FOREIGN
+    assert exclusive["given_back"] == {"runtime": FOREIGN, "file": FOREIGN}
 
 
 def test_a_squatter_is_evicted_and_its_process_lives(returned: Returned, squatter: Actor) -> None:

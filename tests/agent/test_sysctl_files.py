@@ -93,6 +93,16 @@ def test_a_host_without_any_file_sets_nothing(tmp_path: pathlib.Path) -> None:
     assert read(tmp_path) == []
 
 
+def test_a_long_file_is_read_whole_and_one_that_is_too_long_not_at_all(tree: pathlib.Path) -> None:
+    ours = tree / "etc/sysctl.d/60-ours.conf"
+    ours.write_text("#" * 2_000_000 + "\n" + line("40000,40001"))
+    assert ("/etc/sysctl.d/60-ours.conf", "40000,40001") in read(tree)
+    ours.write_text("#" * (1 << 24) + "\n" + line("40000,40001"))
+    found = read_setting_files(Host(str(tree)))
+    assert (found.unreadable, found.all_known) == (("/etc/sysctl.d/60-ours.conf",), None)
+    assert found.files[-1].value == "6"
+
+
 @pytest.mark.needs("root", "unshare", "mount", "sysctl")
 def test_the_last_file_is_the_one_that_sysctl_lets_win(tree: pathlib.Path) -> None:
     """In network and mount namespaces of their own, with the tree's directories in place of the machine's."""

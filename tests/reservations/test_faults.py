@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
@@ -113,15 +114,15 @@ BROKEN = {
     ),
     "a torn ledger": (
         lambda: LEDGER.write_text(LEDGER.read_text()[:40]),
-        f"{LEDGER}: not a ledger as Portreeve writes it; remove it, and the next run starts anew",
+        f"{LEDGER}: not a ledger as Portreeve writes it; without it, ",
     ),
     "an empty ledger": (
         lambda: LEDGER.write_text(""),
-        f"{LEDGER}: not a ledger as Portreeve writes it; remove it, and the next run starts anew",
+        f"{LEDGER}: not a ledger as Portreeve writes it; without it, ",
     ),
     "a ledger of something else": (
         lambda: LEDGER.write_text("[1]"),
-        f"{LEDGER}: not a ledger as Portreeve writes it; remove it, and the next run starts anew",
+        f"{LEDGER}: not a ledger as Portreeve writes it; without it, ",
     ),
 }
 
@@ -336,3 +337,16 @@ def test_no_room_for_a_second_process(world: World) -> None:
     world.run(lambda: run(OLD))
     error = stopped(world, act=lambda wish: reserve(Alone(), wish))
     assert str(error) == "a second process: Resource temporarily unavailable; nothing was changed"
+
+
+def test_a_file_of_others_by_a_name_that_is_no_text(world: World) -> None:
+    """A result is JSON and goes to terminals."""
+
+    def written() -> Any:
+        (SYSCTL_D / os.fsdecode(b"zzz-\xff\x1b[31m\n.conf")).write_text("net.ipv4.ip_local_reserved_ports = 5000\n")
+        return run(NEW)
+
+    result = world.run(written)
+    assert json.loads(json.dumps(result, ensure_ascii=False).encode("utf-8")) == result
+    assert all(one.isprintable() for one in result["warnings"])
+    assert [one["path"] for one in result["overridden_by"]] == [str(SYSCTL_D / r"zzz-\\xff\x1b[31m\n.conf")]

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any
 
@@ -183,11 +182,19 @@ ACCOUNTS = {
 
 def test_the_ledger_is_read_back_as_it_was_written() -> None:
     text = format_ledger(ACCOUNTS, "0d5a5b6e-0000-4000-8000-000000000000")
-    assert parse_ledger(text) == ACCOUNTS
-    assert json.loads(text)["boot_id"] == "0d5a5b6e-0000-4000-8000-000000000000"
-    assert parse_ledger(None) == {}
+    assert parse_ledger(text, "0d5a5b6e-0000-4000-8000-000000000000") == ACCOUNTS
+    assert parse_ledger(text, "another") == {}
+    assert parse_ledger(None, "any") == {}
 
 
+def test_a_ledger_of_another_version_is_left_alone_for_the_boot() -> None:
+    text = format_ledger(ACCOUNTS, "this").replace("reserved_ports/1", "reserved_ports/2")
+    assert parse_ledger(text, "another") == {}
+    with pytest.raises(NotSupported, match=r"^the ledger: of another version of Portreeve"):
+        parse_ledger(text, "this")
+
+
+HEAD = '{"format": "portreeve.reserved_ports/1", "boot_id": "x", "namespaces"'
 BROKEN_LEDGERS = {
     "empty": "",
     "cut short": format_ledger(ACCOUNTS, "x")[:-40],
@@ -211,7 +218,7 @@ BROKEN_LEDGERS = {
 @pytest.mark.parametrize("text", BROKEN_LEDGERS.values(), ids=BROKEN_LEDGERS)
 def test_what_is_no_ledger_is_refused_by_its_path(text: str) -> None:
     with pytest.raises(NotSupported, match=r"^/run/portreeve/ours\.json: ") as told:
-        parse_ledger(text, "/run/portreeve/ours.json")
+        parse_ledger(text.replace('{"namespaces"', HEAD), "x", "/run/portreeve/ours.json")
     assert str(told.value).isprintable() and len(str(told.value)) < 250
 
 

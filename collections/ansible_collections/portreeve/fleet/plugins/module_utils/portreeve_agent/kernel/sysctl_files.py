@@ -11,13 +11,14 @@ from typing import NamedTuple
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import SettingFile
+from ..reading import as_text
 
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 _MAIN_FILE = "/etc/sysctl.conf"
 #: A file hides those of the same name in the directories after its own.
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _SYSTEMD = "/run/systemd/system"  # sd_booted(3)
-_MOST = 1 << 20  # bytes of one file
+_MOST = 1 << 24  # bytes of one file
 
 
 class SettingFiles(NamedTuple):
@@ -38,6 +39,29 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> SettingFiles:
     sysctl(8) applies /etc/sysctl.conf after all others; systemd-sysctl(8), where systemd boots the host, only if a link
     in sysctl.d leads to it, and in the place of that link. Files and directories that cannot be read are named.
     """
+    paths, unreadable = _paths(host)
+    found = []
+    for path in paths:
+        try:
+            text = host.read_ordinary(path, _MOST)
+        except Gone:
+            continue
+        except NotSupported:  # a link to /dev/null, which hides a file of the distribution's
+            continue
+        except NotPermitted:
+            unreadable.append(_shown(path))
+            continue
+        if len(text) >= _MOST:  # it was cut off, maybe in the middle of a number
+            unreadable.append(_shown(path))
+            continue
+        value = parse_setting(text, key)
+        if value is not None:
+            found.append(SettingFile(_shown(path), value))
+    return SettingFiles(tuple(found), tuple(unreadable))
+
+
+def _paths(host: Host) -> tuple[list[str], list[str]]:
+    """Return the files that count, in their order, and the directories that cannot be read."""
     files = {}
     unreadable = []
     for directory in reversed(_DIRECTORIES):
@@ -54,20 +78,7 @@ def read_setting_files(host: Host, key: str = RESERVED_PORTS) -> SettingFiles:
     paths = [files[name] for name in sorted(files)]
     if _inode(host, _SYSTEMD) is None:
         paths.append(_MAIN_FILE)
-    found = []
-    for path in paths:
-        try:
-            value = parse_setting(host.read_ordinary(path, _MOST), key)
-        except Gone:
-            continue
-        except NotSupported:  # a link to /dev/null, which hides a file of the distribution's
-            continue
-        except NotPermitted:
-            unreadable.append(path)
-            continue
-        if value is not None:
-            found.append(SettingFile(path, value))
-    return SettingFiles(tuple(found), tuple(unreadable))
+    return paths, unreadable
 
 
 def parse_setting(text: str, key: str) -> str | None:
@@ -82,6 +93,12 @@ def parse_setting(text: str, key: str) -> str | None:
         if equals and name[:1] not in ("#", ";") and fnmatchcase(key, pattern):
             value = right.strip()
     return value
+
+
+def _shown(path: str) -> str:
+    """Return a path fit for JSON and terminals, whatever bytes its name has."""
+    text = as_text(path.encode("utf-8", "surrogateescape"))
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _inode(host: Host, path: str) -> int | None:

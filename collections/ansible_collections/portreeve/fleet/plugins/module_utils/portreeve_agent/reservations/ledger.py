@@ -120,12 +120,19 @@ def format_own_file(own: OwnFile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse_ledger(text: str | None, path: str = "the ledger") -> dict[str, Account]:
-    """Return the account of each namespace, by its key. Raises NotSupported for what is not a ledger of ours."""
+def parse_ledger(text: str | None, boot_id: str, path: str = "the ledger") -> dict[str, Account]:
+    """Return the account of each namespace, by its key; none are in a ledger of another boot.
+
+    Raises NotSupported for what is not a ledger of ours, or of another version's.
+    """
     if text is None:
         return {}
     try:
-        accounts = json.loads(text)["namespaces"]
+        written = json.loads(text)
+        if written["boot_id"] != boot_id:
+            return {}
+        if written["format"] != FORMAT:
+            raise NotSupported("%s: of another version of Portreeve, which has to be used until the next boot" % path)
         return {
             str(key): Account(
                 _names(account["names"], path),
@@ -133,11 +140,12 @@ def parse_ledger(text: str | None, path: str = "the ledger") -> dict[str, Accoun
                 _pending(account.get("pending"), path),
                 _names(account.get("persistent", {}), path),
             )
-            for key, account in accounts.items()
+            for key, account in written["namespaces"].items()
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, InvalidInput) as error:
         raise NotSupported(
-            "%s: not a ledger as Portreeve writes it; remove it, and the next run starts anew" % path
+            "%s: not a ledger as Portreeve writes it; without it, what names reserve for this boot only counts as"
+            " somebody else's" % path
         ) from error
 
 

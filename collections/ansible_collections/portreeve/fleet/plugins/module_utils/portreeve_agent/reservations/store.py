@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ContextManager
 
-from ..errors import NotSupported
 from ..host import Host
 from ..kernel.reserved_ports import read_reserved
 from ..kernel.sysctl_files import SettingFiles, read_setting_files
@@ -37,11 +36,6 @@ class Standing:
     ledger: str | None
     boot_id: str
 
-    @property
-    def ledger_of_this_boot(self) -> str | None:
-        """The ledger's text, None if it is of an earlier boot."""
-        return _of_boot(self.ledger, self.boot_id)
-
 
 def locked(host: ActingHost) -> ContextManager[None]:
     """Keep other runs from reading and changing what stands until this one is done, to its end if it is killed."""
@@ -63,17 +57,3 @@ def read(host: Host, namespace: Namespace) -> Standing:
 def read_file(host: Host, path: str) -> str | None:
     """Return the text of one of our files, None where there is none."""
     return host.read_strictly(path, _LONGEST)
-
-
-def _of_boot(ledger: str | None, boot_id: str) -> str | None:
-    import json
-
-    if ledger is None:
-        return None
-    try:
-        written = json.loads(ledger)["boot_id"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise NotSupported(
-            "%s: not a ledger as Portreeve writes it; remove it, and the next run starts anew" % LEDGER
-        ) from error
-    return ledger if written == boot_id else None

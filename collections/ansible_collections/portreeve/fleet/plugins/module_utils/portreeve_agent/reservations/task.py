@@ -180,7 +180,7 @@ def _ranges(host: Host, namespace: Namespace) -> PortRanges:
 def _find(host: Host, namespace: Namespace, at_boot: bool, to_be_written: bool) -> _Found:
     standing = store.read(host, namespace)
     configured = _configured(standing, to_be_written) if at_boot else None
-    accounts = parse_ledger(standing.ledger_of_this_boot, store.LEDGER)
+    accounts = parse_ledger(standing.ledger, standing.boot_id, store.LEDGER)
     key = key_of(host, namespace)
     account = accounts.get(key)
     if account is not None and not at_boot and may_be_anothers(key, account, standing.kernel):

@@ -8,9 +8,15 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import InvalidInput
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.applications import (
     Application,
-    is_declaration,
     merge_applications,
+    mistakes_in,
     ports_to_reserve,
+    unmet,
+)
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.declarations import (
+    hidden,
+    is_declaration,
+    near_misses,
 )
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.port_sets import compress, merge
 
@@ -60,7 +66,9 @@ def test_which_variables_declare(variable, declares):
         ("[]", "portreeve_applications_web is a text"),
         (["billing"], "entry 1 of portreeve_applications_web is no application"),
         ([{"ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: None is not"),
-        ([{"name": 7, "ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: 7 is not"),
+        ([{"name": -7, "ports": [1]}], "entry 1 of portreeve_applications_web has no name that will do: '-7' is not"),
+        ([{"name": 1.1, "ports": [1]}], "entry 1 of portreeve_applications_web has a name that is 1.1 to YAML"),
+        ([{"name": True, "ports": [1]}], "entry 1 of portreeve_applications_web has a name that is True to YAML"),
         (
             [{"name": "a b", "ports": [1]}],
             "entry 1 of portreeve_applications_web has no name that will do: 'a b' is not",
@@ -100,6 +108,106 @@ def test_a_mistake_names_variable_and_entry_and_what_is_accepted(value, sentence
     assert str(refused.value).startswith(sentence)
     assert "accepted" in str(refused.value)
     assert str(refused.value).count("\n") == 0
+    assert refused.value.__cause__ is None  # Ansible would say it once more
+
+
+def test_a_name_that_is_a_whole_number_is_its_digits():
+    (one,) = told(
+        portreeve_applications=[{"name": 42, "ports": 80}], portreeve_applications_web=[{"name": "42", "ports": 81}]
+    )
+    assert one == {"name": "42", "ports": ["80-81"], "reserve": "auto"}
+
+
+def test_every_mistake_is_told_once():
+    never, always = ({"name": "chat", "ports": 80, "reserve": one} for one in ("never", "always"))
+    declared = {ALL: [{"name": "shop"}, never, {"name": "wiki", "port": 80}], WEB: {}, ALL + "_x": [always]}
+
+    mistakes = mistakes_in(declared)
+
+    assert [one.partition(":")[0] for one in mistakes] == [
+        "entry 1 of portreeve_applications (shop) has no ports",
+        "entry 3 of portreeve_applications (wiki) has the key 'port', which is not known",
+        "portreeve_applications_web is no list",
+        "entry 2 of portreeve_applications (chat) says reserve",
+    ]
+    with pytest.raises(InvalidInput) as refused:
+        merge_applications(declared)
+    assert str(refused.value) == " ".join(mistakes)
+    assert mistakes_in({ALL: [never]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "told_of"),
+    [
+        ("portreeve_application", True),
+        ("portreeve_application_web1", True),
+        ("portreeve_applications2", True),
+        ("portreeve_applicatons", True),
+        ("Portreeve_Applications", True),
+        (ALL, False),
+        (WEB, False),
+        ("portreeve_declared_ports", False),
+        ("my_portreeve_application", False),
+    ],
+)
+def test_which_names_only_seem_to_declare(variable, told_of):
+    assert [variable in one for one in near_misses([variable])] == [True] * told_of
+
+
+@pytest.mark.parametrize(
+    ("levels", "seen", "sentences"),
+    [
+        ({"group web": {ALL: [1]}, "group db": {ALL: [2]}}, {ALL: [1]}, ["group db counts for"]),
+        ({"group all": {ALL: [1]}, "host web-1": {ALL: [2]}}, {ALL: [2]}, ["group all counts for"]),
+        ({"group a": {WEB: [1]}, "group b": {WEB: [1]}}, {WEB: [1]}, []),
+        ({"group a": {ALL: [1]}, "group b": {WEB: [2]}}, {ALL: [1], WEB: [2]}, []),
+        ({"group a": {ALL: [1]}, "host web1": {ALL: []}}, {ALL: []}, []),  # on purpose
+        ({"group a": {ALL: [1]}, "group b": {ALL: [2]}}, {ALL: [3]}, []),  # by -e
+        ({"group a": {"x": [1]}, "group b": {"x": [2]}}, {"x": [1]}, []),
+    ],
+)  # fmt: skip
+def test_what_one_level_hides_of_another(levels, seen, sentences):
+    said = list(hidden(levels, seen))
+
+    assert len(said) == len(sentences)
+    assert all(part in one for part, one in zip(sentences, said, strict=True))
+    assert all(one.endswith(("portreeve_applications_db.", "portreeve_applications_all.")) for one in said)
+
+
+STANDS = {
+    "name": "shop",
+    "ports": "36601-36602",
+    "runtime": True,
+    "persistent": True,
+    "only_now": "",
+    "only_after_boot": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("needed", "found", "places", "due"),
+    [
+        (["36602", 36601], {}, (True, True), False),
+        (["36601"], {}, (True, True), True),
+        (["36601-36603"], {}, (True, True), True),
+        ("36601-36602", {"persistent": False}, (True, True), True),
+        ("36601-36602", {"persistent": False}, (False, True), False),
+        ("36601-36602", {"runtime": False}, (True, True), True),
+        ("36601-36602", {"runtime": False}, (True, False), False),
+        ("36601-36602", {"only_now": "36601"}, (True, True), True),
+        ("36601-36602", {"only_after_boot": "36602"}, (True, True), True),
+        ("36601-36602", {"name": "wiki"}, (True, True), True),
+    ],
+)
+def test_what_stands_exactly_so_is_not_due(needed, found, places, due):
+    wanted = {"name": "shop", "ports": needed, "state": "present"}
+
+    assert list(unmet([wanted], [{**STANDS, **found}], *places)) == [wanted] * due
+
+
+def test_what_is_not_to_be_reserved_is_due_only_where_it_is():
+    shop, wiki = ({"name": name, "ports": [], "state": "absent"} for name in ("shop", "wiki"))
+    assert list(unmet([shop, wiki], [STANDS], True, True)) == [shop]
 
 
 def test_two_levels_that_contradict_each_other_are_both_named():

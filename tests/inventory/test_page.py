@@ -38,6 +38,8 @@ def test_the_inventory_on_the_page_is_reserved_as_the_page_shows(fleet: Fleet, p
     assert fleet.reserved() == {"pay1": "8081,36601,37601-37610,39100,45000"}
     (difference,) = blocks(page, "diff")
     assert difference in run.output
+    (closing,) = (block for block in blocks(page, "text") if "msg" in block)
+    assert closing in run.output
 
 
 def test_the_page_names_the_variables_of_the_playbooks(collection: pathlib.Path, page: str):

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 BIN = pathlib.Path(sys.executable).parent
-FILTERS = ("compress_ports", "merge_ports", "needed_reservations", "propose_ports", "subtract_ports")
-WITH_AN_ANSWER = ("compress_ports", "merge_ports", "needed_reservations", "subtract_ports")
+WITH_AN_ANSWER = ("compress_ports", "merge_ports", "needed_reservations", "subtract_ports", "unmet_reservations")
+FILTERS = (*WITH_AN_ANSWER, "propose_ports", "say_reservations")
 ROLE = "roles/reserve"
 
 
@@ -107,18 +107,23 @@ def test_they_take_what_templates_give(root, tmp_path):
         ("8080 | portreeve.fleet.subtract_ports('http')", "'http' is not a port: accepted are ports from 1 to 65535"),
         ("{'a': 1} | portreeve.fleet.compress_ports", "a value of type dict is not a port: accepted are ports"),
         ("[{'name': 'a'}] | portreeve.fleet.needed_reservations", "(a) has no ports: accepted are ports such as"),
+        (
+            "[{'name': 'a', 'ports': 0}] | portreeve.fleet.needed_reservations",
+            "(a) has ports that cannot be read: 0 is out",
+        ),
         ("{} | portreeve.fleet.propose_ports('many')", "'many' is no number of ports: accepted are numbers"),
         (
             "[] | portreeve.fleet.propose_ports(2)",
             "propose_ports takes what port_audit returned, by the name of the host",
         ),
-        ("query('portreeve.fleet.applications', 'web1')", "The lookup of applications takes no arguments"),
+        ("query('portreeve.fleet.applications', 'web1')", "The lookup of applications takes no arguments but mistakes"),
     ],
 )
 def test_bad_input_is_one_sentence(root, tmp_path, expression, sentence):
     printed = play(root, tmp_path, [{"ansible.builtin.debug": {"msg": "{{ %s }}" % expression}}])
 
     assert sentence in " ".join(printed.split())
+    assert max(line.count(sentence) for line in printed.splitlines()) <= 1
     assert "Traceback" not in printed
 
 

@@ -5,17 +5,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 
 import pytest
 
-from .conftest import Fleet
+from .conftest import Fleet, Run
 
 pytestmark = pytest.mark.slow
 
 
 def application(name: str, *ports: object, **more: object) -> dict:
     return {"name": name, "ports": list(ports), **more}
+
+
+def items(run: Run) -> list[tuple[str, str]]:
+    """Return on which host what was run for which application."""
+    return re.findall(r"^(?:ok|changed|failed): \[(\w+)\] => \(item=(.+)\)", run.output, re.MULTILINE)
 
 
 @pytest.fixture
@@ -57,6 +63,68 @@ def test_all_levels_are_merged_and_what_needs_it_is_reserved_once(levels: Fleet)
     assert second.code == 0, second.output
     assert [second.recap(host)["changed"] for host in sorted(EVERYWHERE)] == [0, 0, 0]
     assert levels.reserved() == EVERYWHERE
+    assert items(second) == []
+    assert "web1 reserves 36601-36610,40000-40004, now and after a boot; automatic ports left: 28217" in second.said
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check"])
+def test_only_what_does_not_stand_as_it_is_needed_is_run(levels: Fleet, check: tuple[str, ...]):
+    levels.play("reserve")
+    levels.set_up(
+        {"web": ["web1", "web2"], "db": ["db1"]},
+        web={"portreeve_applications_web": [application("shop", "36601-36609", "53/udp")]},
+        web2={"portreeve_applications_web2": [application("chat", 45000)]},
+    )
+
+    run = levels.play("reserve", *check)
+
+    assert run.code == 0, run.output
+    assert sorted(items(run)) == [("web1", "shop"), ("web2", "chat"), ("web2", "shop")]
+    assert {host: run.recap(host)["changed"] for host in EVERYWHERE} == {"db1": 0, "web1": 1, "web2": 1}
+    expected = {**EVERYWHERE, "web1": "36601-36609,40000-40004", "web2": "8081,36601-36609,40000-40004,45000"}
+    assert levels.reserved() == (EVERYWHERE if check else expected)
+    assert "wiki keeps 8081, which nobody serves now, as reserve_prune is false." in run.said
+
+
+def test_a_list_that_somebody_has_set_meanwhile_is_brought_back(levels: Fleet):
+    levels.play("reserve")
+    levels.reserve_by_hand("web1", "7000")
+
+    checked = levels.play("reserve", "--check")
+    assert {host: checked.recap(host)["changed"] for host in EVERYWHERE} == {"db1": 0, "web1": 1, "web2": 0}
+    assert levels.reserved("web1") == {"web1": "7000"}
+
+    run = levels.play("reserve")
+    assert {host: run.recap(host)["changed"] for host in EVERYWHERE} == {"db1": 0, "web1": 1, "web2": 0}
+    assert levels.reserved("web1") == {"web1": "7000," + EVERYWHERE["web1"]}
+    assert items(checked) == items(run) == []
+
+
+def test_what_another_file_sets_meanwhile_is_kept_though_all_applications_stand(levels: Fleet):
+    levels.play("reserve", "--limit", "db1")
+    setting = "net.ipv4.ip_local_reserved_ports = 3200-3299"
+    levels.worlds["db1"].command("sh", "-c", f"echo '{setting}' > /etc/sysctl.d/50-sap.conf")
+
+    run = levels.play("reserve", "--limit", "db1")
+
+    assert run.recap("db1")["changed"] == 1
+    own_file = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"
+    assert "= 3200-3299,40000-40004" in levels.worlds["db1"].command("cat", own_file).stdout
+
+
+def test_variables_on_the_command_line_are_texts(levels: Fleet):
+    levels.reserve_by_hand("web1", "5000")
+    limit = ("--limit", "web1", "-e", "reserve_evict=false reserve_prune=false reserve_exclusive=false")
+    levels.play("reserve", *limit)
+    levels.set_up({"web": ["web1", "web2"], "db": ["db1"]}, web={})
+
+    kept = levels.play("reserve", *limit)
+    assert kept.code == 0, kept.output
+    assert levels.reserved("web1") == {"web1": "5000," + EVERYWHERE["web1"]}
+
+    gone = levels.play("reserve", *limit[:2], "-e", "reserve_prune=true reserve_exclusive=true reserve_evict=true")
+    assert gone.code == 0, gone.output
+    assert levels.reserved("web1") == {"web1": "40000-40004"}
 
 
 def test_the_range_of_each_host_decides(levels: Fleet):
@@ -96,7 +164,7 @@ def test_a_name_that_no_application_has_any_more_is_shown_and_with_prune_given_b
 
     shown = levels.play("reserve")
     assert shown.code == 0, shown.output
-    assert "shop keeps 36601-36611, as reserve_prune is false." in shown.output
+    assert "shop keeps 36601-36611, which nobody serves now, as reserve_prune is false." in shown.output
     assert levels.reserved() == EVERYWHERE
 
     checked = levels.play("reserve", "--check", reserve_prune=True)
@@ -115,6 +183,10 @@ def test_what_nobody_names_is_adopted_or_removed_only_when_asked(levels: Fleet):
     adopted = levels.play("reserve", "--limit", "web1", reserve_adopt="shop")
     assert adopted.code == 0, adopted.output
     assert levels.reserved("web1") == {"web1": "3200-3299,5000," + EVERYWHERE["web1"]}
+    assert (
+        "shop has taken over 3200-3299,5000: declare these ports for it, with reserve: always if they are outside of"
+        " the automatic range, or the next run gives them back."
+    ) in adopted.said
     assert levels.play("reserve", "--limit", "web1", reserve_adopt="shop").recap("web1")["changed"] == 0
     levels.play("reserve", "--limit", "web1")
     assert levels.reserved("web1") == {"web1": EVERYWHERE["web1"]}
@@ -140,6 +212,11 @@ def test_who_has_a_port_by_chance_is_told_of_and_with_evict_ended(fleet: Fleet):
         assert told.code == 0, told.output
         assert re.search(r"WARNING.*\b3660[12]\b", told.said)
         assert outgoing()
+
+        told_again = fleet.play("reserve", reserve_minimum_automatic=0)
+        assert items(told_again) == []
+        assert told_again.recap("web1")["changed"] == 0
+        assert re.search(r"WARNING.*\b3660[12]\b", told_again.said)
 
         evicted = fleet.play("reserve", reserve_minimum_automatic=0, reserve_evict=True)
         assert evicted.recap("web1")["changed"] == 1
@@ -202,9 +279,49 @@ def test_a_mistake_in_the_inventory_is_told_before_any_host_is_contacted(levels:
 
     assert run.code != 0
     sentence = "entry 2 of portreeve_applications_web2 (wiki) has the key 'port', which is not known: accepted are"
-    assert sentence in run.said
+    assert "web2: " + sentence in run.said
     assert "Traceback" not in run.output
     assert levels.visited() == set()
+
+
+def test_each_mistake_is_told_once_for_all_hosts_that_have_it(levels: Fleet):
+    levels.set_up(
+        {"web": ["web1", "web2"], "db": ["db1"]},
+        web={
+            "portreeve_applications_web": [application("shop", 70000)],
+            "portreeve_applications_chat": [application("chat", "{{ nothing }}")],
+        },
+        db1={"portreeve_applications_db1": [application("wiki", 80, reserve=True), application("x y", 80)]},
+    )
+
+    run = levels.play("reserve")
+
+    assert run.code != 0
+    mistakes = json.loads(re.search(r"^fatal: .*?=> (.*)$", run.output, re.MULTILINE).group(1))["msg"]
+    assert sorted(one.split(":")[0] for one in mistakes) == ["db1", "db1", "web1, web2", "web1, web2"]
+    assert sum("70000 is out of range" in one for one in mistakes) == 1
+    assert sum("'nothing' is undefined" in one for one in mistakes) == 1
+    assert all(line.count("is out of range") <= 1 for line in run.output.splitlines())
+
+
+def test_what_looks_like_a_declaration_and_counts_for_nothing_is_told(fleet: Fleet):
+    shop, wiki = [application("shop", 36601)], [application("wiki", 36602)]
+    fleet.set_up(
+        {"web": ["web1"], "db": ["web1"]},
+        web={"portreeve_applications": shop},
+        db={"portreeve_applications": wiki, "portreeve_application_db": wiki},
+    )
+
+    run = fleet.play("reserve")
+
+    assert run.code == 0, run.output
+    assert "The variable portreeve_application_db declares nothing: accepted are portreeve_applications" in run.said
+    assert (
+        "portreeve_applications of group db counts for nothing where that of group web hides it: give it a name of its"
+        " own, such as portreeve_applications_db."
+    ) in run.said
+    assert run.output.count("counts for nothing") == run.output.count("declares nothing") == 1
+    assert fleet.reserved() == {"web1": "36601"}
 
 
 def test_a_reservation_stays_for_the_next_boot_or_for_now_as_asked(levels: Fleet):

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import PortRange, shown
 from ...module_utils.portreeve_agent.reservations.ledger import parse_name
+from ...module_utils.portreeve_agent.reservations.sentences import say_run
 from .picture import plain
-from .port_sets import merge, numbers
-
-VARIABLE = "portreeve_applications"
+from .port_sets import compress, merge, numbers
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 RESERVE = (AUTO, ALWAYS, NEVER)
@@ -52,25 +51,26 @@ class _Entry:
     reserve: str | None
 
 
-def is_declaration(variable: str) -> bool:
-    """Return whether a variable of that name declares applications."""
-    return variable == VARIABLE or variable.startswith(VARIABLE + "_")
-
-
 def merge_applications(declared: Mapping[str, Any]) -> tuple[Application, ...]:
     """Return the applications of all lists (variable → its value), by name.
 
-    The ports of entries of one name are united. Raises InvalidInput, with one sentence that names variable and entry
-    and says what is accepted, also when entries of one name disagree on ``reserve``.
+    The ports of entries of one name are united. Raises InvalidInput with every mistake, one sentence each.
     """
-    by_name: dict[str, list[_Entry]] = {}
-    for variable in sorted(declared):
-        for entry in _entries(variable, plain(declared[variable])):
-            by_name.setdefault(entry.name, []).append(entry)
+    by_name, mistakes = _read(declared)
+    if mistakes:
+        raise InvalidInput(" ".join(mistakes))
     return tuple(
-        Application(name, merge([entry.ports for entry in by_name[name]]), _reserve(by_name[name]))
-        for name in sorted(by_name)
+        Application(name, merge([entry.ports for entry in entries]), _said(entries)[0].reserve or AUTO)
+        for name, entries in sorted(by_name.items())
     )
+
+
+def mistakes_in(declared: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return one sentence for each mistake in the lists, which names variable and entry and says what is accepted.
+
+    It is one as well that entries of one name disagree on ``reserve``.
+    """
+    return tuple(_read(declared)[1])
 
 
 def ports_to_reserve(application: Application, automatic: tuple[int, int] | None) -> tuple[PortRange, ...]:
@@ -92,28 +92,81 @@ def ports_to_reserve(application: Application, automatic: tuple[int, int] | None
     return merge(ports)
 
 
-def _entries(variable: str, value: Any) -> Iterator[_Entry]:
+def unmet(
+    needed: Iterable[Mapping[str, Any]], seen: Iterable[Mapping[str, Any]], persistent: bool, runtime: bool
+) -> Iterator[Mapping[str, Any]]:
+    """Yield what does not stand on a host as it is needed: what is there in part, elsewhere, or not to be there.
+
+    ``needed`` has ``name``, ``ports`` and ``state`` each, ``seen`` are the ``reservations`` that port_reservation
+    returned there; ``persistent`` and ``runtime`` say where it is to stand.
+    """
+    standing = {one["name"]: one for one in seen}
+    for one in needed:
+        found = standing.get(one["name"])
+        if one["state"] == "absent":
+            if found is not None:
+                yield one
+        elif found is None or not _stands(found, one["ports"], persistent, runtime):
+            yield one
+
+
+def say_all(result: Mapping[str, Any], host: str) -> str:
+    """Return in one line what is reserved after a run of port_reservation, all names taken together as the host's."""
+    reservations = result["reservations"]
+    whole = {
+        "name": host,
+        "ports": compress([one["ports"] for one in reservations]),
+        "runtime": any(one["runtime"] for one in reservations),
+        "persistent": any(one["persistent"] for one in reservations),
+    }
+    lost = {"runtime": "", "file": ""}
+    told = {"name": host, "still_reserved": "", "given_back": lost, "removed": lost, "dropped": lost}
+    told |= {"drift": [], "squatters": [], "lingering": []}
+    return say_run({**result, **told, "reservations": [whole] if reservations else []})
+
+
+def _stands(found: Mapping[str, Any], ports: Any, persistent: bool, runtime: bool) -> bool:
+    return (
+        bool(found["runtime"] or not runtime)
+        and bool(found["persistent"] or not persistent)
+        and not found["only_now"]
+        and not found["only_after_boot"]
+        and numbers(found["ports"]) == numbers(ports)
+    )
+
+
+def _read(declared: Mapping[str, Any]) -> tuple[dict[str, list[_Entry]], list[str]]:
+    """Return the entries of all lists by name, and what is wrong with the others."""
+    by_name: dict[str, list[_Entry]] = {}
+    mistakes: list[str] = []
+    for variable in sorted(declared):
+        value = plain(declared[variable])
+        if not isinstance(value, list):
+            mistakes.append(_no_list(variable, value))
+            continue
+        for position, given in enumerate(value, 1):
+            try:
+                entry = _entry(f"entry {position} of {variable}", given)
+            except InvalidInput as error:
+                mistakes.append(str(error))
+            else:
+                by_name.setdefault(entry.name, []).append(entry)
+    return by_name, [*mistakes, *_disagreements(by_name)]
+
+
+def _no_list(variable: str, value: Any) -> str:
     if isinstance(value, str):
-        raise InvalidInput(
+        return (
             f"{variable} is a text: accepted is a list of applications in group_vars or host_vars; in a [GROUP:vars] "
             "section of an INI file every value is a text."
         )
-    if not isinstance(value, list):
-        raise InvalidInput(
-            f"{variable} is no list: accepted is a list of applications, each with name and ports, or [] for none."
-        )
-    for position, entry in enumerate(value, 1):
-        where = f"entry {position} of {variable}"
-        if not isinstance(entry, Mapping):
-            raise InvalidInput(f"{where} is no application: accepted are the keys {_ACCEPTED_KEYS}.")
-        yield _entry(where, entry)
+    return f"{variable} is no list: accepted is a list of applications, each with name and ports, or [] for none."
 
 
-def _entry(where: str, entry: Mapping[str, Any]) -> _Entry:
-    try:
-        name = parse_name(entry.get("name"))
-    except InvalidInput as error:
-        raise InvalidInput(f"{where} has no name that will do: {error}.") from error
+def _entry(where: str, entry: Any) -> _Entry:
+    if not isinstance(entry, Mapping):
+        raise InvalidInput(f"{where} is no application: accepted are the keys {_ACCEPTED_KEYS}.")
+    name = _name(where, entry.get("name"))
     where = f"{where} ({name})"
     for key in entry:
         if key not in _KEYS:
@@ -123,18 +176,33 @@ def _entry(where: str, entry: Mapping[str, Any]) -> _Entry:
     try:
         ports = merge(entry.get("ports", []))
     except InvalidInput as error:
-        raise InvalidInput(f"{where} has ports that cannot be read: {error}.") from error
+        raise InvalidInput(f"{where} has ports that cannot be read: {error}.") from None
     if not ports:
         raise InvalidInput(f"{where} has no ports: {_ACCEPTED_PORTS}.")
     return _Entry(where, name, ports, entry.get("reserve"))
 
 
-def _reserve(entries: list[_Entry]) -> str:
-    said = [entry for entry in entries if entry.reserve is not None]
-    for entry in said[1:]:
-        if entry.reserve != said[0].reserve:
-            raise InvalidInput(
-                f"{said[0].where} says reserve: {said[0].reserve}, but {entry.where} says reserve: {entry.reserve}: "
-                f"accepted is one of them for all entries of a name."
+def _name(where: str, given: Any) -> str:
+    """Return the name; a whole number stands for its digits, as it does for the module."""
+    if isinstance(given, (bool, float)):
+        raise InvalidInput(f"{where} has a name that is {shown(given)} to YAML: accepted is a text, so quote it.")
+    try:
+        return parse_name(str(given) if isinstance(given, int) else given)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} has no name that will do: {error}.") from None
+
+
+def _disagreements(by_name: Mapping[str, list[_Entry]]) -> Iterator[str]:
+    for name in sorted(by_name):
+        first, *others = _said(by_name[name])
+        other = next((entry for entry in others if entry.reserve != first.reserve), None)
+        if other is not None:
+            yield (
+                f"{first.where} says reserve: {first.reserve}, but {other.where} says reserve: {other.reserve}: "
+                "accepted is one of them for all entries of a name."
             )
-    return said[0].reserve or AUTO if said else AUTO
+
+
+def _said(entries: list[_Entry]) -> list[_Entry]:
+    """Return the entries that say whether to reserve, or one that does not where none does."""
+    return [entry for entry in entries if entry.reserve is not None] or entries[:1]

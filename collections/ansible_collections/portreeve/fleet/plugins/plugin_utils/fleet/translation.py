@@ -23,6 +23,6 @@ def translated(function: Callable[_Arguments, _Result], error: type[Exception]) 
         try:
             return function(*arguments, **named)
         except PortreeveError as refused:
-            raise error(str(refused)) from refused
+            raise error(str(refused)) from None  # Ansible appends the cause, which says the same
 
     return translating

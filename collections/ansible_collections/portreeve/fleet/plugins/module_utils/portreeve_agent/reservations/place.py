@@ -17,6 +17,7 @@ from .ledger import Account, union
 
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
 _FIRST_PROCESS = "/proc/1/ns/net"
+_MANY = 16  # accounts of namespaces
 
 
 def choose(host: Host, wanted: str) -> tuple[Namespace, tuple[BlindSpot, ...]]:
@@ -62,3 +63,18 @@ def may_be_anothers(key: str, account: Account, kernel: frozenset[int]) -> bool:
     """Return whether an account may be that of a namespace that is gone: no cookie tells, and nothing of it is in the
     kernel's list. A new namespace begins with an empty one."""
     return "-" not in key and not kernel & union(account.names)
+
+
+def without_ended(host: Host, accounts: dict[str, Account], key: str) -> dict[str, Account]:
+    """Return the accounts without those of namespaces that have ended, where there are many and all can be seen.
+
+    One that only a socket or an open descriptor keeps cannot be seen (``read_namespaces``), hence not where there are
+    few.
+    """
+    if len(accounts) <= _MANY:
+        return accounts
+    there, unseen = read_namespaces(host)
+    if unseen:
+        return accounts
+    numbers = {str(one.id) for one in there}
+    return {one: account for one, account in accounts.items() if one == key or one.partition("-")[0] in numbers}

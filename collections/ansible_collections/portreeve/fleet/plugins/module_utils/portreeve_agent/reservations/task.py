@@ -27,7 +27,7 @@ from .guards import check_plan, check_wish, drift_of, overlooked, say_overlooked
 from .ledger import NOBODY, Account, OwnFile, Pending, format_ledger, format_own_file, parse_ledger, parse_own_file
 from .occupancy import say_some, to_record
 from .occupants import Occupants, look
-from .place import choose, is_set_at_boot, key_of, may_be_anothers
+from .place import choose, is_set_at_boot, key_of, may_be_anothers, without_ended
 from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
 from .sentences import WHAT_A_BOOT_RESERVES, say_run
@@ -180,8 +180,8 @@ def _ranges(host: Host, namespace: Namespace) -> PortRanges:
 def _find(host: Host, namespace: Namespace, at_boot: bool, to_be_written: bool) -> _Found:
     standing = store.read(host, namespace)
     configured = _configured(standing, to_be_written) if at_boot else None
-    accounts = parse_ledger(standing.ledger, standing.boot_id, store.LEDGER)
     key = key_of(host, namespace)
+    accounts = without_ended(host, parse_ledger(standing.ledger, standing.boot_id, store.LEDGER), key)
     account = accounts.get(key)
     if account is not None and not at_boot and may_be_anothers(key, account, standing.kernel):
         account = None

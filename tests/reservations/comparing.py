@@ -7,8 +7,6 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.ledger import parse_own_file
-
 from .model import DIRECTORIES, MAIN, OWN, Model, Outcome, OwnFile
 from .steps import Task, ports_of, value_of
 from .world import OWN_FILE, kernel_list, within
@@ -26,17 +24,28 @@ def compare(models: dict[str, Model], place: str) -> None:
         with within(namespace):
             same(f"{place}: kernel of {namespace}", ports_of(kernel_list()), one.kernel)
     model = models["host"]
-    found = None
-    if OWN_FILE.exists():
-        own = parse_own_file(OWN_FILE.read_text())
-        found = OwnFile(own.names, own.kept, own.by_hand, own.left_out, own.value or frozenset())
-    same(f"{place}: own file", found, model.own)
+    same(f"{place}: own file", own_file(OWN_FILE.read_text()) if OWN_FILE.exists() else None, model.own)
     values = {}
     for path in [*(str(one) for directory in DIRECTORIES for one in pathlib.Path(directory).iterdir()), MAIN]:
         lines = [line for line in pathlib.Path(path).read_text().splitlines() if line.startswith(SETTING)]
         if lines:
             values[path] = value_of(lines[-1].partition("=")[2].strip())
     same(f"{place}: values of the files", values, model.values())
+
+
+def own_file(text: str) -> OwnFile:
+    """Return what our file says, read by its lines and by nothing of the product; it has to have a value line."""
+    said = dict(line.removeprefix("# ").split(": ") for line in text.split("\n") if ": " in line)
+    [value] = [ports_of(line.partition(" = ")[2]) for line in text.split("\n") if line.startswith(SETTING)]
+    names = {
+        what.removeprefix("reservation "): ports_of(ports)
+        for what, ports in said.items()
+        if what.startswith("reservation ")
+    }
+    kept, by_hand, left_out = (
+        ports_of(said.get(one, "")) for one in ("kept from other files", "added by hand", "left out")
+    )
+    return OwnFile(names, kept, (value - kept.union(*names.values())) | (by_hand & value), left_out, value)
 
 
 def essence(result: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def change_reserved(
     What others write meanwhile stays: the list is looked at once more right before it is replaced. It is lost if it
     comes in the moment between that look and the write, or between the writes of a list that one cannot hold.
     """
-    for _ in range(_LOOKS):
+    for _look in range(_LOOKS):
         found = _read(host, namespace)
         there = _ports_of(found)
         writes = writes_of(there, (there | wanted) - unwanted, page)

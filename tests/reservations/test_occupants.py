@@ -326,6 +326,7 @@ def test_a_connection_outside_of_the_automatic_range_is_no_squatter(outside: Sce
     assert (found.squatters, found.unused([9000])) == ((), False)
 
 
+STAYS_THERE = {True: "would still be there", False: "is still there"}  # by whether a run only pretends
 TALKS = "\nready(port=c.getsockname()[1])\nwhile told(): c.send(b'.'); ready(heard=peer.recv(9).decode())\nhold()"
 
 
@@ -510,11 +511,36 @@ def test_a_connection_of_an_ancestor_is_left(scene: Scene) -> None:
     assert actor.tell("go on") == {"heard": "."}
 
 
-def test_the_ssh_connection_in_use_is_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    actor = outside.play(MEET.format(address="::1") + TALKS)
-    other = outside.play(MEET.format(address="::1") + TALKS)
+#: how two ends meet whose address is {address}, and how sshd(8) writes that address
+SSH_ADDRESSES = {
+    "127.0.0.1": (MEET, "127.0.0.1"),
+    "::1": (MEET, "::1"),
+    "::ffff:127.0.0.1": (MEET, "127.0.0.1"),
+    "fe80::1": (
+        "import subprocess\n"
+        "subprocess.run(['ip', 'address', 'replace', {address!r} + '/64', 'dev', 'lo', 'nodad'], check=True)\n"
+        "at = ({address!r}, 0, 0, socket.if_nametoindex('lo'))\n"
+        "one, c = socket.socket(socket.AF_INET6), socket.socket(socket.AF_INET6)\n"
+        "one.bind(at); one.listen(); c.connect(one.getsockname()); peer = one.accept()[0]\n",
+        "fe80::1%lo",
+    ),
+}
+
+
+@pytest.mark.needs("ip")
+@pytest.mark.parametrize("address", SSH_ADDRESSES)
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_the_ssh_connection_in_use_is_left(
+    outside: Scene, monkeypatch: pytest.MonkeyPatch, end: str, address: str
+) -> None:
+    """Its client's end is on this host as well where somebody comes through a tunnel."""
+    meet, written = SSH_ADDRESSES[address]
+    actor = outside.play(meet.format(address=address) + TALKS)
+    other = outside.play(meet.format(address=address) + TALKS)
     [row] = [row for row in outside.rows("tcp", actor["port"]) if row.remote]
-    monkeypatch.setenv("SSH_CONNECTION", f"::1 {row.remote.port} ::1 {row.local.port}")
+    assert row.remote
+    server, client = (row.local, row.remote) if end == "server" else (row.remote, row.local)
+    monkeypatch.setenv("SSH_CONNECTION", f"{written} {client.port} {written} {server.port}")
     shell = outside.play("ready(); hold()")
     found = outside.look(actor["port"], other["port"])
     fates = {one.socket.local.port: one for one in outside.evict(found, frozenset([shell.pid])).squatters}
@@ -522,6 +548,32 @@ def test_the_ssh_connection_in_use_is_left(outside: Scene, monkeypatch: pytest.M
     assert fates[actor["port"]].summary.endswith("; it is left alone: this task came over it by SSH.")
     assert fates[other["port"]].evicted
     assert actor.tell("go on") == {"heard": "."}
+
+
+@pytest.mark.needs("ssh")
+def test_a_connection_of_ssh_is_left(scene: Scene) -> None:
+    """It may be the tunnel through which the host is reached."""
+    actor = scene.play(
+        "import subprocess\n"
+        "one = server(0)\n"
+        "ssh = subprocess.Popen(['ssh', '-F', 'none', '-p', str(one.getsockname()[1]), '127.0.0.1'])\n"
+        "peer, (_, port) = one.accept()\n"
+        "ready(port=port, pid=ssh.pid); told(); peer.send(b'.'); ready(alive=ssh.poll() is None); hold()"
+    )
+    found = scene.look(actor["port"])
+    for pretend in (True, False):
+        [left] = scene.evict(found, pretend=pretend).squatters
+        assert (left.evicted, left.destroyed) == (False, False)
+        assert left.summary.endswith(
+            f"; it is left alone: process {actor['pid']}, which holds it, is a program of SSH, perhaps the way in."
+        )
+    assert actor.tell("go on") == {"alive": True}
+
+
+def test_who_only_calls_itself_ssh_is_evicted(outside: Scene) -> None:
+    actor = outside.play(MEET.format(address="127.0.0.1") + "pathlib.Path('/proc/self/comm').write_text('ssh')" + STAYS)
+    [gone] = outside.evict(outside.look(actor["port"])).squatters
+    assert ([one.name for one in gone.holders], gone.evicted) == (["ssh"], True)
 
 
 def test_what_is_protected_are_this_process_and_its_ancestors() -> None:
@@ -591,29 +643,51 @@ def test_a_later_connection_on_the_port_is_not_evicted(outside: Scene) -> None:
     assert actor.tell("go on") == {"heard": "."}
 
 
-def test_without_privilege_nothing_happens_and_the_sentence_says_so(outside: Scene) -> None:
+@pytest.mark.parametrize("pretend", [True, False])
+def test_without_privilege_nothing_happens_and_the_sentence_says_so(outside: Scene, pretend: bool) -> None:
     actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
     found = outside.look(actor["port"])
     within = Namespace(outside.namespace.id, "own", "host", "/proc/self/ns/net")
 
     def as_nobody() -> Occupants:
         os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
-        return evict(Host(), within, found, ())
+        return evict(Host(), within, found, (), pretend)
 
     [left] = outside.inside(as_nobody).squatters
-    assert not left.evicted
+    assert (left.evicted, left.destroyed) == (False, False)
     assert left.summary.endswith(
-        "; it is still there: to destroy a socket needs CAP_NET_ADMIN in the network namespace."
+        f"; it {STAYS_THERE[pretend]}: to destroy a socket needs CAP_NET_ADMIN in the network namespace."
     )
     assert actor.tell("go on") == {"heard": "."}
 
 
-def test_a_kernel_that_cannot_destroy_is_named(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pretend", [True, False])
+def test_a_kernel_that_cannot_destroy_is_named(outside: Scene, monkeypatch: pytest.MonkeyPatch, pretend: bool) -> None:
     monkeypatch.setattr(sock_destroy, "_SOCK_DESTROY", 22)
     actor = outside.play(MEET.format(address="127.0.0.1") + TALKS)
-    [left] = outside.evict(outside.look(actor["port"])).squatters
-    assert not left.evicted
-    assert left.summary.endswith("; it is still there: to destroy a socket is nothing that this kernel does.")
+    [left] = outside.evict(outside.look(actor["port"]), pretend=pretend).squatters
+    assert (left.evicted, left.destroyed) == (False, False)
+    assert left.summary.endswith(f"; it {STAYS_THERE[pretend]}: to destroy a socket is nothing that this kernel does.")
+    assert actor.tell("go on") == {"heard": "."}
+
+
+@pytest.mark.parametrize("pretend", [True, False])
+def test_what_the_table_tells_from_no_later_one_is_left(
+    outside: Scene, monkeypatch: pytest.MonkeyPatch, pretend: bool
+) -> None:
+    """/proc/net has no cookies."""
+
+    def no_table(*_asked: Any, **_besides: Any) -> Any:
+        raise NotSupported("no such table")
+
+    actor = outside.play(MEET.format(address="127.0.0.1") + LINGERING["TIME_WAIT"] + "\nready(port=port); hold()")
+    before = _ends(outside, actor["port"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sock_diag, "read_sockets", no_table)
+        [left] = outside.evict(outside.look(actor["port"]), pretend=pretend).lingering
+    assert (left.evicted, left.destroyed) == (False, False)
+    assert left.summary.endswith("; it is left alone: the table that was read does not tell it from a later one.")
+    assert _ends(outside, actor["port"]) == before
 
 
 def test_without_sock_diag_squatters_are_told_and_left(outside: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

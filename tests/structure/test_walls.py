@@ -32,6 +32,7 @@ JUDGING = {
     "wire": BASE,
     "masking": BASE,
     "clues": BASE,
+    "protected": BASE,
     "roles": BASE | {"clues"},
     "bind_rules": BASE | {"ports"},
     "bind_wish": BASE | {"ports"},
@@ -93,7 +94,7 @@ SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {
 }  # fmt: skip
 SEEING["writing"] = DOOR | {"second_process"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
-SEEING["reservations.occupants"] = READERS | {"descriptors", "tables", "reservations.occupancy"}
+SEEING["reservations.occupants"] = READERS | {"descriptors", "protected", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
 SEEING["reservations.boot"] = DOOR
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}

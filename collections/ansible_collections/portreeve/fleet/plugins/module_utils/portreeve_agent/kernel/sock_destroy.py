@@ -12,6 +12,8 @@ from ..model import Socket
 from .single_socket import address_socket, exchange, refuse
 
 _SOCK_DESTROY = 21
+_ANYBODY, _KERNEL = (1, 0), (0, 0)  # whom a netlink socket talks to (netlink(7))
+_COOKIE_OF_NONE = 0  # they start at 1 (net/core/sock_diag.c)
 
 
 def destroy_socket(netlink: socket.socket, row: Socket) -> bool:
@@ -26,3 +28,20 @@ def destroy_socket(netlink: socket.socket, row: Socket) -> bool:
     if code not in (0, errno.ENOENT):
         refuse(code, "to destroy a socket")
     return code == 0
+
+
+def check_destruction(netlink: socket.socket, row: Socket) -> bool:
+    """Return True where ``destroy_socket`` could destroy such a socket; nothing is destroyed. Raises as that does.
+
+    The kernel answers for a socket that cannot be. It asks for the privilege only once it has found one, so that is
+    tried with something else that needs the same one in the same place: to talk to another process than the kernel
+    (net/netlink/af_netlink.c, netlink_connect).
+    """
+    nowhere = row._replace(local=row.local._replace(port=0), remote=None, device=None, cookie=_COOKIE_OF_NONE)
+    destroy_socket(netlink, nowhere)
+    try:
+        netlink.connect(_ANYBODY)
+    except OSError as error:
+        refuse(error.errno or errno.EPERM, "to destroy a socket")
+    netlink.connect(_KERNEL)
+    return True

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from dataclasses import replace
-from typing import Collection, Tuple
+from typing import Callable, Collection, Tuple
 
+from ..endpoint import Endpoint
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.single_socket import open_talk
-from ..kernel.sock_destroy import destroy_socket
-from ..model import SERVING_STATES, Namespace
+from ..kernel.sock_destroy import check_destruction, destroy_socket
+from ..model import SERVING_STATES, Namespace, Socket
 from ..ports import overlaps
 from ..tables import Tables
 from .occupancy import Occupant, say
@@ -21,9 +23,9 @@ from .occupants import Occupants, question_about, read
 
 _SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
 _FARTHEST = 64
-_FORESEEN = (True, True, "it would be destroyed")
 
 Fate = Tuple[bool, bool, str]  # destroyed, evicted, and the words for it
+SshConnection = Tuple[Endpoint, int]  # the client, and the server's port
 
 
 def protected_pids(host: Host) -> frozenset[int]:
@@ -46,15 +48,15 @@ def evict(
 ) -> Occupants:
     """Destroy the connections of squatters and what lingers of outgoing ones; returns who is gone, and why others stay.
 
-    Nothing is destroyed that a process among ``protected`` holds, that is the SSH connection in use, or whose holders
-    could not be seen. The kernel's word is not taken for it: the tables are read again. With ``pretend`` nothing is
-    destroyed; ``destroyed`` and ``evicted`` tell what would be.
+    Nothing is destroyed that a process among ``protected`` or a protected program holds, that is the SSH connection in
+    use, or whose holders could not be seen. The kernel's word is not taken for it: the tables are read again. With
+    ``pretend`` nothing is destroyed; ``destroyed`` and ``evicted`` tell what would be.
     """
     in_use = _ssh_connections(host, protected)
     everybody = found.squatters + found.lingering
     obstacles = {one: one.obstacle or _protection(one, protected, in_use) for one in everybody}
     doomed = [one for one in everybody if not obstacles[one]]
-    fates = dict.fromkeys(doomed, _FORESEEN) if pretend else _destroy(host, namespace, doomed)
+    fates = (_foretell if pretend else _destroy)(host, namespace, doomed) if doomed else {}
     fates.update((one, (False, False, "it is left alone: " + why)) for one, why in obstacles.items() if why)
 
     def after(one: Occupant) -> Occupant:
@@ -65,49 +67,74 @@ def evict(
     return replace(found, squatters=tuple(map(after, found.squatters)), lingering=tuple(map(after, found.lingering)))
 
 
-def _protection(one: Occupant, protected: Collection[int], in_use: list[tuple[str, int, int]]) -> str | None:
+def _protection(one: Occupant, protected: Collection[int], in_use: list[SshConnection]) -> str | None:
     for holding in one.holders:
         if holding.pid in protected:
             return "process %d, through which this task runs, holds it" % holding.pid
-    local, remote = one.socket.local, one.socket.remote
-    for client, port, own_port in in_use:
-        if remote and (remote.port, local.port) == (port, own_port) and overlaps(remote.address, client, False):
-            return "this task came over it by SSH"
+        if holding.protection:
+            return "process %d, which holds it, is %s" % (holding.pid, holding.protection)
+    if any(_is_end_of(one.socket, connection) for connection in in_use):
+        return "this task came over it by SSH"
+    if one.socket.cookie is None:
+        return "the table that was read does not tell it from a later one"
     return None
 
 
-def _ssh_connections(host: Host, pids: Collection[int]) -> list[tuple[str, int, int]]:
-    """Return client, its port and ours of the SSH connections that the environment of some processes names."""
+def _is_end_of(row: Socket, connection: SshConnection) -> bool:
+    """Return whether a socket is either end of an SSH connection, whose client is on this host too if a tunnel is."""
+    client, port = connection
+    return row.remote is not None and any(
+        (there.port, here.port) == (client.port, port) and overlaps(there.address, client.address, False)
+        for here, there in ((row.local, row.remote), (row.remote, row.local))
+    )
+
+
+def _ssh_connections(host: Host, pids: Collection[int]) -> list[SshConnection]:
+    """Return the SSH connections that the environment of some processes names."""
     found = []
     for pid in pids:
         with suppress(PortreeveError, ValueError):
             for setting in host.read("/proc/%d/environ" % pid).split(b"\0"):
                 if setting.startswith(_SSH_CONNECTION):
                     client, port, _server, local = setting[len(_SSH_CONNECTION) :].decode("ascii").split(" ")
-                    found.append((client, int(port), int(local)))
+                    address = client.partition("%")[0]  # the scope is no part of it in the kernel's table
+                    found.append((Endpoint(address, int(port)), int(local)))
     return found
+
+
+def _foretell(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, Fate]:
+    """Return what would become of each, as far as the kernel says without destroying any."""
+    _can, failures = _ask(host, namespace, doomed, check_destruction)
+    fate = {one: (False, False, "it would still be there: " + why) for one, why in failures.items()}
+    return {**dict.fromkeys(doomed, (True, True, "it would be destroyed")), **fate}
 
 
 def _destroy(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, Fate]:
     """Return what has become of each in fact."""
-    if not doomed:
-        return {}
-    failures: dict[Occupant, str] = {}
-    destroyed: set[Occupant] = set()
+    destroyed, failures = _ask(host, namespace, doomed, destroy_socket)
+    tables = read(host, namespace, question_about({one.socket.local.port for one in doomed}))
+    return {one: _fate(one, tables, one in destroyed, failures.get(one)) for one in doomed}
+
+
+def _ask(
+    host: Host, namespace: Namespace, doomed: list[Occupant], what: Callable[[socket.socket, Socket], bool]
+) -> tuple[set[Occupant], dict[Occupant, str]]:
+    """Return for whom the kernel says yes, and why it does nothing for others."""
+    agreed: set[Occupant] = set()
     try:
         with open_talk(host, namespace) as netlink:
+            failures: dict[Occupant, str] = {}
             for one in doomed:
                 try:
-                    if destroy_socket(netlink, one.socket):
-                        destroyed.add(one)
+                    if what(netlink, one.socket):
+                        agreed.add(one)
                 except (NotPermitted, NotSupported) as error:
                     failures[one] = str(error)
                 except PortreeveError:  # its interface is gone
                     continue
+            return agreed, failures
     except PortreeveError as error:
-        failures = dict.fromkeys(doomed, str(error))
-    tables = read(host, namespace, question_about({one.socket.local.port for one in doomed}))
-    return {one: _fate(one, tables, one in destroyed, failures.get(one)) for one in doomed}
+        return agreed, dict.fromkeys(doomed, str(error))
 
 
 def _fate(one: Occupant, tables: Tables, destroyed: bool, failure: str | None) -> Fate:

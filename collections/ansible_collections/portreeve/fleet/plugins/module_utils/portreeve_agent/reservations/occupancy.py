@@ -15,15 +15,17 @@ _MOST_NAMED = 3
 _MOST_TOLD = 8  # the result has them all
 _KNOWN = "automatic local port of an outgoing connection"
 _LIKELY = "local port of what looks like an outgoing connection"
+_TOLD_OF_HOLDERS = ("pid", "name", "exe")
 _WIRE = ("protocol", "state", "local", "remote", "inode", "cookie", "uid", "timer_ms")
 
 
 class Holding(NamedTuple):
-    """A process that holds a connection."""
+    """A process that holds a connection; ``protection`` says as what it is to be left alone, None if it is not."""
 
     pid: int
     name: str
     exe: str | None
+    protection: str | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def to_record(occupant: Occupant) -> dict[str, Any]:
     return {
         "port": row.local.port,
         **{name: to_wire(getattr(row, name)) for name in _WIRE},
-        "holders": [{**holding._asdict()} for holding in occupant.holders],
+        "holders": [{name: getattr(holding, name) for name in _TOLD_OF_HOLDERS} for holding in occupant.holders],
         "evicted": occupant.evicted,
         "summary": occupant.summary,
     }

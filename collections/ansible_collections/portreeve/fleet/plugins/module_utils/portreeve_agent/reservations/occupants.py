@@ -15,6 +15,7 @@ from ..kernel.openers import bound_on_purpose, opened_here
 from ..kernel.single_socket import open_talk
 from ..model import PROTOCOLS, SERVING_STATES, BlindSpot, Namespace, PortRanges, Socket
 from ..ports import HIGHEST_PORT, PortRange, overlaps
+from ..protected import why_protected
 from ..tables import Question, Tables, blind_spots_of, read_tables, unlisted_bound_sockets
 from .occupancy import Holding, Occupant, by_place, say
 
@@ -238,7 +239,7 @@ def _holders(
     holders = {}
     for inode, seats in walk.seats.items():
         processes = [walk.processes[pid] for pid in sorted({seat.pid for seat in seats})]
-        holders[inode] = tuple(Holding(one.pid, one.name, one.exe) for one in processes)
+        holders[inode] = tuple(Holding(one.pid, one.name, one.exe, why_protected(one)) for one in processes)
     unheld = [row for row in rows if row.inode not in holders]
     if not unheld:
         return holders, ()

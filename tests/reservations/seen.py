@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""What a run leaves behind on a host, all of it."""
+"""Runs, and all that they leave behind on a host."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,3 +52,14 @@ def seen() -> Seen:
 
 def run(wish: Wish) -> dict[str, Any]:
     return reserve(ActingHost(), wish)
+
+
+def become_nobody() -> None:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def as_nobody(wish: Wish, pretend: bool = False) -> Any:
+    become_nobody()
+    return reserve(ActingHost(), wish, pretend=pretend)

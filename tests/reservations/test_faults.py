@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -22,10 +20,10 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.er
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import compress
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations import task
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve, survey
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
 
-from .seen import LEDGER, NEW, OLD, run, seen
+from .seen import LEDGER, NEW, OLD, as_nobody, run, seen
 from .world import BOOT_ID, OWN_FILE, RUN, SYSCTL_D, World, set_kernel_list
 
 NO_ROOT = "permission denied; reserving ports takes root (become: true); nothing was changed"
@@ -148,17 +146,6 @@ def test_a_ledger_of_an_earlier_boot_does_not_count(world: World) -> None:
     result = world.run(boot_and_go_on)
     assert [one["name"] for one in result["reservations"]] == ["shop"]
     assert result["foreign"]["runtime"] == "40020"
-
-
-def become_nobody() -> None:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-
-
-def as_nobody(wish: Wish, pretend: bool = False) -> Any:
-    become_nobody()
-    return reserve(ActingHost(), wish, pretend=pretend)
 
 
 def test_not_root(world: World) -> None:
@@ -289,43 +276,6 @@ def test_what_fails_after_the_reservation_is_no_failure_of_it(world: World, monk
     assert world.run(seen).kernel == NEW.ports
 
 
-def test_a_file_of_others_that_cannot_be_read(world: World) -> None:
-    """What can be read is told, and what a boot makes of it is not; nothing is written that might lose what it says."""
-
-    def unreadable() -> None:
-        (SYSCTL_D / "10-early.conf").write_text("net.ipv4.ip_local_reserved_ports = 3200\n")
-        late.write_text("net.ipv4.ip_local_reserved_ports = 5000\n")
-        late.chmod(0o600)
-
-    def looked() -> dict[str, Any]:
-        become_nobody()
-        return survey(ActingHost())
-
-    late = SYSCTL_D / "zzz-late.conf"
-    world.run(lambda: run(OLD))
-    world.run(unreadable)
-    found = world.run(looked)
-    assert found["reserved"] == {"runtime": "40001,40003", "after_boot": None}
-    assert (found["foreign"]["files"], found["drift"]) == (
-        [{"path": str(SYSCTL_D / "10-early.conf"), "ports": "3200"}],
-        [],
-    )
-    assert not found["complete"]
-    assert {"what": "what a boot reserves", "why": f"cannot be read: {late}", "count": 1} in found["blind_spots"]
-    told = world.run(lambda: as_nobody(replace(NEW, persistent=False), pretend=True))
-    assert (told["reserved"]["after_boot"], told["complete"]) == (None, False)
-    error = stopped(world, act=lambda wish: as_nobody(wish, pretend=True))
-    assert isinstance(error, NotPermitted)
-    assert str(error).startswith(f"{late}: cannot be read, so what it reserves would be lost: nothing was changed")
-
-
-def test_a_directory_of_others_that_cannot_be_read(world: World) -> None:
-    world.run(lambda: (SYSCTL_D / "10-early.conf").write_text("net.ipv4.ip_local_reserved_ports = 3200\n"))
-    world.run(lambda: SYSCTL_D.chmod(0o711))
-    told = world.run(lambda: as_nobody(replace(NEW, persistent=False), pretend=True))
-    assert (told["reserved"]["after_boot"], told["complete"]) == (None, False)
-
-
 class Alone(ActingHost):
     """No second process can be made."""
 
@@ -337,16 +287,3 @@ def test_no_room_for_a_second_process(world: World) -> None:
     world.run(lambda: run(OLD))
     error = stopped(world, act=lambda wish: reserve(Alone(), wish))
     assert str(error) == "a second process: Resource temporarily unavailable; nothing was changed"
-
-
-def test_a_file_of_others_by_a_name_that_is_no_text(world: World) -> None:
-    """A result is JSON and goes to terminals."""
-
-    def written() -> Any:
-        (SYSCTL_D / os.fsdecode(b"zzz-\xff\x1b[31m\n.conf")).write_text("net.ipv4.ip_local_reserved_ports = 5000\n")
-        return run(NEW)
-
-    result = world.run(written)
-    assert json.loads(json.dumps(result, ensure_ascii=False).encode("utf-8")) == result
-    assert all(one.isprintable() for one in result["warnings"])
-    assert [one["path"] for one in result["overridden_by"]] == [str(SYSCTL_D / r"zzz-\\xff\x1b[31m\n.conf")]

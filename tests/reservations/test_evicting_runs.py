@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import InvalidInput
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_destroy
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.plan import Wish
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.task import reserve
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.writing import ActingHost
@@ -32,28 +33,38 @@ RUNS = {
 def test_a_run_changes_something_when_it_destroys_a_connection(world: World, what: str) -> None:
     kind, source, expected = RUNS[what]
 
-    def runs() -> list[dict[str, Any]]:
-        with socket.create_server(("127.0.0.1", 7000)) as server, socket.socket(socket.AF_INET, kind) as one:
-            one.bind(("127.0.0.1", source))
-            one.connect(server.getsockname())
-            wish = Wish("billing", frozenset([one.getsockname()[1]]))
-            holder = os.fork()
-            if not holder:
-                signal.pause()
-        reserve(ActingHost(), wish)
-        try:
-            return [reserve(ActingHost(), wish, evicting=True, pretend=pretend) for pretend in (True, False) * 2]
-        finally:
-            os.kill(holder, signal.SIGKILL)
-            os.waitpid(holder, 0)
-
-    results = world.run(runs)
+    results = world.run(lambda: _runs(kind, source))
     evicted = [[left["evicted"] for left in one["squatters"]] for one in results]
     assert [one["changed"] for one in results] == expected
     assert evicted == [[True] if changes else [] for changes in expected]
     assert [bool(one["warnings"]) for one in results] == expected
     assert [one["diff"]["before"] != one["diff"]["after"] for one in results] == expected
     assert [one["reservations"][0]["unused"] for one in results] == [source == 0] * 4
+
+
+def test_what_the_kernel_cannot_destroy_is_foretold_to_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sock_destroy, "_SOCK_DESTROY", 22)
+    results = world.run(lambda: _runs(TCP, 0))
+    assert [one["changed"] for one in results] == [False] * 4
+    assert [left["evicted"] for one in results for left in one["squatters"]] == [False] * 4
+    assert [one["diff"]["before"] == one["diff"]["after"] for one in results] == [True] * 4
+
+
+def _runs(kind: int, source: int) -> list[dict[str, Any]]:
+    """Return what four runs come to that evict a connection of another process, each other one in check mode."""
+    with socket.create_server(("127.0.0.1", 7000)) as server, socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", source))
+        one.connect(server.getsockname())
+        wish = Wish("billing", frozenset([one.getsockname()[1]]))
+        holder = os.fork()
+        if not holder:
+            signal.pause()
+    reserve(ActingHost(), wish)
+    try:
+        return [reserve(ActingHost(), wish, evicting=True, pretend=pretend) for pretend in (True, False) * 2]
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
 
 
 @pytest.mark.parametrize("pretend", [True, False])

@@ -90,10 +90,14 @@ options:
       - Whether to free O(ports) from outgoing connections that have them as their automatic local port, and from what
         is left of such. The connections are destroyed; no process ends. The peer sees a reset, the process an error,
         and what was not delivered yet is lost.
-      - Never those that a server accepted, or that the SSH connection in use or a process through which the task runs
-        needs, and none whose program bound the port itself. Where any of it is not known, the connection is left alone.
-      - Who opened a TCP connection is known since Linux 4.19. Of what is left in TIME_WAIT nothing is known but its
-        addresses, but nothing undelivered is lost with it. The kernel needs C(CONFIG_INET_DIAG_DESTROY).
+      - Never those that a server accepted, none whose program bound the port itself, and none that the SSH connection
+        in use or a process through which the task runs needs. Where any of it is not known, the connection is left
+        alone.
+      - Nor what a protected program holds, which are the process with the number 1, service managers of users as well,
+        ssh and sshd, message buses, the login manager, network managers and container engines.
+      - Who opened a TCP connection is known since Linux 4.19. Of what is left in TIME_WAIT, or without a process in
+        FIN_WAIT2, nothing is known but its addresses, but nothing undelivered is lost with it.
+      - The kernel needs C(CONFIG_INET_DIAG_DESTROY), the task C(CAP_NET_ADMIN); check mode asks for both.
       - Accepted with O(runtime=true) only, as the kernel would give the ports away again.
       - What was done is read again and told for each in RV(squatters) and RV(lingering).
     type: bool

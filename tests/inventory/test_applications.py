@@ -11,6 +11,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.applications
     merge_applications,
     mistakes_in,
     ports_to_reserve,
+    say_all,
     unmet,
 )
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.declarations import (
@@ -246,3 +247,20 @@ def test_the_range_is_not_guessed():
     assert ports_to_reserve(application(80, "never"), None) == ()
     with pytest.raises(InvalidInput, match=r"^Which ports of billing need to be reserved cannot be told"):
         ports_to_reserve(application(80), None)
+
+
+def test_what_is_reserved_on_a_host_is_one_line():
+    now, both = {**STANDS, "name": "chat", "ports": "40000", "persistent": False}, STANDS
+    result = {
+        "namespace": {"id": 1, "name": "host", "kind": "host"},
+        "reserved": {"runtime": "3200,36601-36602,40000", "after_boot": "3200,36601-36602"},
+        "foreign": {"runtime": "3200", "files": [], "by_hand": ""},
+        "automatic": {"low": 32768, "high": 60999, "left": 28229},
+        "reservations": [now, both],
+    }
+    assert say_all(result, "web1") == (
+        "web1 reserves 36601-36602,40000, now, after a boot: in part; under no name now and after a boot: 3200;"
+        " automatic ports left: 28229"
+    )
+    nothing = {**result, "reservations": [], "foreign": {"runtime": ""}, "reserved": {"runtime": "", "after_boot": ""}}
+    assert say_all(nothing, "web1") == "web1 reserves nothing; automatic ports left: 28229"

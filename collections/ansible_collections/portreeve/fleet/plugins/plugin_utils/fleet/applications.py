@@ -118,6 +118,9 @@ def say_all(result: Mapping[str, Any], host: str) -> str:
         "ports": compress([one["ports"] for one in reservations]),
         "runtime": any(one["runtime"] for one in reservations),
         "persistent": any(one["persistent"] for one in reservations),
+        "only_now": compress([one["only_now"] for one in reservations]),
+        "only_after_boot": compress([one["only_after_boot"] for one in reservations]),
+        "unused": None,
     }
     lost = {"runtime": "", "file": ""}
     told = {"name": host, "still_reserved": "", "given_back": lost, "removed": lost, "dropped": lost}

@@ -172,6 +172,8 @@ def _parse_value(value: Any) -> list[PortRange]:
         _check_port(value, value)
         return [PortRange(value, value)]
     if isinstance(value, str):
+        if value.startswith(("[", "{")):
+            raise InvalidInput(f"{shown(value)} is a list written as text: {_ACCEPTED_PORTS}, without brackets")
         items = [item.strip(" ") for item in value.split(",")]
         if "" in items and len(items) > 1:
             raise InvalidInput(f"{shown(value)} has a comma without a port beside it: {_ACCEPTED_PORTS}")

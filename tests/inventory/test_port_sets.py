@@ -93,7 +93,7 @@ def test_they_act_as_sets(some, others):
         (True, "True is not a port"),
         (None, "None is not a port"),
         ("80-", "'80-' is not a port"),
-        ("80,,81", "'' is not a port"),
+        ("80,,81", "'80,,81' has a comma without a port beside it"),
         ("90-80", "'90-80' is reversed"),
         ("53/sctp", "protocol 'sctp' is not known"),
         ({"port": 80}, "a value of type dict is not a port"),

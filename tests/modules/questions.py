@@ -94,7 +94,7 @@ _TASKS = [
     _task("not_as_expected", OWNER, {"port": 8080, "expect": {"unit": "nginx", "free": True}}),
     _task("refused", OWNER, {"port": "9-3"}),
     _task("audit_refused", AUDIT, {"namespaces": "attic"}),
-    _task("declared_refused", AUDIT, {"declared": ["1-2000"]}),
+    _task("declared_refused", AUDIT, {"declared": ["1-5000"]}),
     _task("one_in_check_mode", OWNER, {"port": 8080}, check_mode=True, diff=True),
     _task("audit_in_check_mode", AUDIT, {}, check_mode=True, diff=True),
     _as_nobody("nobody", OWNER, {"port": [8080, "8125/udp", 8081]}),

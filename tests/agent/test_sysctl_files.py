@@ -10,10 +10,10 @@ import subprocess
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.sysctl_files import (
-    RESERVED_PORTS,
     parse_setting,
     read_setting_files,
 )
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import RESERVED_PORTS
 
 
 def line(ports: str) -> str:

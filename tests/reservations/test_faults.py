@@ -65,7 +65,7 @@ def test_a_file_system_that_is_read_only(world: World) -> None:
     assert str(stopped(world)) == f"{OWN_FILE}.new: Read-only file system; nothing was changed"
     assert (
         str(stopped(world, Wish("billing", frozenset(), present=False)))
-        == f"{OWN_FILE}: Read-only file system; nothing was changed"
+        == f"{OWN_FILE}.old: Read-only file system; nothing was changed"
     )
 
 

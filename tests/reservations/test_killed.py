@@ -22,7 +22,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wr
 from .seen import LEDGER, NEW, OLD, Seen, run, seen
 from .world import OWN_FILE, Died, World, set_kernel_list
 
-CHANGING = ("make_directory", "write_new", "link", "rename", "remove", "open_setting", "write_at")
+CHANGING = ("make_directory", "write_new", "rename", "remove", "open_setting", "write_at")
 
 
 class Mortal(ActingHost):

@@ -49,9 +49,9 @@ JUDGING = {
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
     "reservations.result": BASE | RESERVING | {"ports", "reservations.occupancy"},
-    "reservations.sentences": BASE | {"ports", "reservations.occupancy"},
-    "reservations.words": WORDS | RESERVING | {"words", "reservations.occupancy", "reservations.sentences"},
-    "reservations.occupancy": BASE | {"wire"},
+    "reservations.sentences": BASE | {"ports", "verdicts"},
+    "reservations.words": WORDS | RESERVING | {"words", "reservations.sentences"},
+    "reservations.occupancy": BASE | {"wire", "verdicts"},
 }
 DOOR = BASE | {"reading", "files", "process_directory", "host"}
 READERS = DOOR | {"ports", "kernel"}
@@ -96,7 +96,7 @@ SEEING["writing"] = DOOR | {"second_process"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
 SEEING["reservations.occupants"] = READERS | {"descriptors", "protected", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
-SEEING["reservations.boot"] = DOOR
+SEEING["reservations.boot"] = READERS | {"writing"}
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}

@@ -14,6 +14,7 @@ from .errors import InvalidInput
 from .model import PROTOCOLS
 
 HIGHEST_PORT = 65535
+RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"  # sysctl(8)
 
 _ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
 _ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"

@@ -56,6 +56,10 @@ class ActingHost(Host):
         finally:
             os.close(descriptor)
 
+    def page_size(self) -> int:
+        """Return the bytes of a page of memory: the kernel takes one less by one write to a setting."""
+        return os.sysconf("SC_PAGE_SIZE")
+
     def make_directory(self, path: str) -> None:
         """Make a directory that everybody can read, unless it is there."""
         place = self.path(path)
@@ -75,13 +79,6 @@ class ActingHost(Host):
                 stream.write(text.encode("utf-8"))
                 stream.flush()
                 os.fsync(stream.fileno())
-        except OSError as error:
-            translate(error, path)
-
-    def link(self, path: str, second: str) -> None:
-        """Give a file a second name."""
-        try:
-            os.link(self.path(path), self.path(second), follow_symlinks=False)
         except OSError as error:
             translate(error, path)
 

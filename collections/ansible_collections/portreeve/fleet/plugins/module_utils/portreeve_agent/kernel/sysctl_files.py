@@ -11,13 +11,12 @@ from typing import NamedTuple
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import SettingFile
+from ..ports import RESERVED_PORTS
 from ..reading import as_text
 
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
-_MAIN_FILE = "/etc/sysctl.conf"
+MAIN_FILE = "/etc/sysctl.conf"
 #: A file hides those of the same name in the directories after its own.
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
-_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 _MOST = 1 << 24  # bytes of one file
 
 
@@ -76,8 +75,8 @@ def _paths(host: Host) -> tuple[list[str], list[str]]:
             if name.endswith(".conf"):
                 files[name] = "%s/%s" % (directory, name)
     paths = [files[name] for name in sorted(files)]
-    if _inode(host, _SYSTEMD) is None:
-        paths.append(_MAIN_FILE)
+    if not is_booted_by_systemd(host):
+        paths.append(MAIN_FILE)
     return paths, unreadable
 
 
@@ -101,8 +100,9 @@ def _shown(path: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def _inode(host: Host, path: str) -> int | None:
+def is_booted_by_systemd(host: Host) -> bool:
+    """Return whether systemd is what boots the host (sd_booted(3))."""
     try:
-        return host.inode(path)
+        return bool(host.inode("/run/systemd/system"))
     except (Gone, NotPermitted, NotSupported):
-        return None
+        return False

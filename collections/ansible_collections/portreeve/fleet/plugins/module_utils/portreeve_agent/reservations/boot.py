@@ -8,29 +8,27 @@ from __future__ import annotations
 import re
 
 from ..errors import PortreeveError
-from ..host import Host
+from ..kernel.sysctl_files import is_booted_by_systemd
+from ..writing import ActingHost
 
-_ONE_WRITE = 4095  # bytes that the kernel takes at once, where pages have 4 KiB
 _WHOLE_SINCE = 247  # systemd-sysctl(8) writes on after a short write
-_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 
 
-def cut_at_boot(host: Host, value: str) -> str | None:
+def cut_at_boot(host: ActingHost, value: str) -> str | None:
     """Return a sentence when the list may be cut off, None when it is short enough or systemd takes all of it."""
-    if len(value) < _ONE_WRITE:
+    one_write = host.page_size() - 1
+    if len(value) < one_write:
         return None
     told = "The list has %d characters, and %s takes %d at a boot: the rest would have to be reserved again."
-    try:
-        host.inode(_SYSTEMD)
-    except PortreeveError:
-        return told % (len(value), "sysctl(8)", _ONE_WRITE)
+    if not is_booted_by_systemd(host):
+        return told % (len(value), "sysctl(8)", one_write)
     try:
         version = parse_version(host.run(["systemctl", "--version"]))
     except PortreeveError:
         version = None
     if version is not None and version >= _WHOLE_SINCE:
         return None
-    return told % (len(value), "systemd %s" % ("of unknown version" if version is None else version), _ONE_WRITE)
+    return told % (len(value), "systemd %s" % ("of unknown version" if version is None else version), one_write)
 
 
 def parse_version(text: str) -> int | None:

@@ -93,11 +93,9 @@ class _FileStep:
     def prepare(self) -> None:
         """Do what may fail and changes nothing."""
         self.host.make_directory(os.path.dirname(self.path))
-        for which, text in ((".new", self.new), (".meanwhile", self.meanwhile)):
+        for which, text in ((".new", self.new), (".meanwhile", self.meanwhile), (".old", self.old)):
             if text is not None:
                 self.host.write_new(self.path + which, text)
-        if self.old is not None:
-            self.host.link(self.path, self.path + ".old")
 
     def expect(self) -> None:
         """Raise NotApplied where the file is neither what was found nor what we have made of it."""
@@ -158,8 +156,7 @@ class _KernelStep:
 
     def bring(self, back: bool) -> None:
         wanted, unwanted = self._difference(back)
-        page = os.sysconf("SC_PAGE_SIZE")
-        change_reserved(self.host, self.namespace, self.descriptor, wanted, unwanted, page)
+        change_reserved(self.host, self.namespace, self.descriptor, wanted, unwanted, self.host.page_size())
 
     def check(self, back: bool) -> None:
         wanted, unwanted = self._difference(back)

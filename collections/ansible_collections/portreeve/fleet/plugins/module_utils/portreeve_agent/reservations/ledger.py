@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Mapping
 
 from ..errors import InvalidInput, NotSupported
-from ..ports import compress, port_set, shown
+from ..ports import RESERVED_PORTS, compress, port_set, shown
 
 Names = Mapping[str, FrozenSet[int]]  # whose reservation, and its ports
 
 NOBODY: frozenset[int] = frozenset()
-SETTING = "net.ipv4.ip_local_reserved_ports"
 FORMAT = "portreeve.reserved_ports/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ACCEPTED_NAMES = "accepted are up to 64 letters, digits and . _ @ -, a letter or digit first"
@@ -116,7 +115,7 @@ def format_own_file(own: OwnFile) -> str:
         "# %s: %s" % (words, compress(getattr(own, part))) for words, part in _KINDS.items() if getattr(own, part)
     )
     if own.value is not None:
-        lines.append("%s = %s" % (SETTING, compress(own.value)))
+        lines.append("%s = %s" % (RESERVED_PORTS, compress(own.value)))
     return "\n".join(lines) + "\n"
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..model import Namespace, Socket
+from ..verdicts.wording import listed, one_line
 from ..wire import to_wire
 
-_MOST_NAMED = 3
 _MOST_TOLD = 8  # the result has them all
 _KNOWN = "automatic local port of an outgoing connection"
 _LIKELY = "local port of what looks like an outgoing connection"
@@ -83,15 +83,7 @@ def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, automat
 
 def _name_holders(holders: tuple[Holding, ...]) -> str:
     """Return ``curl[812] and wget[813]``; a process chooses its name, so it is kept to one line."""
-    named = ["%s[%d]" % (one_line(one.name), one.pid) for one in holders[:_MOST_NAMED]]
-    if len(holders) > _MOST_NAMED:
-        named.append("%d more" % (len(holders) - _MOST_NAMED))
-    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-
-
-def one_line(name: str) -> str:
-    """Return a name that is printed as it stands, control characters as escapes."""
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    return listed(["%s[%d]" % (one_line(one.name), one.pid) for one in holders])
 
 
 def _name_port(row: Socket, namespace: Namespace) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ..ports import compress, port_set
-from .occupancy import one_line
+from ..verdicts.wording import one_line
 
 WHAT_A_BOOT_RESERVES = "what a boot reserves"  # the blind spot where not all files can be read
 

@@ -15,6 +15,7 @@ from ..errors import NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..host import Host
 from ..kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from ..kernel.reserved_ports import open_reserved, read_reserved
+from ..kernel.sysctl_files import MAIN_FILE
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
 from ..verdicts.wording import listed
@@ -32,7 +33,6 @@ from .plan import Configured, Places, Running, Wish, make_plan
 from .result import describe_drift, describe_name, describe_places, describe_wish, difference, differs, names_in
 from .sentences import WHAT_A_BOOT_RESERVES, say_run
 
-_MAIN_FILE = "/etc/sysctl.conf"  # where no link leads to it, sysctl(8) applies it after all others
 _UNCHANGED = "nothing was changed"
 
 
@@ -206,7 +206,7 @@ def _configured(standing: store.Standing, to_be_written: bool) -> Configured:
 
 
 def _sorts_later(file: SettingFile) -> bool:
-    return file.path == _MAIN_FILE or posixpath.basename(file.path) > posixpath.basename(store.OWN_FILE)
+    return file.path == MAIN_FILE or posixpath.basename(file.path) > posixpath.basename(store.OWN_FILE)
 
 
 def _change(found: _Found, after: Places, wish: Wish) -> Change:
@@ -231,7 +231,7 @@ def _own_file(configured: Configured | None) -> str | None:
     return format_own_file(configured.own) if configured and configured.own.value is not None else None
 
 
-def _cut_at_boot(host: Host, after: Places, wish: Wish) -> Iterator[str]:
+def _cut_at_boot(host: ActingHost, after: Places, wish: Wish) -> Iterator[str]:
     value = after.configured.own.value if after.configured and wish.persistent else None
     told = cut_at_boot(host, compress(value)) if value else None
     if told is not None:

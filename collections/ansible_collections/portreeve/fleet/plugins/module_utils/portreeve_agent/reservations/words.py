@@ -9,9 +9,9 @@ from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot
 from ..ports import port_set
+from ..verdicts.wording import one_line
 from ..words import columns, paragraph, say_blind_spots
 from .guards import say_overlooked
-from .occupancy import one_line
 from .sentences import WHAT_A_BOOT_RESERVES, by_time, holds, name_ports, unnamed
 
 _SERVED = {True: "by nobody", False: "yes", None: "unknown"}

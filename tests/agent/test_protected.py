@@ -51,6 +51,13 @@ def test_the_first_process_is_left_alone_whatever_it_runs(ordinary: Process) -> 
     assert why_protected(read_process(Host(), 1)) == "the first process of all"
 
 
+def test_a_zombie_is_no_thread_of_the_kernel(ordinary: Process) -> None:
+    """Where the leader of its session lies outside of a container, its session reads 0, too."""
+    thread = replace(ordinary, exe=None, cmdline=(), session=0, state="I", name="kworker/0:1")
+    assert why_protected(thread) == "a kernel thread"
+    assert why_protected(replace(thread, state="Z", name="curl")) is None
+
+
 @pytest.mark.needs("root")
 def test_threads_of_the_kernel_are_told_from_programs(ordinary: Process) -> None:
     """Told apart by what the kernel itself marks: PF_KTHREAD (linux/sched.h)."""

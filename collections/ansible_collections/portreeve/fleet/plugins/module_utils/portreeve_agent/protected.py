@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .model import Process
 
+_ENDED = "ZX"  # has lost its executable and command line, too (proc_pid_stat(5))
 _COMM_LENGTH = 15  # of the name that the kernel keeps (proc_pid_comm(5))
 
 _PROGRAMS = {
@@ -34,6 +35,6 @@ def why_protected(process: Process) -> str | None:
         return "the first process of all"
     if process.exe is not None:
         return _BY_PROGRAM.get(process.exe.rpartition("/")[2])
-    if process.session == 0 and not process.cmdline:
+    if process.session == 0 and not process.cmdline and process.state not in _ENDED:
         return "a kernel thread"
     return _BY_COMM.get(process.name)

@@ -21,6 +21,7 @@ TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
+REMEDYING = {"remedies.records", "remedies.approval", "remedies.collateral", "remedies.sentences"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
     "version": set(),
@@ -44,7 +45,12 @@ JUDGING = {
     **dict.fromkeys(CHANGES, WORDS | CHANGES | {"wire"}),
     "bind_words": WORDS,
     "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
-    "remedies.plan": WORDS | {"bind_rules", "policy"},
+    "remedies.records": WORDS | {"expectations"},
+    "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
+    "remedies.approval": BASE | REMEDYING,
+    "remedies.sentences": WORDS | REMEDYING | {"expectations"},
+    "remedies.collateral": WORDS | REMEDYING,
+    "remedies.result": WORDS | REMEDYING | {"wire", "answers", "expectations"},
     "reservations.ledger": BASE | {"ports"},
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
@@ -100,6 +106,9 @@ SEEING["reservations.boot"] = READERS | {"writing"}
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
+SEEING["remedies.acts"] = READERS | {"processes", "syscalls", "writing", "remedies.records"}
+SEEING["remedies.owners"] = READERS | {"ownership", "processes", "syscalls", "writing", "remedies.records"}
+SEEING["remedies.trail"] = READERS | {"writing", "wire", "remedies.records"}
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}

@@ -34,6 +34,10 @@ class NotApplied(PortreeveError):
     """A change did not come about: the message says why, and what is there now."""
 
 
+class Moved(PortreeveError):
+    """What was to be acted on is no longer what it was: the message says what has changed. Nothing was done to it."""
+
+
 def one_sentence(error: Exception) -> str:
     """Return what a user is told instead of a traceback, also of an error that nobody foresaw."""
     if isinstance(error, PortreeveError):

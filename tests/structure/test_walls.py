@@ -46,6 +46,7 @@ JUDGING = {
     "bind_words": WORDS,
     "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
     "remedies.records": WORDS | {"expectations"},
+    "remedies.wishes": BASE | {"ports", "bind_wish", "expectations", "remedies.records"},
     "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
     "remedies.approval": BASE | REMEDYING,
     "remedies.sentences": WORDS | REMEDYING | {"expectations"},

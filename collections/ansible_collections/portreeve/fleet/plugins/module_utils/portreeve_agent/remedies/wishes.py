@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From options, as a task or a command line gives them, to a wish; and from a plan's plain types back to its records.
+Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping
+
+from ..bind_wish import checked_bind
+from ..binding import BindWish
+from ..errors import InvalidInput
+from ..expectations import Expectation
+from ..model import PROTOCOLS
+from ..ports import overlaps, parse_address, parse_ports, shown
+from .records import ACTS, STRATEGIES, OwnerMark, Plan, ProcessMark, SocketMark, Step, Then, Wish
+
+PLAN_FORMAT = "portreeve.port_plan/1"
+VERBS = ("start", "restart")
+
+_RESULT_FORMAT = "portreeve.port_release/"
+_LONGEST_GRACE = 3600.0
+_LONGEST_NAME = 255  # of a unit (systemd.unit(5)), and of a file
+_LONGEST_REASON = 500
+_UNIT = re.compile(r"(?!-)[A-Za-z0-9:_.\\@-]+")
+_UNIT_KINDS = ("service", "socket", "target", "device", "mount", "automount", "swap", "timer", "path", "slice", "scope")
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
+#: What nothing ever happens to, whatever is named.
+_NEVER = {"1": "PID 1", "init.scope": "the unit of PID 1", "0": "the kernel"}
+
+
+def checked_wish(options: Mapping[str, Any]) -> Wish:
+    """Return the wish with these options, named as those of ``port_release``; any but ``port`` may be None or missing.
+
+    Raises InvalidInput, with one sentence that says what is accepted, if it cannot be.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    port, protocol = _port(given.get("port"), given.get("protocol"))
+    address = parse_address(given["address"]) if "address" in given else None
+    strategy = _one_of("strategy", given.get("strategy", "auto"), STRATEGIES)
+    protect, override = _names("protect", given), _names("override_protection", given)
+    for name in override:
+        if name in _NEVER:
+            raise InvalidInput("nothing is done to %s, whatever override_protection names" % _NEVER[name])
+        if name in protect:
+            raise InvalidInput("%s is both protected and not: accepted is one of them" % shown(name))
+    return Wish(
+        port=port,
+        protocol=protocol,
+        address=address,
+        namespace=_namespace(given.get("namespace", "host")),
+        expect=Expectation(**given.get("expect") or {}),
+        strategy=strategy,
+        at_most=_at_most(given.get("at_most"), strategy),
+        grace=_grace(given.get("grace", Wish.grace)),
+        protect=protect,
+        override=override,
+        then=_then(given.get("then")),
+        bind=_bind(given.get("bind") or {}, protocol, address),
+        undo=given.get("undo", True),
+    )
+
+
+def checked_run(run: str | None) -> str | None:
+    """Return the name of a run as given, None for none."""
+    if run is not None and not _RUN.fullmatch(run):
+        raise InvalidInput(
+            "%s cannot name a run: accepted are up to 64 letters, digits and any of ._:@-, a letter or digit first"
+            % shown(run)
+        )
+    return run
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """Return why something is done as given, None for none."""
+    if reason is not None and not 0 < len(reason.strip()) <= _LONGEST_REASON:
+        raise InvalidInput("%s is no reason: accepted are 1 to %d characters" % (shown(reason), _LONGEST_REASON))
+    return reason
+
+
+def _port(value: Any, protocol: Any) -> tuple[int, str]:
+    """Return port and protocol; the port may name it, too: ``_port("53/udp", None) == (53, "udp")``."""
+    try:
+        ranges = parse_ports([value])
+    except InvalidInput:
+        ranges = ()
+    if len(ranges) != 1 or ranges[0].low != ranges[0].high:
+        raise InvalidInput("%s is not one port: accepted is a number from 1 to 65535 such as 7766" % shown(value))
+    named = ranges[0].protocol
+    asked = named or "tcp" if protocol is None else _one_of("protocol", protocol, PROTOCOLS)
+    if named not in (None, asked):
+        raise InvalidInput("%s does not go with protocol %s: accepted is one protocol" % (shown(value), asked))
+    return ranges[0].low, asked
+
+
+def _one_of(what: str, value: Any, accepted: tuple[str, ...]) -> str:
+    if value not in accepted:
+        raise InvalidInput(
+            "%s %s is not known: accepted are %s and %s" % (what, shown(value), ", ".join(accepted[:-1]), accepted[-1])
+        )
+    return str(value)
+
+
+def _at_most(value: Any, strategy: str) -> str:
+    """Return how far one may go: with a strategy of its own at least as far as that."""
+    least = "detach" if strategy == "auto" else strategy
+    at_most = _one_of("at_most", least if value is None else value, ACTS)
+    if strategy != "auto" and ACTS.index(at_most) < ACTS.index(strategy):
+        raise InvalidInput(
+            "at_most %s does not go as far as strategy %s: accepted are %s"
+            % (at_most, strategy, " and ".join(ACTS[ACTS.index(strategy) :]))
+        )
+    return at_most
+
+
+def _names(what: str, given: Mapping[str, Any]) -> tuple[str, ...]:
+    names = given.get(what, ())
+    if isinstance(names, str) or any(not isinstance(name, str) for name in names):
+        raise InvalidInput("%s is no list of names: accepted are owners, programs and pids" % what)
+    names = tuple(name.strip() for name in names)
+    if not all(names):
+        raise InvalidInput("%s has an empty name: accepted are owners, programs and pids" % what)
+    return tuple(sorted(set(names)))
+
+
+def _namespace(name: Any) -> str:
+    if not isinstance(name, str) or name in ("", "all"):
+        raise InvalidInput(
+            "namespace %s is not one namespace: accepted are host, and the name or number of another one" % shown(name)
+        )
+    return name
+
+
+def _grace(value: Any) -> float:
+    try:
+        grace = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        grace = -1.0
+    if not 0 <= grace <= _LONGEST_GRACE:  # what is not a number is not in between, either
+        raise InvalidInput("grace %s is not accepted: accepted are 0 to %d seconds" % (shown(value), _LONGEST_GRACE))
+    return grace
+
+
+def _then(given: Mapping[str, Any] | None) -> Then | None:
+    if given is None:
+        return None
+    units = {verb: given[verb] for verb in VERBS if given.get(verb) is not None}
+    if len(units) != 1 or set(given) - set(VERBS):
+        raise InvalidInput(
+            "then says %s: accepted is start or restart, one of them" % (" and ".join(units) or "nothing")
+        )
+    ((verb, unit),) = units.items()
+    return Then(verb, _unit(unit))
+
+
+def _unit(name: Any) -> str:
+    """Return a unit's whole name: ``_unit("nginx") == "nginx.service"``, as systemctl(1) does."""
+    if not isinstance(name, str) or not _UNIT.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise InvalidInput("%s is not a unit of systemd: accepted is a name such as nginx.service" % shown(name))
+    return name if name.rpartition(".")[2] in _UNIT_KINDS else name + ".service"
+
+
+def _bind(given: Mapping[str, Any], protocol: str, address: str | None) -> BindWish:
+    """Return the bind that must succeed in the end, which is one of that port."""
+    bind = checked_bind(dict(given))
+    if bind.protocol not in (None, protocol):
+        raise InvalidInput("the bind is one of %s, the port of %s: accepted is the same" % (bind.protocol, protocol))
+    bound = bind.address or ("::" if bind.v6only else None)
+    if address and bound and not overlaps(bound, address, v6only=False, wanted_v6only=bind.v6only):
+        only = " with v6only" if bind.v6only else ""
+        raise InvalidInput(
+            "a bind to %s%s does not meet address %s: accepted are addresses of which one covers the other"
+            % (bound, only, address)
+        )
+    return bind
+
+
+_TEXT, _MAYBE_TEXT, _NUMBER, _MAYBE_NUMBER = (str,), (str, None), (int,), (int, None)
+_LIST, _MAYBE_RECORD = (list,), (dict, None)
+#: What plain types the fields of each record are; None where there may be none.
+_SHAPES: dict[type, dict[str, tuple[type | None, ...]]] = {
+    SocketMark: {
+        **dict.fromkeys(("protocol", "state", "local"), _TEXT),
+        "remote": _MAYBE_TEXT, "inode": _NUMBER, "cookie": _MAYBE_NUMBER,
+    },
+    ProcessMark: {"pid": _NUMBER, "start_ticks": _NUMBER, "name": _TEXT, "exe": _MAYBE_TEXT},
+    OwnerMark: {
+        "kind": _TEXT, "name": _TEXT,
+        **dict.fromkeys(("manager", "id", "user", "birth"), _MAYBE_TEXT),
+    },
+    Then: {"verb": _TEXT, "unit": _TEXT},
+    Step: {
+        **dict.fromkeys(("act", "why", "harm"), _TEXT),
+        "sockets": _LIST, "processes": _LIST, "owner": _MAYBE_RECORD, "if_still_held": (bool,),
+    },
+    Plan: {
+        **dict.fromkeys(("boot_id", "protocol", "verdict", "digest"), _TEXT),
+        **dict.fromkeys(("address", "refusal", "needless"), _MAYBE_TEXT),
+        "namespace": _NUMBER, "port": _NUMBER, "steps": _LIST, "then": _MAYBE_RECORD, "withheld": _LIST,
+    },
+}  # fmt: skip
+
+
+def parse_approved(approved: Any) -> Plan:
+    """Return the plan that an earlier run returned as plain JSON types. Whether its digest is right is not looked at.
+
+    Raises InvalidInput for anything that is not just what ``port_release`` returns as ``plan``.
+    """
+    found = approved.get("format") if isinstance(approved, Mapping) else None
+    if isinstance(found, str) and found.startswith(_RESULT_FORMAT):
+        raise InvalidInput("approved is a whole result: accepted is the plan in it, as result.plan")
+    if found != PLAN_FORMAT:
+        raise InvalidInput("approved is not a plan of port_release: accepted is a plan of format " + PLAN_FORMAT)
+    plan = _read(Plan, {name: value for name, value in approved.items() if name != "format"}, "the plan")
+    if plan["protocol"] not in PROTOCOLS or not all(isinstance(one, str) for one in plan["withheld"]):
+        raise _not_a_plan("the plan")
+    then = None if plan["then"] is None else Then(**_read(Then, plan["then"], "then"))
+    if then is not None and then.verb not in VERBS:
+        raise _not_a_plan("then")
+    steps = tuple(_step(given, "step %d" % number) for number, given in enumerate(plan["steps"], 1))
+    return Plan(**{**plan, "steps": steps, "then": then, "withheld": tuple(plan["withheld"])})
+
+
+def _step(given: Any, where: str) -> Step:
+    step = _read(Step, given, where)
+    if step["act"] not in ACTS:
+        raise _not_a_plan(where)
+    owner = step["owner"]
+    return Step(
+        **{
+            **step,
+            "sockets": tuple(SocketMark(**_read(SocketMark, one, where)) for one in step["sockets"]),
+            "processes": tuple(ProcessMark(**_read(ProcessMark, one, where)) for one in step["processes"]),
+            "owner": None if owner is None else OwnerMark(**_read(OwnerMark, owner, where)),
+        }
+    )
+
+
+def _read(kind: type, given: Any, where: str) -> dict[str, Any]:
+    """Return the fields of a record, none missing and none too many, each of its type."""
+    shape = _SHAPES[kind]
+    if not isinstance(given, Mapping) or set(given) != set(shape):
+        odd = sorted(str(name) for name in set(given) ^ set(shape)) if isinstance(given, Mapping) else []
+        raise _not_a_plan(where, odd)
+    wrong = [name for name, types in shape.items() if not _is_of(given[name], types)]
+    if wrong:
+        raise _not_a_plan(where, wrong)
+    return dict(given)
+
+
+def _is_of(value: Any, types: tuple[type | None, ...]) -> bool:
+    if value is None:
+        return None in types
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, tuple(one for one in types if one is not None))
+
+
+def _not_a_plan(where: str, fields: list[str] | None = None) -> InvalidInput:
+    what = " (%s)" % shown(", ".join(fields)) if fields else ""
+    return InvalidInput(
+        "approved is not as port_release returned it, in %s%s: accepted is the plan of a run in check mode, unchanged"
+        % (where, what)
+    )

@@ -22,6 +22,7 @@ BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
 REMEDYING = {"remedies.records", "remedies.approval", "remedies.collateral", "remedies.sentences"}
+REMEDYING |= {"remedies.proof"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
     "version": set(),
@@ -51,6 +52,8 @@ JUDGING = {
     "remedies.approval": BASE | REMEDYING,
     "remedies.sentences": WORDS | REMEDYING | {"expectations"},
     "remedies.collateral": WORDS | REMEDYING,
+    "remedies.proof": WORDS | REMEDYING | {"bind_words"},
+    "remedies.words": WORDS | {"words", "remedies.records"},
     "remedies.result": WORDS | REMEDYING | {"wire", "answers", "expectations"},
     "reservations.ledger": BASE | {"ports"},
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
@@ -60,12 +63,13 @@ JUDGING = {
     "reservations.words": WORDS | RESERVING | {"words", "reservations.sentences"},
     "reservations.occupancy": BASE | {"wire", "verdicts"},
 }
-DOOR = BASE | {"reading", "files", "process_directory", "host"}
+DOOR = BASE | {"reading", "files", "users", "process_directory", "host"}
 READERS = DOOR | {"ports", "kernel"}
 SEEING = {
     "syscalls": BASE,
     "reading": BASE,
     "files": BASE | {"reading"},
+    "users": BASE | {"reading"},
     "process_directory": BASE | {"reading"},
     "message_queue": BASE,
     "second_process": BASE,
@@ -109,11 +113,14 @@ SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 SEEING["remedies.acts"] = READERS | {"processes", "syscalls", "writing", "remedies.records"}
 SEEING["remedies.owners"] = READERS | {"ownership", "processes", "syscalls", "writing", "remedies.records"}
+SEEING["remedies.bystanders"] = SEEING["snapshot"] | {
+    "snapshot", "remedies.records", "remedies.collateral", "remedies.prove"
+}  # fmt: skip
 SEEING["remedies.trail"] = READERS | {"writing", "wire", "remedies.records"}
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}
-JOINING |= {"watch", "watch.session", "recording", "reservations.task"}
+JOINING |= {"watch", "watch.session", "recording", "reservations.task", "remedies.command"}
 PURE = JUDGING.keys()
 TRANSLATING = ("action", "filter", "lookup", "callback")
 

@@ -89,12 +89,26 @@ def _try_address(host: Host, namespace: Namespace, request: BindRequest) -> str 
 
 def _bind(host: Host, namespace: Namespace, request: BindRequest, port: int, as_ourselves: bool = False) -> str | None:
     """Return 'ok' or the errno's name; None where it cannot be tried."""
+    try:
+        result = bind_once(host, way_into(namespace), request, port, None if as_ourselves else request.uid)
+    except (Gone, NotPermitted, NotSupported):
+        return None
+    return None if result == "EPERM" else result
+
+
+def bind_once(
+    host: Host, way: tuple[str | None, int | None], request: BindRequest, port: int, uid: int | None = None
+) -> str:
+    """Return 'ok' or the name of the errno with which the very bind fails, whatever came of it at once undone.
+
+    ``way`` is that of ``way_into``; the socket is made as if by ``uid``, by ourselves when None. The port is taken for
+    the moment of the call. Raises Gone, NotPermitted or NotSupported where there can be no such socket.
+    """
     options = request.options
     kind = sockets.SOCK_STREAM if request.protocol == "tcp" else sockets.SOCK_DGRAM
     family = sockets.AF_INET6 if ":" in request.address else sockets.AF_INET
-    path, number = way_into(namespace)
     try:
-        with host.inet_socket(family, kind, path, number, None if as_ourselves else request.uid) as one:
+        with host.inet_socket(family, kind, *way, uid) as one:
             one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, int(options.reuseaddr))
             one.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEPORT, int(options.reuseport))
             if family == sockets.AF_INET6:
@@ -102,11 +116,10 @@ def _bind(host: Host, namespace: Namespace, request: BindRequest, port: int, as_
             if options.device is not None:
                 one.setsockopt(sockets.SOL_SOCKET, sockets.SO_BINDTODEVICE, options.device.encode() + b"\0")
             one.bind((request.address, port))
-    except (Gone, NotPermitted):
-        return None
     except NotSupported as error:
-        unknown_family = getattr(error.__cause__, "errno", None) == errno.EAFNOSUPPORT
-        return "EAFNOSUPPORT" if unknown_family else None
+        if getattr(error.__cause__, "errno", None) == errno.EAFNOSUPPORT:
+            return "EAFNOSUPPORT"
+        raise
     except OSError as error:
-        return None if error.errno == errno.EPERM else errno.errorcode.get(error.errno or 0)
+        return errno.errorcode.get(error.errno or 0, "errno %s" % error.errno)
     return "ok"

@@ -5,28 +5,15 @@
 
 from __future__ import annotations
 
-from .binding import BindForecast, Occupant
+from .binding import BindForecast, BindOptions, Occupant
 from .endpoint import Endpoint
 from .verdicts.wording import listed, one_line
 
 
 def name_bind(bind: BindForecast, port: int) -> str:
     """Return what a bind would return, and why, as one sentence."""
-    options = bind.options
-    flags = [
-        name
-        for name, is_set in (
-            ("SO_REUSEADDR", options.reuseaddr),
-            ("SO_REUSEPORT", options.reuseport),
-            ("IPV6_V6ONLY", options.v6only),
-        )
-        if is_set
-    ]
-    told = "A bind to %s%s%s%s would %s" % (
-        name_endpoint(Endpoint(bind.address, port), 6 if ":" in bind.address else 4),
-        " with " + listed(flags) if flags else "",
-        " on " + one_line(options.device) if options.device else "",
-        " by user " + one_line(options.user) if options.user else "",
+    told = "%s would %s" % (
+        name_call(bind.address, bind.options, port),
         {"ok": "succeed", "unknown": "perhaps fail"}.get(bind.result, "fail with " + bind.result),
     )
     if bind.tried:
@@ -36,6 +23,25 @@ def name_bind(bind: BindForecast, port: int) -> str:
         reasons.setdefault(reason.rule, []).extend([_name_occupant(reason.socket)] if reason.socket else [])
     whys = ["%s is there: %s" % (listed(sockets), rule) if sockets else rule for rule, sockets in reasons.items()]
     return told + ("%s %s." % (", although" if bind.result == "ok" else ", because", "; ".join(whys)) if whys else ".")
+
+
+def name_call(address: str, options: BindOptions, port: int) -> str:
+    """Return ``A bind to 0.0.0.0:80 with SO_REUSEADDR by user www``, the beginning of a sentence."""
+    flags = [
+        name
+        for name, is_set in (
+            ("SO_REUSEADDR", options.reuseaddr),
+            ("SO_REUSEPORT", options.reuseport),
+            ("IPV6_V6ONLY", options.v6only),
+        )
+        if is_set
+    ]
+    return "A bind to %s%s%s%s" % (
+        name_endpoint(Endpoint(address, port), 6 if ":" in address else 4),
+        " with " + listed(flags) if flags else "",
+        " on " + one_line(options.device) if options.device else "",
+        " by user " + one_line(options.user) if options.user else "",
+    )
 
 
 def _name_occupant(socket: Occupant) -> str:

@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
-from .errors import Gone, InvalidInput, NotPermitted, NotSupported
+from .errors import Gone, NotPermitted, NotSupported
 from .files import Files
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import as_text, kept_open, read_all, translate
+from .users import Users
 
-_NO_USER = (1 << 32) - 1  # chown(2): leave it as it is
 _PEEK_SECONDS = 2.0
 _PROBE_PORTS = (0, *range(61000, 61016))
 
@@ -39,7 +39,7 @@ def _bound_socket(address: str, port: int) -> socket.socket:
     return one
 
 
-class Host(Files):
+class Host(Files, Users):
     """This machine, or a tree that looks like one (``root``) for tests of what only reads files."""
 
     def pids(self) -> list[int]:
@@ -91,26 +91,6 @@ class Host(Files):
     def pause(self, seconds: float) -> None:
         """Let some time pass."""
         time.sleep(seconds)
-
-    def user_name(self, uid: int) -> str | None:
-        """Return the login name of a uid, or None where there is none."""
-        import pwd
-
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return None
-
-    def user_id(self, user: str) -> int:
-        """Return the uid of a login name, or of a uid as text. Raises InvalidInput for anybody not known here."""
-        import pwd
-
-        if user.isascii() and user.isdigit() and int(user) < _NO_USER:
-            return int(user)
-        try:
-            return pwd.getpwnam(user).pw_uid
-        except (KeyError, ValueError) as error:
-            raise InvalidInput("user %r is not on this host: accepted is a login name or a uid" % user) from error
 
     def processors(self) -> int:
         """Return how many processors this process may use."""
@@ -205,22 +185,32 @@ class Host(Files):
         except OSError as error:
             translate(error, "%s of %s" % (path, namespace_path))
 
+    def settle_in(self, namespace_path: str, namespace: int | None) -> None:
+        """Move into a network namespace (see ``netlink``) for good: for a second process of ours."""
+        try:
+            self._enter(namespace_path, namespace)
+        except OSError as error:
+            translate(error, namespace_path)
+
     def _in_namespace(self, namespace_path: str, act: Callable[[], _Result], number: int | None = None) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if number is not None and os.fstat(target).st_ino != number:
-                    raise Gone("%s leads to another namespace now" % namespace_path)
-                syscalls.enter_namespace(target)
-            finally:
-                os.close(target)
+            self._enter(namespace_path, number)
             try:
                 return act()
             finally:
                 syscalls.enter_namespace(home)
         finally:
             os.close(home)
+
+    def _enter(self, namespace_path: str, number: int | None) -> None:
+        target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if number is not None and os.fstat(target).st_ino != number:
+                raise Gone("%s leads to another namespace now" % namespace_path)
+            syscalls.enter_namespace(target)
+        finally:
+            os.close(target)
 
     def shares_descriptor_table(self, pid: int, tid: int) -> bool:
         """Return whether a thread uses its leader's descriptor table (kcmp(2))."""

@@ -18,10 +18,8 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.er
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import sock_destroy, sock_diag
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Namespace
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.eviction import (
-    evict,
-    protected_pids,
-)
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.processes import own_ancestry
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.eviction import evict
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.reservations.occupancy import (
     Occupant,
     to_record,
@@ -577,7 +575,7 @@ def test_who_only_calls_itself_ssh_is_evicted(outside: Scene) -> None:
 
 
 def test_what_is_protected_are_this_process_and_its_ancestors() -> None:
-    found = protected_pids(Host())
+    found = own_ancestry(Host())
     assert {os.getpid(), os.getppid()} <= found
     assert 0 not in found
 

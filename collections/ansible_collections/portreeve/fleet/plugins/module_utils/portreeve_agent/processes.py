@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .errors import Gone, NotPermitted, NotSupported
+from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .model import DescriptorUse, Process
 from .process_directory import ProcessDirectory
 from .reading import as_text, shorten_arguments
 
-_FORKED = 0x40  # PF_FORKNOEXEC, linux/sched.h
+_FORKED, _OF_KERNEL = 0x40, 0x200000  # PF_FORKNOEXEC, PF_KTHREAD (linux/sched.h)
+_FARTHEST = 64
 _DELETED = " (deleted)"
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat tells; ``start_ticks`` are clock ticks since boot, ``forked`` is True until it executes."""
+    """What /proc/PID/stat tells; ``start_ticks`` are clock ticks since boot, ``forked`` is True until it executes.
+
+    ``of_kernel`` is True of a thread of the kernel itself."""
 
     name: str
     state: str
@@ -27,6 +30,7 @@ class Stat(NamedTuple):
     threads: int
     start_ticks: int
     forked: bool
+    of_kernel: bool
 
 
 def parse_stat(data: bytes) -> Stat:
@@ -44,6 +48,7 @@ def parse_stat(data: bytes) -> Stat:
         threads=int(values[17]),
         start_ticks=int(values[19]),
         forked=bool(int(values[6]) & _FORKED),
+        of_kernel=bool(int(values[6]) & _OF_KERNEL),
     )
 
 
@@ -171,6 +176,19 @@ def read_process(host: Host, pid: int) -> Process:
     """Return one process by pid. Raises Gone when there is none."""
     with host.open_process(pid) as directory:
         return ProcessReader(host).read(pid, directory)
+
+
+def own_ancestry(host: Host) -> frozenset[int]:
+    """Return the agent's own process and its ancestors: what carries this very task."""
+    found: set[int] = set()
+    pid = host.own_pid()
+    while pid > 0 and pid not in found and len(found) < _FARTHEST:
+        found.add(pid)
+        try:
+            pid = parse_stat(host.read("/proc/%d/stat" % pid)).ppid
+        except PortreeveError:
+            break
+    return frozenset(found)
 
 
 def _optional_link(directory: ProcessDirectory, name: str) -> str | None:

@@ -22,25 +22,9 @@ from .occupancy import Occupant, say
 from .occupants import Occupants, question_about, read
 
 _SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
-_FARTHEST = 64
 
 Fate = Tuple[bool, bool, str]  # destroyed, evicted, and the words for it
 SshConnection = Tuple[Endpoint, int]  # the client, and the server's port
-
-
-def protected_pids(host: Host) -> frozenset[int]:
-    """Return the agent's own process and its ancestors, whose connections may be what carries this very task."""
-    from ..processes import parse_stat
-
-    found: set[int] = set()
-    pid = host.own_pid()
-    while pid > 0 and pid not in found and len(found) < _FARTHEST:
-        found.add(pid)
-        try:
-            pid = parse_stat(host.read("/proc/%d/stat" % pid)).ppid
-        except PortreeveError:
-            break
-    return frozenset(found)
 
 
 def evict(

@@ -18,12 +18,13 @@ from ..kernel.reserved_ports import open_reserved, read_reserved
 from ..kernel.sysctl_files import MAIN_FILE
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
+from ..processes import own_ancestry
 from ..verdicts.wording import listed
 from ..writing import ActingHost
 from . import store
 from .boot import cut_at_boot
 from .commit import KEEP, Change, commit
-from .eviction import evict, protected_pids
+from .eviction import evict
 from .guards import check_plan, check_wish, drift_of, overlooked, say_overlooked, warnings_of
 from .ledger import NOBODY, Account, OwnFile, Pending, format_ledger, format_own_file, parse_ledger, parse_own_file
 from .occupancy import say_some, to_record
@@ -249,7 +250,7 @@ def _look(host: Host, namespace: Namespace, after: Places, ranges: PortRanges) -
 def _without(host: Host, namespace: Namespace, occupants: Occupants, pretend: bool) -> Occupants:
     """Return what became of those who are on the ports."""
     try:
-        return evict(host, namespace, occupants, protected_pids(host), pretend)
+        return evict(host, namespace, occupants, own_ancestry(host), pretend)
     except Exception as error:  # as above
         spot = BlindSpot("what became of the connections", one_sentence(error), 1)
         return replace(occupants, blind_spots=(*occupants.blind_spots, spot))

@@ -103,7 +103,8 @@ SEEING["watch.signals_of_change"] = (
 SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {
     "watch.signals_of_change", "watch.handles", "watch.sight", "snapshot"
 }  # fmt: skip
-SEEING["writing"] = DOOR | {"second_process"}
+SEEING["process_handle"] = BASE | {"syscalls"}
+SEEING["writing"] = DOOR | {"second_process", "process_handle"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
 SEEING["reservations.occupants"] = READERS | {"descriptors", "protected", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
@@ -111,7 +112,8 @@ SEEING["reservations.boot"] = READERS | {"writing"}
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
-SEEING["remedies.acts"] = READERS | {"processes", "syscalls", "writing", "remedies.records"}
+SEEING["remedies.acts"] = READERS | {"processes", "process_handle", "writing", "remedies.records"}
+SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts"}
 SEEING["remedies.owners"] = READERS | {"ownership", "processes", "syscalls", "writing", "remedies.records"}
 SEEING["remedies.bystanders"] = SEEING["snapshot"] | {
     "snapshot", "remedies.records", "remedies.collateral", "remedies.prove"

@@ -3,8 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """System calls the standard library of Python 3.8 does not offer, by way of ctypes.
 
-Only ``host`` and ``bind_calls`` call these. Each raises ``NotSupported`` where the architecture, kernel or
-interpreter (some distributions ship Python without ctypes) lacks the call, and ``OSError`` when the call itself fails.
+Only ``host``, ``process_handle``, ``bind_calls`` and ``watch`` call these. Each raises ``NotSupported`` where the
+architecture, kernel or interpreter (some distributions ship Python without ctypes) lacks the call, and ``OSError`` when
+the call itself fails.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ CLONE_NEWNET = 0x40000000  # unshare(2), setns(2)
 KCMP_FILES = 2  # kcmp(2): do two tasks share one descriptor table?
 SIOCGSKNS = 0x894C  # linux/sockios.h: descriptor of a socket's network namespace
 
-PIDFD_OPEN = 434  # the same on every architecture since 5.1 gave new calls common numbers
+PIDFD_SEND_SIGNAL = 424  # the same on every architecture since 5.1 gave new calls common numbers
+PIDFD_OPEN = 434
 PIDFD_GETFD = 438
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _CLOEXEC = 1  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC (linux/mount.h)
@@ -67,17 +69,26 @@ def same_descriptor_table(pid: int, tid: int) -> bool:
 
 def duplicate_descriptor(pid: int, descriptor: int) -> int:
     """Return a descriptor of our own for ``descriptor`` of ``pid`` (pidfd_getfd(2), Linux 5.6)."""
-    libc = _libc()
-    pidfd = _call(libc.syscall, PIDFD_OPEN, pid, 0)
+    handle = open_process_handle(pid)
     try:
-        return _call(libc.syscall, PIDFD_GETFD, pidfd, descriptor, 0)
+        return duplicate_through(handle, descriptor)
     finally:
-        os.close(pidfd)
+        os.close(handle)
 
 
 def open_process_handle(pid: int) -> int:
     """Return a descriptor that becomes readable when a process ends (pidfd_open(2), Linux 5.3)."""
     return _call(_libc().syscall, PIDFD_OPEN, pid, 0)
+
+
+def duplicate_through(handle: int, descriptor: int) -> int:
+    """Return a descriptor of our own for one of the process with a handle (pidfd_getfd(2), Linux 5.6)."""
+    return _call(_libc().syscall, PIDFD_GETFD, handle, descriptor, 0)
+
+
+def signal_through(handle: int, number: int) -> None:
+    """Send a signal to the process with a handle and to no later one (pidfd_send_signal(2), Linux 5.1)."""
+    _call(_libc().syscall, PIDFD_SEND_SIGNAL, handle, number, 0, 0)
 
 
 def mount_apart(filesystem: str) -> int:

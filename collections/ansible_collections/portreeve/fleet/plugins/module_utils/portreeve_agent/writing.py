@@ -13,6 +13,7 @@ from typing import Callable, Iterator
 
 from .errors import NotApplied, NotSupported
 from .host import Host
+from .process_handle import ProcessHandle
 from .reading import as_text, read_all, translate
 from .second_process import let_go_of_standard_streams
 
@@ -129,6 +130,13 @@ class ActingHost(Host):
             translate(error, path)
         if written != len(data):
             raise NotSupported("%s: the kernel took %d bytes of %d" % (path, written, len(data)))
+
+    def open_handle(self, pid: int) -> ProcessHandle:
+        """Return a hold on a process, to be used in a ``with`` statement, through which something can be done to it.
+
+        Raises Gone where there is none with this pid, NotSupported before Linux 5.3.
+        """
+        return ProcessHandle(pid)
 
     def in_lasting_process(self, work: Callable[[], str]) -> str | None:
         """Return what a forked child says in the end, or None when it ended without.

@@ -112,6 +112,74 @@ def test_a_mistake_names_variable_and_entry_and_what_is_accepted(value, sentence
     assert refused.value.__cause__ is None  # Ansible would say it once more
 
 
+OWNED = {"name": "shop", "ports": [8080, "53/udp"], "owner": {"user": "shop", "unit": "shop.service"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"owner": "shop.service"}, "has owner: 'shop.service': accepted is a dictionary of at least one of unit, exe"),
+        ({"owner": {}}, "has owner: a value of type dict: accepted is a dictionary"),
+        ({"owner": {"unit": "a", "program": "b"}}, "has owner: a value of type dict: accepted is"),
+        ({"owner": {"unit": ""}}, "has an owner with unit: '': accepted is the name of one."),
+        ({"owner": {"user": True}}, "has an owner with user: True: accepted is the name of one."),
+        ({"service": ["shop"]}, "has service: a value of type list: accepted is the name of a systemd unit."),
+        (
+            {"strategy": "gently"},
+            "has strategy: 'gently': accepted are auto, destroy, detach, restart, stop, terminate",
+        ),
+        ({"at_most": None}, "has at_most: None: accepted are destroy, detach, restart, stop, terminate, kill."),
+    ],
+)
+def test_a_mistake_in_how_ports_are_got_back_says_what_is_accepted(more, sentence):
+    (mistake,) = mistakes_in({ALL: [{**OWNED, **more}]})
+    assert mistake.startswith("entry 1 of portreeve_applications (shop) " + sentence)
+
+
+def test_what_is_said_in_vain_is_a_mistake():
+    (mistake,) = mistakes_in({ALL: [{"name": "shop", "ports": 80, "service": "shop.service"}]})
+    assert mistake.startswith(
+        "entry 1 of portreeve_applications (shop) says service, but no entry of shop says owner: accepted is"
+    )
+    assert mistakes_in({ALL: [{"name": "shop", "ports": 80, "service": "shop.service"}], WEB: [OWNED]}) == ()
+
+
+def test_two_owners_of_one_application_contradict_each_other():
+    (mistake,) = mistakes_in({ALL: [OWNED], WEB: [{**OWNED, "owner": {"unit": "shop2.service"}}]})
+    assert mistake == (
+        "entry 1 of portreeve_applications (shop) says owner: unit shop.service, user shop, but entry 1 of "
+        "portreeve_applications_web (shop) says owner: unit shop2.service: accepted is one of them for all entries of "
+        "a name."
+    )
+
+
+def test_what_is_released_for_an_application():
+    silent = {"name": "wiki", "ports": 81}
+    more = {
+        "name": "shop",
+        "ports": ["9000-9001", 53],
+        "service": "shop.service",
+        "at_most": "stop",
+        "reserve": "never",
+    }
+    shop, wiki = merge_applications({ALL: [OWNED, silent], WEB: [more]})
+
+    assert list(wiki.releases()) == []
+    releases = list(shop.releases())
+    places = [(one["options"]["port"], one["options"]["protocol"]) for one in releases]
+    assert places == [(53, "tcp"), (53, "udp"), (8080, "tcp"), (9000, "tcp"), (9001, "tcp")]
+    assert {one["application"] for one in releases} == {"shop"}
+    assert {one["reserve"] for one in releases} == {False}
+    assert [one["options"].pop("then", None) for one in releases] == [None] * 4 + [{"start": "shop.service"}]
+    assert releases[0]["options"] == {
+        "port": 53, "protocol": "tcp", "expect": {"unit": "shop.service", "user": "shop"}, "at_most": "stop"
+    }  # fmt: skip
+    (again,) = told(portreeve_applications=[shop.to_wire()])
+    assert again == shop.to_wire()
+    assert again["owner"] == {"unit": "shop.service", "user": "shop"}
+    assert "strategy" not in again
+
+
 def test_a_name_that_is_a_whole_number_is_its_digits():
     (one,) = told(
         portreeve_applications=[{"name": 42, "ports": 80}], portreeve_applications_web=[{"name": "42", "ports": 81}]

@@ -116,7 +116,10 @@ def test_they_take_what_templates_give(root, tmp_path):
             "[] | portreeve.fleet.propose_ports(2)",
             "propose_ports takes what port_audit returned, by the name of the host",
         ),
-        ("query('portreeve.fleet.applications', 'web1')", "The lookup of applications takes no arguments but mistakes"),
+        (
+            "query('portreeve.fleet.applications', 'web1')",
+            "The lookup of applications takes no arguments but mistakes and releases",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(root, tmp_path, expression, sentence):

@@ -24,9 +24,17 @@ options:
       - For the host at hand this has the variables of the play as well, for others those of the inventory.
     type: list
     elements: str
+  releases:
+    description:
+      - Whether to return what M(portreeve.fleet.port_release) is to be told to get the applications' ports back, in
+        place of the applications. Those without a declared owner have none.
+    type: bool
+    default: false
 notes:
   - Each entry has C(name), up to 64 letters, digits and C(. _ @ -); C(ports), each a number such as V(8080) or a text
     such as V(8000-8010) or V(53/udp); and C(reserve), one of V(auto), V(always) and V(never).
+  - Who should hold the ports is C(owner), at least one of C(unit), C(exe), C(user) and C(container). C(service) is the
+    unit to start once they are free, C(strategy) and C(at_most) are as in M(portreeve.fleet.port_release).
   - A mistake is told in one sentence that names the variable, the entry and what is accepted.
   - Warns of a variable whose name is almost one that declares applications, and of one that is hidden because another
     group or the host itself has a variable of the same name.
@@ -63,7 +71,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _list:
   description:
-    - The applications by name, with C(name), C(ports) and C(reserve).
+    - The applications by name, with C(name), C(ports) and C(reserve), and what is declared of C(owner), C(service),
+      C(strategy) and C(at_most).
+    - With O(releases), for each port C(application), whether to C(reserve) it, and the C(options) of the module.
     - With O(mistakes), a sentence for each mistake, after the hosts that have it where others do not; none when all is
       well.
   type: list
@@ -91,15 +101,18 @@ _MOST_HOSTS = 5  # before a sentence
 class LookupModule(LookupBase):
     """Reads the variables of the host at hand, or of others."""
 
-    def run(self, terms, variables=None, mistakes=None, **kwargs):
+    def run(self, terms, variables=None, mistakes=None, releases=False, **kwargs):
         """Return the applications as they would be declared in a single list, or the sentences on what is wrong."""
         if terms or kwargs:
-            raise AnsibleLookupError("The lookup of applications takes no arguments but mistakes.")
+            raise AnsibleLookupError("The lookup of applications takes no arguments but mistakes and releases.")
         levels = _Levels(self._loader, variables)
         if mistakes is None:
             levels.warn(variables.get("inventory_hostname"), variables)
             declared = {name: self._templar.template(value) for name, value in _declarations(variables).items()}
-            return [one.to_wire() for one in translated(merge_applications, AnsibleLookupError)(declared)]
+            merged = translated(merge_applications, AnsibleLookupError)(declared)
+            if releases:
+                return [release for one in merged for release in one.releases()]
+            return [one.to_wire() for one in merged]
         found = {}
         for host in mistakes:
             for sentence in self._mistakes_of(host, variables, levels):

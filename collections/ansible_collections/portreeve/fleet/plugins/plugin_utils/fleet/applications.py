@@ -6,49 +6,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from ...module_utils.portreeve_agent.ports import PortRange, shown
-from ...module_utils.portreeve_agent.reservations.ledger import parse_name
+from ...module_utils.portreeve_agent.ports import PortRange
 from ...module_utils.portreeve_agent.reservations.sentences import say_run
-from .picture import plain
-from .port_sets import compress, merge, numbers
-
-AUTO, ALWAYS, NEVER = "auto", "always", "never"
-RESERVE = (AUTO, ALWAYS, NEVER)
-
-_KEYS = ("name", "ports", "reserve")
-
-_ACCEPTED_KEYS = "name, ports and reserve"
-_ACCEPTED_PORTS = "accepted are ports such as 8080, 8000-8010 or 53/udp"
+from .entries import ALWAYS, AUTO, NEVER, read_entries
+from .port_sets import Place, compress, merge, numbers
 
 
 @dataclass(frozen=True)
 class Application:
-    """An application, the ports it needs on the host, and whether these are to be reserved.
+    """An application, the ports it needs on the host, whether these are to be reserved, and how to get them back.
 
-    ``reserve``: AUTO where the kernel could give them away otherwise, ALWAYS, or NEVER.
+    ``reserve``: AUTO where the kernel could give them away otherwise, ALWAYS, or NEVER. ``owner`` is who should hold
+    them, as the module port_release expects it; empty where that is not declared. ``remedy`` is what else was declared
+    of ``service``, ``strategy`` and ``at_most``. ``places`` are the ports with the protocols of a server on them.
     """
 
     name: str
     ports: tuple[PortRange, ...]
     reserve: str = AUTO
+    owner: Mapping[str, str] = field(default_factory=dict)
+    remedy: Mapping[str, str] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """Return it in plain JSON types, as it could have been declared."""
-        return {"name": self.name, "ports": [str(one) for one in self.ports], "reserve": self.reserve}
+        declared = {"name": self.name, "ports": [str(one) for one in self.ports], "reserve": self.reserve}
+        return {**declared, **({"owner": dict(self.owner)} if self.owner else {}), **self.remedy}
 
+    def releases(self) -> Iterator[dict[str, Any]]:
+        """Yield what port_release is to be told for each port, none where no owner is declared.
 
-@dataclass(frozen=True)
-class _Entry:
-    """One entry of a list; ``reserve`` is None where it is left to the others of the same name."""
-
-    where: str
-    name: str
-    ports: tuple[PortRange, ...]
-    reserve: str | None
+        The service is started after the last port, as it needs all of them.
+        """
+        options = {key: self.remedy[key] for key in ("strategy", "at_most") if key in self.remedy}
+        for port, protocol in self.places if self.owner else ():
+            wanted = {"port": port, "protocol": protocol, "expect": dict(self.owner), **options}
+            if "service" in self.remedy and (port, protocol) == self.places[-1]:
+                wanted["then"] = {"start": self.remedy["service"]}
+            yield {"application": self.name, "reserve": self.reserve != NEVER, "options": wanted}
 
 
 def merge_applications(declared: Mapping[str, Any]) -> tuple[Application, ...]:
@@ -56,21 +55,25 @@ def merge_applications(declared: Mapping[str, Any]) -> tuple[Application, ...]:
 
     The ports of entries of one name are united. Raises InvalidInput with every mistake, one sentence each.
     """
-    by_name, mistakes = _read(declared)
+    by_name, mistakes = read_entries(declared)
     if mistakes:
         raise InvalidInput(" ".join(mistakes))
-    return tuple(
-        Application(name, merge([entry.ports for entry in entries]), _said(entries)[0].reserve or AUTO)
-        for name, entries in sorted(by_name.items())
-    )
+    applications = []
+    for name, entries in sorted(by_name.items()):
+        said = {key: value for entry in entries for key, value in entry.said.items()}
+        reserve, owner = said.pop("reserve", AUTO), said.pop("owner", {})
+        places = tuple(sorted({place for entry in entries for place in entry.places}))
+        ports = merge([entry.ports for entry in entries])
+        applications.append(Application(name, ports, reserve, owner, said, places))
+    return tuple(applications)
 
 
 def mistakes_in(declared: Mapping[str, Any]) -> tuple[str, ...]:
     """Return one sentence for each mistake in the lists, which names variable and entry and says what is accepted.
 
-    It is one as well that entries of one name disagree on ``reserve``.
+    It is one as well that entries of one name disagree on anything but ports.
     """
-    return tuple(_read(declared)[1])
+    return tuple(read_entries(declared)[1])
 
 
 def ports_to_reserve(application: Application, automatic: tuple[int, int] | None) -> tuple[PortRange, ...]:
@@ -136,76 +139,3 @@ def _stands(found: Mapping[str, Any], ports: Any, persistent: bool, runtime: boo
         and not found["only_after_boot"]
         and numbers(found["ports"]) == numbers(ports)
     )
-
-
-def _read(declared: Mapping[str, Any]) -> tuple[dict[str, list[_Entry]], list[str]]:
-    """Return the entries of all lists by name, and what is wrong with the others."""
-    by_name: dict[str, list[_Entry]] = {}
-    mistakes: list[str] = []
-    for variable in sorted(declared):
-        value = plain(declared[variable])
-        if not isinstance(value, list):
-            mistakes.append(_no_list(variable, value))
-            continue
-        for position, given in enumerate(value, 1):
-            try:
-                entry = _entry(f"entry {position} of {variable}", given)
-            except InvalidInput as error:
-                mistakes.append(str(error))
-            else:
-                by_name.setdefault(entry.name, []).append(entry)
-    return by_name, [*mistakes, *_disagreements(by_name)]
-
-
-def _no_list(variable: str, value: Any) -> str:
-    if isinstance(value, str):
-        return (
-            f"{variable} is a text: accepted is a list of applications in group_vars or host_vars; in a [GROUP:vars] "
-            "section of an INI file every value is a text."
-        )
-    return f"{variable} is no list: accepted is a list of applications, each with name and ports, or [] for none."
-
-
-def _entry(where: str, entry: Any) -> _Entry:
-    if not isinstance(entry, Mapping):
-        raise InvalidInput(f"{where} is no application: accepted are the keys {_ACCEPTED_KEYS}.")
-    name = _name(where, entry.get("name"))
-    where = f"{where} ({name})"
-    for key in entry:
-        if key not in _KEYS:
-            raise InvalidInput(f"{where} has the key {shown(key)}, which is not known: accepted are {_ACCEPTED_KEYS}.")
-    if entry.get("reserve", AUTO) not in RESERVE:
-        raise InvalidInput(f"{where} has reserve: {shown(entry['reserve'])}: accepted are {', '.join(RESERVE)}.")
-    try:
-        ports = merge(entry.get("ports", []))
-    except InvalidInput as error:
-        raise InvalidInput(f"{where} has ports that cannot be read: {error}.") from None
-    if not ports:
-        raise InvalidInput(f"{where} has no ports: {_ACCEPTED_PORTS}.")
-    return _Entry(where, name, ports, entry.get("reserve"))
-
-
-def _name(where: str, given: Any) -> str:
-    """Return the name; a whole number stands for its digits, as it does for the module."""
-    if isinstance(given, (bool, float)):
-        raise InvalidInput(f"{where} has a name that is {shown(given)} to YAML: accepted is a text, so quote it.")
-    try:
-        return parse_name(str(given) if isinstance(given, int) else given)
-    except InvalidInput as error:
-        raise InvalidInput(f"{where} has no name that will do: {error}.") from None
-
-
-def _disagreements(by_name: Mapping[str, list[_Entry]]) -> Iterator[str]:
-    for name in sorted(by_name):
-        first, *others = _said(by_name[name])
-        other = next((entry for entry in others if entry.reserve != first.reserve), None)
-        if other is not None:
-            yield (
-                f"{first.where} says reserve: {first.reserve}, but {other.where} says reserve: {other.reserve}: "
-                "accepted is one of them for all entries of a name."
-            )
-
-
-def _said(entries: list[_Entry]) -> list[_Entry]:
-    """Return the entries that say whether to reserve, or one that does not where none does."""
-    return [entry for entry in entries if entry.reserve is not None] or entries[:1]

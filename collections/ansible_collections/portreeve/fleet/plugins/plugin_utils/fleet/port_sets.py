@@ -17,7 +17,8 @@ from ...module_utils.portreeve_agent import ports
 from ...module_utils.portreeve_agent.model import PROTOCOLS
 from ...module_utils.portreeve_agent.ports import PortRange, parse_ports
 
-_Places = frozenset[tuple[int, str]]  # port and protocol
+Place = tuple[int, str]  # port and protocol
+_Places = frozenset[Place]
 
 
 def merge(*values: Any) -> tuple[PortRange, ...]:
@@ -44,6 +45,15 @@ def compress(*values: Any) -> str:
 def numbers(values: Any) -> set[int]:
     """Return every port of ``values``, of whichever protocol: ``numbers("53/udp,8000-8001") == {53, 8000, 8001}``."""
     return {port for port, _protocol in _places(values)}
+
+
+def places_served(values: Any) -> tuple[Place, ...]:
+    """Return where a server on the ports of ``values`` would be, in order: without a protocol, that is TCP.
+
+    ``places_served([53, "53/udp"]) == ((53, "tcp"), (53, "udp"))``.
+    """
+    served = {(port, one.protocol or "tcp") for one in _flat(values) for port in range(one.low, one.high + 1)}
+    return tuple(sorted(served))
 
 
 def ranges_of(found: Collection[int], protocol: str | None = None) -> tuple[PortRange, ...]:

@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 from ..endpoint import Endpoint
 from ..errors import NotSupported, PortreeveError
 from ..host import Host
-from ..reading import as_text
 from .case import as_data
+from .local_http import parse_answer, request
 
 _CONTAINERS = "/var/lib/docker/containers"
-# The answer to HTTP/1.0 ends with the connection; http.client takes longer to import than the engine to answer.
-_REQUEST = b"GET /containers/json HTTP/1.0\r\nHost: localhost\r\n\r\n"
 _TIMEOUT = 2.0  # seconds
 _LIMIT = 1 << 24  # bytes
 _WILDCARDS = ("", "0.0.0.0", "::")
@@ -63,17 +61,6 @@ class Engine(NamedTuple):
         return exact or [container for container, _binding in found]
 
 
-def parse_http(answer: bytes) -> bytes:
-    """Return the body of a good HTTP/1.0 answer (RFC 1945): ``parse_http(b"HTTP/1.0 200\\r\\n\\r\\n[]") == b"[]"``."""
-    head, _sep, body = answer.partition(b"\r\n\r\n")
-    status = head[:64].split()
-    if len(status) < 2 or not status[0].startswith(b"HTTP/1."):
-        raise NotSupported("no HTTP answer")
-    if status[1] != b"200":
-        raise NotSupported("HTTP status " + as_text(status[1]))
-    return body
-
-
 def parse_api(body: bytes) -> tuple[Container, ...]:
     """Read the answer to GET /containers/json (Docker Engine API)."""
     return tuple(
@@ -118,12 +105,19 @@ def _addresses(settings: Any) -> frozenset[str]:
     return frozenset(as_data(address) for address in found if address)
 
 
+def engine_socket(uid: int | None) -> str:
+    """Return where the system's engine (``uid`` None) or a user's rootless one takes requests."""
+    return "/run/docker.sock" if uid is None else "/run/user/%d/docker.sock" % uid
+
+
 def read_engine(host: Host, uid: int | None) -> Engine:
     """Ask the system's engine (``uid`` None) or a user's rootless one."""
-    path = "/run/docker.sock" if uid is None else "/run/user/%d/docker.sock" % uid
     try:
-        answer = host.converse(path, _REQUEST, _TIMEOUT, _LIMIT)
-        return Engine(parse_api(parse_http(answer)), True, "docker API")
+        asked = request("GET", "/containers/json")
+        answer = parse_answer(host.converse(engine_socket(uid), asked, _TIMEOUT, _LIMIT))
+        if answer.status != 200:
+            raise NotSupported("HTTP status %d" % answer.status)
+        return Engine(parse_api(answer.body), True, "docker API")
     except Exception as error:  # whatever it answers, the scan goes on
         refused = "docker could not be asked: %s" % error
     containers = []

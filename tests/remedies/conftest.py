@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""The stage on which acts are tried: programs that really hold ports, in a network namespace of their own."""
+"""Where remedies are tried: programs that really hold ports in a network namespace, and hosts of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.agent.conftest import new_arena
+from tests.agent.conftest import Arena, new_arena
+from tests.reservations.world import World
 
 from .scene import Scene
 
@@ -36,3 +37,33 @@ def _scene_ports() -> Iterator[int]:
 def port(_scene_ports: Iterator[int]) -> int:
     """Return a port, outside the kernel's automatic choice, that no other test of the file uses, nor the next four."""
     return next(_scene_ports)
+
+
+@pytest.fixture(scope="module")
+def _module_arena(needs: Callable[..., None]) -> Iterator[Arena]:
+    needs("root")
+    with new_arena() as arena:
+        yield arena
+
+
+@pytest.fixture
+def arena(_module_arena: Arena) -> Iterator[Arena]:
+    """Return a namespace of this test file for those who only look; what played in it ends with the test."""
+    yield _module_arena
+    _module_arena.clear()
+
+
+@pytest.fixture
+def another_arena(needs: Callable[..., None]) -> Iterator[Arena]:
+    """Return a second namespace, for what outlives its programs."""
+    needs("root")
+    with new_arena() as arena:
+        yield arena
+
+
+@pytest.fixture
+def world(needs: Callable[..., None]) -> Iterator[World]:
+    """Return a host of its own on this kernel."""
+    needs("root", "setpriv", "unshare", "nsenter", "mount", "ip")
+    with World() as one:
+        yield one

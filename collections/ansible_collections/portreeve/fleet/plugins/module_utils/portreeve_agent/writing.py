@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import Callable, Iterator
 
+from .appending import append_line
 from .errors import NotApplied, NotSupported
 from .host import Host
 from .process_handle import ProcessHandle
@@ -80,6 +81,19 @@ class ActingHost(Host):
                 stream.write(text.encode("utf-8"))
                 stream.flush()
                 os.fsync(stream.fileno())
+        except OSError as error:
+            translate(error, path)
+
+    def append_line(self, path: str, line: str, room: int = 0) -> None:
+        """Add a line to a record that nobody else can write, see ``appending``: NotApplied and NotPermitted."""
+        append_line(self.path(path), line, room)
+
+    def size(self, path: str) -> int:
+        """Return the bytes of a file, 0 where there is none."""
+        try:
+            return os.lstat(self.path(path)).st_size
+        except FileNotFoundError:
+            return 0
         except OSError as error:
             translate(error, path)
 

@@ -97,10 +97,12 @@ def _port(value: Any, protocol: Any) -> tuple[int, str]:
 
 def _one_of(what: str, value: Any, accepted: tuple[str, ...]) -> str:
     if value not in accepted:
-        raise InvalidInput(
-            "%s %s is not known: accepted are %s and %s" % (what, shown(value), ", ".join(accepted[:-1]), accepted[-1])
-        )
+        raise InvalidInput("%s %s is not known: accepted are %s" % (what, shown(value), _all_of(accepted)))
     return str(value)
+
+
+def _all_of(words: tuple[str, ...]) -> str:
+    return "%s and %s" % (", ".join(words[:-1]), words[-1])
 
 
 def _at_most(value: Any, strategy: str) -> str:
@@ -110,7 +112,7 @@ def _at_most(value: Any, strategy: str) -> str:
     if strategy != "auto" and ACTS.index(at_most) < ACTS.index(strategy):
         raise InvalidInput(
             "at_most %s does not go as far as strategy %s: accepted are %s"
-            % (at_most, strategy, " and ".join(ACTS[ACTS.index(strategy) :]))
+            % (at_most, strategy, _all_of(ACTS[ACTS.index(strategy) :]))
         )
     return at_most
 
@@ -193,7 +195,7 @@ _SHAPES: dict[type, dict[str, tuple[type | None, ...]]] = {
     Then: {"verb": _TEXT, "unit": _TEXT},
     Step: {
         **dict.fromkeys(("act", "why", "harm"), _TEXT),
-        "sockets": _LIST, "processes": _LIST, "owner": _MAYBE_RECORD, "if_still_held": (bool,),
+        "sockets": _LIST, "processes": _LIST, "owner": _MAYBE_RECORD, "if_still_held": (bool,), "kill": (bool,),
     },
     Plan: {
         **dict.fromkeys(("boot_id", "protocol", "verdict", "digest"), _TEXT),

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A remedy as text for a terminal, from the plain result: what is to be done to whom, or what came of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ..model import BlindSpot, Owner
+from ..verdicts.wording import listed, name_owner, one_line
+from ..words import paragraph, say_blind_spots
+
+_INDENT = "  "
+_DEEPER = "     "  # as far as what stands behind a step's number
+
+
+def say_state(before: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the port is now: the verdict, and what it means here."""
+    where = "" if before["namespace"]["kind"] == "host" else " in namespace " + one_line(before["namespace"]["name"])
+    yield "%d/%s%s: %s" % (before["port"], before["protocol"], where, before["verdict"])
+    yield from paragraph(one_line(before["summary"]))
+
+
+def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield who is concerned, by what, why, and what it costs; then what is not done, and why."""
+    for number, step in enumerate(plan["steps"], 1):
+        yield from _say_step(number, step)
+    if plan["then"]:
+        yield from paragraph("Then: %(verb)s %(unit)s" % plan["then"])
+    for reason in plan["withheld"]:
+        yield from paragraph("Withheld: " + one_line(reason))
+    for reason in (plan["refusal"], plan["needless"]):
+        if reason:
+            yield from paragraph(one_line(reason))
+
+
+def say_outcome(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was done, what proves it, what else fell, what was undone, and where it is written down."""
+    for one in result["done"]:
+        yield from paragraph(one_line("%(act)s %(target)s: %(result)s: %(summary)s" % one))
+    if result["proof"]["summary"]:
+        yield from paragraph("Proof: " + one_line(result["proof"]["summary"]))
+    for title, sentences in (
+        ("Withheld", result["plan"]["withheld"]),
+        ("Also changed, as planned", [one["summary"] for one in result["collateral"] if one["expected"]]),
+        ("Also changed", [one["summary"] for one in result["collateral"] if not one["expected"]]),
+        ("Undone", result["undone"]),
+        ("Not undone", result["not_undone"]),
+    ):
+        for sentence in sentences:
+            yield from paragraph("%s: %s" % (title, one_line(sentence)))
+    if result["done"] and result["trail"]["path"]:
+        yield from paragraph("Trail: %(path)s, run %(run)s" % result["trail"])
+
+
+def say_release(result: Mapping[str, Any], foretold: bool) -> Iterator[str]:
+    """Yield the lines below the headline of a result: the plan if it is only foretold, else what came of it."""
+    yield from say_plan(result["plan"]) if foretold else say_outcome(result)
+    yield from say_blind_spots(BlindSpot(**one) for one in result["blind_spots"])
+
+
+def name_target(step: Mapping[str, Any]) -> str:
+    """Return whom a step is about: its owner, else the processes, else the sockets."""
+    owner = step["owner"]
+    if owner is not None:
+        return name_owner(Owner(owner["kind"], owner["name"], manager=owner["manager"], user=owner["user"]))
+    if step["act"] != "destroy" and step["processes"]:
+        return listed(["%s[%d]" % (one_line(one["name"]), one["pid"]) for one in step["processes"]])
+    return listed([_name_socket(one) for one in step["sockets"]]) or "what remains of connections"
+
+
+def _name_socket(socket: Mapping[str, Any]) -> str:
+    return "%s %s%s" % (socket["state"], socket["local"], " to " + socket["remote"] if socket["remote"] else "")
+
+
+def _say_step(number: int, step: Mapping[str, Any]) -> Iterator[str]:
+    force = ", by SIGKILL if nothing else helps" if step["kill"] else ""
+    condition = ", if the port is still held by then" if step["if_still_held"] else ""
+    yield from paragraph("%d. %s %s%s%s" % (number, step["act"], name_target(step), force, condition))
+    for sentence in (step["why"], step["harm"]):
+        if sentence:
+            yield from paragraph(one_line(sentence), indent=_DEEPER)

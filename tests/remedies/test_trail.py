@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
@@ -289,6 +290,25 @@ def test_runs_of_one_name_are_told_apart(tree: ActingHost) -> None:
     first, last = unfinished(read_trail(tree))
     assert (first.doubtful is None, last.doubtful is None) == (True, False)
     assert first.summary.endswith("never ended: nothing was done.")
+
+
+def test_a_disk_that_does_not_take_the_line(tree: ActingHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    trail = begin(tree)
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(NotApplied, match=f"Input/output error{NOT_DONE}"):
+        trail.act(STOP)
+
+
+def test_what_was_ended_last_is_started_first(tree: ActingHost) -> None:
+    trail = begin(tree)
+    redis = replace(NGINX, name="redis.service")
+    for outcome in (STOPPED, replace(STOPPED, undo=None), replace(STOPPED, undo=redis)):
+        trail.outcome(outcome)
+    assert unfinished(read_trail(tree))[0].undo == (redis, NGINX)
 
 
 def test_lines_of_no_known_shape_are_passed_over(tree: ActingHost) -> None:

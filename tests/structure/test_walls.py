@@ -21,7 +21,15 @@ TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
-REMEDYING = {"remedies.records", "remedies.approval", "remedies.collateral", "remedies.sentences"}
+REMEDYING = {
+    "remedies.records",
+    "remedies.sight",
+    "remedies.harm",
+    "remedies.draft",
+    "remedies.approval",
+    "remedies.collateral",
+    "remedies.sentences",
+}
 REMEDYING |= {"remedies.proof"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
@@ -49,7 +57,10 @@ JUDGING = {
     "remedies.records": WORDS | {"expectations"},
     "remedies.wishes": BASE | {"ports", "bind_wish", "expectations", "remedies.records"},
     "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
-    "remedies.approval": BASE | REMEDYING,
+    **dict.fromkeys(
+        ("remedies.sight", "remedies.harm", "remedies.draft"), WORDS | REMEDYING | {"protected", "expectations"}
+    ),
+    "remedies.approval": WORDS | REMEDYING | {"wire"},
     "remedies.sentences": WORDS | REMEDYING | {"expectations"},
     "remedies.collateral": WORDS | REMEDYING,
     "remedies.proof": WORDS | REMEDYING | {"bind_words"},
@@ -104,7 +115,8 @@ SEEING["watch.observing"] = SEEING["watch.signals_of_change"] | {
     "watch.signals_of_change", "watch.handles", "watch.sight", "snapshot"
 }  # fmt: skip
 SEEING["process_handle"] = BASE | {"syscalls"}
-SEEING["writing"] = DOOR | {"second_process", "process_handle"}
+SEEING["appending"] = BASE
+SEEING["writing"] = DOOR | {"second_process", "appending", "process_handle"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
 SEEING["reservations.occupants"] = READERS | {"descriptors", "protected", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
@@ -114,11 +126,14 @@ SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 SEEING["remedies.acts"] = READERS | {"processes", "process_handle", "writing", "remedies.records"}
 SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts"}
-SEEING["remedies.owners"] = READERS | {"ownership", "processes", "syscalls", "writing", "remedies.records"}
+SEEING["remedies.owners"] = READERS | {
+    "ownership", "processes", "syscalls", "writing", "remedies.records", "remedies.prove", "masking",
+    "verdicts",
+}  # fmt: skip
 SEEING["remedies.bystanders"] = SEEING["snapshot"] | {
     "snapshot", "remedies.records", "remedies.collateral", "remedies.prove"
 }  # fmt: skip
-SEEING["remedies.trail"] = READERS | {"writing", "wire", "remedies.records"}
+SEEING["remedies.trail"] = READERS | {"writing", "wire", "verdicts", "remedies.records"}
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}

@@ -67,8 +67,7 @@ def _open_directory(path: str) -> int:
 
 
 def _open_file(name: str, directory: int, path: str) -> int:
-    """Return the opened file; to open a pipe would wait for ever for who reads it."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(name, flags, _FILE_MODE, dir_fd=directory)
     except OSError as error:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.second_process import SecondProcess
 
-from tests.agent.conftest import Arena, new_arena
+from tests.agent.conftest import NOBODY, PATIENCE, Arena, new_arena
 from tests.reservations.world import World
 
 from .scene import Scene
@@ -67,3 +70,19 @@ def world(needs: Callable[..., None]) -> Iterator[World]:
     needs("root", "setpriv", "unshare", "nsenter", "mount", "ip")
     with World() as one:
         yield one
+
+
+@pytest.fixture
+def nobody() -> Callable[[Callable[[], Any]], Any]:
+    """Return a function that calls another one in a process of a user who may do nothing, and returns what it says."""
+
+    def call(act: Callable[[], Any]) -> Any:
+        def as_nobody() -> Any:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            return act()
+
+        return SecondProcess(as_nobody, PATIENCE).result()
+
+    return call

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
-"""A network namespace seen from outside: what is in its tables, whether a bind works there, and marks of what there is."""
+"""A network namespace seen from outside: its tables, whether a bind works there, and the identity of what is there."""
 
 from __future__ import annotations
 

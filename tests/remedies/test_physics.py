@@ -222,6 +222,34 @@ def test_so_reuseaddr_on_a_copy_and_then_shutdown_free_the_port_for_who_sets_it_
     assert scene.fetch(port + 1, "::1" if address == "::" else address) == b"still here"
 
 
+WAIT = """
+waiting = connected(port, address)
+ready(fd=one.fileno())
+told()
+try:
+    waiting.recv(1)
+except ConnectionResetError:
+    peer.send(b'.'); ready(heard=c.recv(1).decode()); hold()
+"""
+
+
+@pytest.mark.parametrize("address", LOOPBACKS)
+@pytest.mark.parametrize("reuse", [0, 1], ids=["plain", "reuseaddr"])
+def test_connections_that_a_detached_listener_accepted_keep_the_port_as_it_would_have(
+    scene: Scene, port: int, reuse: int, address: str
+) -> None:
+    """They have its options, and nobody sets those anew; who waits for its accept() is reset."""
+    heir = scene.play(MEET + WAIT, port=port, address=address, reuse=reuse)
+
+    with scene.copy(heir, heir["fd"]) as copy:
+        copy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        copy.shutdown(socket.SHUT_RDWR)
+
+    assert scene.states(port) == ["BOUND", "ESTABLISHED"]
+    assert scene.binds(port, address) == (FOR_REUSERS if reuse else TAKEN)
+    assert heir.tell("talk") == {"heard": "."}
+
+
 @pytest.mark.parametrize("address", LOOPBACKS)
 @pytest.mark.parametrize("kind", [TCP, UDP], ids=["tcp", "udp"])
 def test_the_end_of_the_last_holder_frees_the_port(scene: Scene, port: int, kind: int, address: str) -> None:

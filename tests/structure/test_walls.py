@@ -28,7 +28,6 @@ REMEDYING = {
     "remedies.draft",
     "remedies.approval",
     "remedies.collateral",
-    "remedies.sentences",
 }
 REMEDYING |= {"remedies.proof"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
@@ -61,11 +60,10 @@ JUDGING = {
         ("remedies.sight", "remedies.harm", "remedies.draft"), WORDS | REMEDYING | {"protected", "expectations"}
     ),
     "remedies.approval": WORDS | REMEDYING | {"wire"},
-    "remedies.sentences": WORDS | REMEDYING | {"expectations"},
     "remedies.collateral": WORDS | REMEDYING,
     "remedies.proof": WORDS | REMEDYING | {"bind_words"},
     "remedies.words": WORDS | {"words", "remedies.records"},
-    "remedies.result": WORDS | REMEDYING | {"wire", "answers", "expectations"},
+    "remedies.result": WORDS | REMEDYING | {"wire", "remedies.plan", "remedies.wishes", "remedies.words"},
     "reservations.ledger": BASE | {"ports"},
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},
@@ -124,6 +122,8 @@ SEEING["reservations.boot"] = READERS | {"writing"}
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
+SEEING["way_in"] = DOOR | {"ports"}
+SEEING["reservations.eviction"] |= {"way_in"}
 SEEING["remedies.acts"] = READERS | {"processes", "process_handle", "writing", "remedies.records"}
 SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts"}
 SEEING["remedies.owners"] = READERS | {
@@ -137,7 +137,8 @@ SEEING["remedies.trail"] = READERS | {"writing", "wire", "verdicts", "remedies.r
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}
-JOINING |= {"watch", "watch.session", "recording", "reservations.task", "remedies.command"}
+JOINING |= {"watch", "watch.session", "recording", "reservations.task"}
+JOINING |= {"remedies.look", "remedies.run", "remedies.task", "remedies.command"}
 PURE = JUDGING.keys()
 TRANSLATING = ("action", "filter", "lookup", "callback")
 

@@ -82,10 +82,11 @@ def _is_held_as_expected(expectation: Expectation, answer: PortAnswer) -> bool:
         return False
     holders = [holder for held in answer.sockets for holder in held.holders]
     all_seen = all(held.holders for held in answer.sockets if held.socket.inode)
-    return bool(holders) and all_seen and all(_is_expected(expectation, holder) for holder in holders)
+    return bool(holders) and all_seen and all(is_expected(expectation, holder) for holder in holders)
 
 
-def _is_expected(expectation: Expectation, holder: Holder) -> bool:
+def is_expected(expectation: Expectation, holder: Holder) -> bool:
+    """Return whether a holder is all that is expected of one."""
     process, owner = holder.process, holder.owner
     if expectation.unit and not (_is_unit(expectation.unit, owner) and _is_manager_of(expectation.user, holder)):
         return False

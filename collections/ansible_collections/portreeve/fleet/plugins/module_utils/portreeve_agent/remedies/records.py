@@ -99,8 +99,9 @@ class Condition:
     """An owner as its manager knows it now.
 
     ``members`` are all of its processes; ``triggers`` names the active socket units that would start it again and
-    ``triggered`` what it starts itself, as a socket unit does; ``revives`` is in words what starts it again should its
-    process just end, None for nothing. ``obstacle`` says why it can neither be stopped nor started, None if it can.
+    ``triggered`` what it starts itself, as a socket unit does; ``dependants`` are units that stop and restart with it.
+    ``revives`` is in words what starts it again should its process just end, None for nothing. ``obstacle`` says why it
+    can neither be stopped nor started, None if it can.
     """
 
     mark: OwnerMark
@@ -108,6 +109,7 @@ class Condition:
     members: tuple[Process, ...] = ()
     triggers: tuple[str, ...] = ()
     triggered: tuple[str, ...] = ()
+    dependants: tuple[str, ...] = ()
     revives: str | None = None
     obstacle: str | None = None
 
@@ -116,8 +118,9 @@ class Condition:
 class Step:
     """One thing to do. ``sockets`` are those it is about, ``processes`` those that hold them.
 
-    ``owner`` is whom restart and stop are about. With ``if_still_held`` it is done only if the port is not free by
-    then. ``why`` and ``harm`` are one sentence each.
+    ``owner`` is whom restart and stop are about. Without sockets, destroy is about all that remains of connections
+    which no process has any more. ``kill`` allows SIGKILL for what does not end by itself. With ``if_still_held`` it is
+    done only if the port is not free by then. ``why`` and ``harm`` are one sentence each.
     """
 
     act: str
@@ -125,6 +128,7 @@ class Step:
     processes: tuple[ProcessMark, ...] = ()
     owner: OwnerMark | None = None
     if_still_held: bool = False
+    kill: bool = False
     why: str = ""
     harm: str = ""
 

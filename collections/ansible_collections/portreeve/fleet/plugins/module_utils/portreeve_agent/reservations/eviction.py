@@ -10,21 +10,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Callable, Collection, Tuple
 
-from ..endpoint import Endpoint
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.single_socket import open_talk
 from ..kernel.sock_destroy import check_destruction, destroy_socket
 from ..model import SERVING_STATES, Namespace, Socket
-from ..ports import overlaps
 from ..tables import Tables
+from ..way_in import SshConnection, is_end_of, ssh_connections
 from .occupancy import Occupant, say
 from .occupants import Occupants, question_about, read
 
-_SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
-
 Fate = Tuple[bool, bool, str]  # destroyed, evicted, and the words for it
-SshConnection = Tuple[Endpoint, int]  # the client, and the server's port
 
 
 def evict(
@@ -36,7 +32,7 @@ def evict(
     use, or whose holders could not be seen. The kernel's word is not taken for it: the tables are read again. With
     ``pretend`` nothing is destroyed; ``destroyed`` and ``evicted`` tell what would be.
     """
-    in_use = _ssh_connections(host, protected)
+    in_use = ssh_connections(host, protected)
     everybody = found.squatters + found.lingering
     obstacles = {one: one.obstacle or _protection(one, protected, in_use) for one in everybody}
     doomed = [one for one in everybody if not obstacles[one]]
@@ -57,33 +53,11 @@ def _protection(one: Occupant, protected: Collection[int], in_use: list[SshConne
             return "process %d, through which this task runs, holds it" % holding.pid
         if holding.protection:
             return "process %d, which holds it, is %s" % (holding.pid, holding.protection)
-    if any(_is_end_of(one.socket, connection) for connection in in_use):
+    if any(is_end_of(one.socket, connection) for connection in in_use):
         return "this task came over it by SSH"
     if one.socket.cookie is None:
         return "the table that was read does not tell it from a later one"
     return None
-
-
-def _is_end_of(row: Socket, connection: SshConnection) -> bool:
-    """Return whether a socket is either end of an SSH connection, whose client is on this host too if a tunnel is."""
-    client, port = connection
-    return row.remote is not None and any(
-        (there.port, here.port) == (client.port, port) and overlaps(there.address, client.address, False)
-        for here, there in ((row.local, row.remote), (row.remote, row.local))
-    )
-
-
-def _ssh_connections(host: Host, pids: Collection[int]) -> list[SshConnection]:
-    """Return the SSH connections that the environment of some processes names."""
-    found = []
-    for pid in pids:
-        with suppress(PortreeveError, ValueError):
-            for setting in host.read("/proc/%d/environ" % pid).split(b"\0"):
-                if setting.startswith(_SSH_CONNECTION):
-                    client, port, _server, local = setting[len(_SSH_CONNECTION) :].decode("ascii").split(" ")
-                    address = client.partition("%")[0]  # the scope is no part of it in the kernel's table
-                    found.append((Endpoint(address, int(port)), int(local)))
-    return found
 
 
 def _foretell(host: Host, namespace: Namespace, doomed: list[Occupant]) -> dict[Occupant, Fate]:

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of a plan, one after the other; each checks anew whom it is about, and the first that fails is the last."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator
+
+from ..errors import Gone, Moved, NotApplied, PortreeveError
+from ..kernel.namespaces import in_reach
+from ..kernel.sock_diag import read_sockets
+from ..model import SERVING_STATES, UNACCEPTED, Holder, Namespace, Socket
+from ..ports import overlaps
+from ..snapshot import read_host_facts
+from ..verdicts.wording import listed
+from ..writing import ActingHost
+from .acts.destroy import destroy
+from .acts.detach import detach
+from .acts.terminate import terminate
+from .look import Look
+from .owners import registry
+from .prove import bind_now
+from .records import Outcome, OwnerMark, Plan, ProcessMark, SocketMark, Step, Wish
+from .sight import mark_process, mark_socket
+
+_MOST_SWEEPS = 64  # the table that was read holds some of very many
+
+
+def apply(
+    host: ActingHost, wish: Wish, seen: Look, plan: Plan, tell: Callable[[Step | Outcome], None]
+) -> tuple[Outcome, ...]:
+    """Take the steps of a plan; ``tell`` hears of each before and after. Returns what became of those that were tried.
+
+    A step that could not be taken is the last one, unless another is there for just that.
+    """
+    outcomes: list[Outcome] = []
+    for index, step in enumerate(plan.steps):
+        outcome = _skipped(host, wish, seen, step)
+        if outcome is None:
+            tell(step)
+            outcome = _take(host, wish, seen, plan, step)
+        tell(outcome)
+        outcomes.append(outcome)
+        if outcome.result == "refused":
+            break
+        if outcome.result == "failed" and not any(
+            later.if_still_held and later.owner for later in plan.steps[index + 1 :]
+        ):
+            break
+    return tuple(outcomes)
+
+
+def _skipped(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome | None:
+    if step.if_still_held and bind_now(host, seen.namespace, wish).free:
+        return Outcome(step, "skipped", "It was not needed: the port could be bound by then.")
+    return None
+
+
+def _take(host: ActingHost, wish: Wish, seen: Look, plan: Plan, step: Step) -> Outcome:
+    try:
+        if read_host_facts(host).boot_id != plan.boot_id:
+            raise Moved("the host was booted since the plan was made")
+        return _ACTS[step.act](host, wish, seen, step)
+    except Moved as error:
+        return Outcome(step, "refused", "Not done, as something had moved: %s." % error)
+    except PortreeveError as error:
+        return Outcome(step, "failed", "Not done: %s." % error)
+
+
+def _destroy(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    if not step.sockets:
+        return _sweep(host, wish, seen, step)
+    cookies = {one.cookie for one in step.sockets}
+    rows = [row for row in _rows(host, seen.namespace, wish) if row.cookie in cookies]
+    fates = destroy(host, seen.namespace, rows) if rows else ()
+    done = sum(fate == "done" for _row, fate in fates)
+    if not done:
+        return Outcome(step, "gone", "It had ended by itself.")
+    return Outcome(step, "done", "%s destroyed; no process was ended." % _counted(done, "connection"))
+
+
+def _sweep(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    """Destroy what no process has any more, and nobody serves, until nothing is left of it."""
+    total = 0
+    for _again in range(_MOST_SWEEPS):
+        rows = list(_remains(_rows(host, seen.namespace, wish), wish.address))
+        if not rows:
+            break
+        total += sum(fate == "done" for _row, fate in destroy(host, seen.namespace, rows))
+    if not total:
+        return Outcome(step, "gone", "Nothing was left by then.")
+    return Outcome(step, "done", "What was left of %s is destroyed." % _counted(total, "connection"))
+
+
+def _remains(rows: list[Socket], address: str | None) -> Iterator[Socket]:
+    serving = [row for row in rows if row.state in SERVING_STATES]
+    for row in rows:
+        if row.inode or row.state in UNACCEPTED or row.state in SERVING_STATES:
+            continue
+        if address is not None and not overlaps(address, row.local.address, False):
+            continue
+        if not any(overlaps(row.local.address, one.local.address, one.v6only is True) for one in serving):
+            yield row
+
+
+def _rows(host: ActingHost, namespace: Namespace, wish: Wish) -> list[Socket]:
+    def read(one: Namespace) -> list[Socket]:
+        return list(read_sockets(host, one, wish.protocol, ((wish.port, wish.port),)))
+
+    return in_reach(host, namespace, read) or []
+
+
+def _detach(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    for mark in step.sockets:
+        _detach_one(host, seen, mark, step.processes)
+    names = listed(["%s[%d]" % (one.name, one.pid) for one in step.processes])
+    return Outcome(step, "done", "The socket was taken from %s, who live on." % names)
+
+
+def _detach_one(host: ActingHost, seen: Look, mark: SocketMark, heirs: tuple[ProcessMark, ...]) -> None:
+    """All descriptors of a socket lead to the same one, so the first heir through whom it can be reached is enough."""
+    failure: PortreeveError | None = None
+    for one in _seats(seen, mark):
+        heir = mark_process(one.process)
+        if heir not in heirs or one.via != "descriptor":
+            continue
+        try:
+            return detach(host, heir, one.fd, mark)
+        except NotApplied:
+            raise
+        except PortreeveError as error:
+            failure = failure if isinstance(error, Gone) and failure else error
+    if failure is not None and not isinstance(failure, Gone):
+        raise failure
+    raise Moved("none of the heirs holds %s any more" % mark.local)
+
+
+def _seats(seen: Look, mark: SocketMark) -> tuple[Holder, ...]:
+    for held in seen.sight.answer.sockets:
+        if mark_socket(held.socket) == mark:
+            return held.holders
+    return ()
+
+
+def _restart(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    return Outcome(step, "done", registry.restart(host, _owner(step), wish.grace, step.kill))
+
+
+def _stop(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    owner = _owner(step)
+    return Outcome(step, "done", registry.stop(host, owner, wish.grace, step.kill), undo=owner)
+
+
+def _owner(step: Step) -> OwnerMark:
+    if step.owner is None:
+        raise Moved("nobody manages it")
+    return step.owner
+
+
+def _terminate(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    fates = [terminate(host, one, step.sockets, wish.grace, step.kill) for one in step.processes]
+    names = listed(["%s[%d]" % (one.name, one.pid) for one in step.processes])
+    if all(fate == "gone" for fate in fates):
+        return Outcome(step, "gone", "%s had ended by itself." % names)
+    return Outcome(step, "done", "%s ended%s." % (names, " by SIGKILL" if "killed" in fates else ""))
+
+
+def _counted(number: int, what: str) -> str:
+    return "1 %s" % what if number == 1 else "%d %ss" % (number, what)
+
+
+_ACTS = {"destroy": _destroy, "detach": _detach, "restart": _restart, "stop": _stop, "terminate": _terminate}

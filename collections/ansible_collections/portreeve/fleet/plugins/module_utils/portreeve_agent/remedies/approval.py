@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether what is to be done now is what was approved before: the same victims, or fewer. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from ..errors import InvalidInput, Moved
+from ..verdicts.wording import listed, one_line
+from ..wire import to_wire
+from .records import OwnerMark, Plan, ProcessMark, SocketMark, Step
+
+_WORDS = ("why", "harm", "withheld", "refusal", "needless", "digest", "verdict", "state")
+
+
+def sealed(plan: Plan) -> Plan:
+    """Return the plan with the digest that stands for it: of all but words, and of what changes by itself."""
+    return replace(plan, digest=digest_of(plan))
+
+
+def digest_of(plan: Plan) -> str:
+    """Return the SHA-256 of a plan, in hexadecimal digits."""
+    text = json.dumps(_essence(to_wire(plan)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _essence(wire: Any) -> Any:
+    if isinstance(wire, dict):
+        return {name: _essence(value) for name, value in wire.items() if name not in _WORDS}
+    return [_essence(one) for one in wire] if isinstance(wire, list) else wire
+
+
+def compare(now: Plan, approved: Plan) -> tuple[str, ...]:
+    """Return who of the approved plan has gone by itself, one sentence each.
+
+    Raises InvalidInput if the approved plan is not as it was made, or is about something else; Moved if the host was
+    booted since, or if anybody would be concerned now who was not then.
+    """
+    if digest_of(approved) != approved.digest:
+        raise InvalidInput("the approved plan is not as it was made: its digest does not stand for it")
+    if (now.port, now.protocol, now.address) != (approved.port, approved.protocol, approved.address):
+        raise InvalidInput(
+            "the approved plan is about %s, not about %s: accepted is the plan of the same port and address"
+            % (_place(approved), _place(now))
+        )
+    if now.boot_id != approved.boot_id:
+        raise Moved("the host was booted since the plan was made: nothing was done")
+    if now.namespace != approved.namespace:
+        raise Moved("the network namespace is another one than when the plan was made: nothing was done")
+    if now.then not in (None, approved.then):
+        raise Moved("what is to be started afterwards was not approved: nothing was done")
+    for step in now.steps:
+        if not any(_covers(old, step) for old in approved.steps):
+            raise Moved(_say_moved(step, approved))
+    return _gone(now, approved)
+
+
+def _place(plan: Plan) -> str:
+    return "%d/%s%s" % (plan.port, plan.protocol, " on " + plan.address if plan.address else "")
+
+
+def _covers(old: Step, new: Step) -> bool:
+    """Return whether a step does nothing that the approved one would not have done as well."""
+    return (
+        old.act == new.act
+        and old.owner == new.owner
+        and (old.kill or not new.kill)
+        and (new.if_still_held or not old.if_still_held or _is_sweep(new))
+        and _all_in(new.processes, old.processes)
+        and {_socket_key(one) for one in new.sockets} <= {_socket_key(one) for one in old.sockets}
+    )
+
+
+def _is_sweep(step: Step) -> bool:
+    return step.act == "destroy" and not step.sockets
+
+
+def _all_in(new: tuple[ProcessMark, ...], old: tuple[ProcessMark, ...]) -> bool:
+    return {(one.pid, one.start_ticks) for one in new} <= {(one.pid, one.start_ticks) for one in old}
+
+
+def _socket_key(mark: SocketMark) -> tuple[object, ...]:
+    return mark.protocol, mark.local, mark.remote, mark.inode, mark.cookie
+
+
+def _say_moved(step: Step, approved: Plan) -> str:
+    """Return what is different now, the nearest first: the same owner in another run, the same pid, anybody else."""
+    known = {(one.pid, one.start_ticks) for old in approved.steps for one in old.processes}
+    owners = [old.owner for old in approved.steps if old.owner is not None]
+    if step.owner is not None and step.owner not in owners:
+        for old in owners:
+            if (old.kind, old.name, old.user) == (step.owner.kind, step.owner.name, step.owner.user):
+                return "%s was started again since the plan was made: nothing was done" % _name_owner(step.owner)
+        return "%s was not part of the plan: nothing was done" % _name_owner(step.owner)
+    new = [one for one in step.processes if (one.pid, one.start_ticks) not in known]
+    if new:
+        pids = {pid for pid, _started in known}
+        again = [one for one in new if one.pid in pids]
+        if again:
+            return "process %d is another one than when the plan was made: nothing was done" % again[0].pid
+        return "%s holds %s now, who did not when the plan was made: nothing was done" % (
+            listed([_name_process(one) for one in new]), _place(approved),
+        )  # fmt: skip
+    if step.sockets and not any(_socket_key(one) in _sockets(approved) for one in step.sockets):
+        return "%s is held by another socket than when the plan was made: nothing was done" % _place(approved)
+    return "to %s %s was not part of the plan: nothing was done" % (
+        step.act, listed([_name_process(one) for one in step.processes]) or "what remains",
+    )  # fmt: skip
+
+
+def _sockets(plan: Plan) -> set[tuple[object, ...]]:
+    return {_socket_key(one) for step in plan.steps for one in step.sockets}
+
+
+def _gone(now: Plan, approved: Plan) -> tuple[str, ...]:
+    there = {(one.pid, one.start_ticks) for step in now.steps for one in step.processes}
+    gone = {one for step in approved.steps for one in step.processes if (one.pid, one.start_ticks) not in there}
+    return tuple(
+        "%s, who was part of the plan, holds the port no longer." % _name_process(one)
+        for one in sorted(gone, key=lambda one: one.pid)
+    )
+
+
+def _name_process(mark: ProcessMark) -> str:
+    return "%s[%d]" % (one_line(mark.name), mark.pid)
+
+
+def _name_owner(mark: OwnerMark) -> str:
+    return one_line(mark.name) + (" of user %s" % one_line(mark.user) if mark.user else "")

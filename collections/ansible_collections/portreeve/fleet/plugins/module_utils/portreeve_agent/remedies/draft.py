@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of a plan while they are gathered: each owner, process and socket once, nobody who is protected. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable
+
+from ..model import HeldSocket, Holder, Owner
+from ..verdicts.case import identity
+from ..verdicts.wording import name_owner, name_process
+from .harm import (
+    harm_of_destroying,
+    harm_of_detaching,
+    harm_of_remains,
+    harm_to_owner,
+    harm_to_process,
+    name_seats,
+    name_wanted,
+)  # fmt: skip
+from .records import ACTS, Condition, SocketMark, Step, Then, Wish
+from .sight import OwnerKey, Sight, carries_the_run, mark_processes, mark_socket, why_left_alone
+
+_MANAGED = ("unit", "socket_unit", "container", "program")
+_ORDER = ("destroy", "stop", "restart", "terminate", "detach")
+
+
+class Draft:
+    """``blocked`` says why something that is needed may not be done, ``withheld`` the same of what would only follow."""
+
+    def __init__(self, sight: Sight, wish: Wish) -> None:
+        self.sight = sight
+        self.wish = wish
+        self.blocked: list[str] = []
+        self.withheld: list[str] = []
+        self.restart_of_the_rightful: Then | None = None
+        self._ended: dict[OwnerKey, str] = {}  # by what act
+        self._steps: list[Step] = []
+        self._later: list[Step] = []
+
+    @property
+    def ends_somebody(self) -> bool:
+        """Whether any process ends, which may leave remains of its connections."""
+        return bool(self._ended)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps in the order in which they are taken: sockets of the manager before what they start."""
+
+        def place(step: Step) -> tuple[int, bool]:
+            return _ORDER.index(step.act), step.owner is None or step.owner.kind != "socket_unit"
+
+        return tuple(sorted(_merged(self._steps), key=place)) + tuple(_merged(self._later))
+
+    def block(self, why: str, needed: str | None = None) -> None:
+        """Note why a step that is needed may not be taken; ``needed`` is the act that would help."""
+        self.blocked.append(
+            why
+            if needed is None
+            else "%s (at_most: %s would allow more)" % (why, needed)
+            if self.wish.strategy == "auto"
+            else "%s (strategy %s would)" % (why, needed)
+        )
+
+    def is_ended(self, seat: Holder) -> bool:
+        """Return whether a holder ends by a step that there is already."""
+        return identity(seat.owner) in self._ended or ("process", seat.pid) in self._ended
+
+    def lets_go(self, seat: Holder) -> bool:
+        """Return whether a holder is to end, or was to but may not."""
+        return self.is_ended(seat) or bool(self.blocked)
+
+    def sweep(self, if_still_held: bool) -> Step:
+        """Return the step about what no process has any more."""
+        return Step(
+            "destroy",
+            if_still_held=if_still_held,
+            why="What remains of connections keeps %s from being bound." % name_wanted(self.sight),
+            harm=harm_of_remains(self.sight),
+        )
+
+    def destroy(self, held: HeldSocket) -> None:
+        """Have a connection destroyed, and what holds it restarted or ended if that does not help and may be."""
+        why = self._left_alone(held, held.holders)
+        if carries_the_run(self.sight, held):
+            self.blocked.append("this run came over that connection of %s" % name_wanted(self.sight))
+        elif why:
+            self.blocked.append(why)
+        else:
+            self._steps.append(
+                Step(
+                    "destroy",
+                    (mark_socket(held.socket),),
+                    mark_processes(held.holders),
+                    why="%s %s %s as a local port."
+                    % (name_seats(held.holders), _have(held.holders), name_wanted(self.sight)),
+                    harm=harm_of_destroying((held,)),
+                )
+            )
+            self._go_on(held, held.holders)
+
+    def detach(self, held: HeldSocket, heirs: tuple[Holder, ...]) -> None:
+        """Have a socket taken from its heirs, who live on; they are restarted or ended if that does not help and may be."""
+        why = self._left_alone(held, heirs)
+        if why:
+            self.blocked.append(why)
+        elif not self._is_allowed("detach"):
+            self.block("%s only inherited it" % name_seats(heirs), "detach")
+        else:
+            self._steps.append(
+                Step(
+                    "detach",
+                    (mark_socket(held.socket),),
+                    mark_processes(heirs),
+                    why="%s only inherited the socket, whose creator is gone or goes." % name_seats(heirs),
+                    harm=harm_of_detaching(heirs),
+                )
+            )
+            self._go_on(held, heirs)
+
+    def let_go(self, held: HeldSocket, seats: Iterable[Holder], act: str) -> None:
+        """Have all owners of some holders stopped or restarted, as their managers can, or processes ended."""
+        for seat in seats:
+            if self.is_ended(seat):
+                continue
+            wanted = self._act_for(seat, act)
+            if wanted is None:
+                continue
+            why = self._why_not(seat, wanted)
+            if why:
+                self.blocked.append(why)
+            elif not self._is_allowed(wanted):
+                self.block("%s has to be %s for it" % (_victim(seat, wanted), _PAST[wanted]), wanted)
+            else:
+                self._ended[self._key(seat, wanted)] = wanted
+                self._steps.append(self._ending(held, seat, wanted))
+
+    def renew_apart(self, others: tuple[Holder, ...]) -> None:
+        """Have an owner that was to be restarted stopped, and started once its heirs have let go of its socket."""
+        renewed = {seat.owner.name for seat in others if self.is_ended(seat)}
+        for index, step in enumerate(self._steps):
+            owner = step.owner
+            if step.act == "restart" and owner and owner.kind == "unit" and not owner.user and owner.name in renewed:
+                self._steps[index] = replace(step, act="stop")
+                self.restart_of_the_rightful = Then("start", owner.id or owner.name)
+
+    def _go_on(self, held: HeldSocket, seats: tuple[Holder, ...]) -> None:
+        """Add what is done should the first step not help, where it may be done at all."""
+        if self.wish.strategy != "auto":
+            return
+        for seat in seats:
+            act = "restart" if self._is_managed(seat) else "terminate"
+            why = self._why_not(seat, act)
+            if not self._is_allowed(act) or any(self._names(step, seat) for step in self._later):
+                continue
+            if why:
+                self.withheld.append(why + ".")
+            else:
+                self._later.append(self._ending(held, seat, act, if_still_held=True))
+
+    def _names(self, step: Step, seat: Holder) -> bool:
+        if step.owner is not None:
+            condition = self.sight.condition_of(seat.owner)
+            return condition is not None and step.owner == condition.mark
+        return any(one.pid == seat.pid for one in step.processes)
+
+    def _act_for(self, seat: Holder, act: str) -> str | None:
+        """Return what is to be done to a holder, None where a reason not to was noted."""
+        strategy, managed = self.wish.strategy, self._is_managed(seat)
+        if strategy == "terminate":
+            return "terminate"
+        if managed:
+            return act if strategy == "auto" else strategy
+        condition = self.sight.condition_of(seat.owner)
+        if condition is not None and condition.obstacle and seat.owner.kind in _MANAGED:
+            self.blocked.append("%s: %s" % (name_owner(seat.owner), condition.obstacle))
+        elif strategy == "auto":
+            return "terminate"
+        else:
+            self.block("nobody manages %s, so it cannot be %s" % (name_process(seat), _PAST[strategy]), "terminate")
+        return None
+
+    def _ending(self, held: HeldSocket, seat: Holder, act: str, if_still_held: bool = False) -> Step:
+        condition = self.sight.condition_of(seat.owner)
+        kill = self.wish.at_most == "kill"
+        why = "%s %s %s." % (name_seats([seat]), "holds", name_wanted(self.sight))
+        sockets = (mark_socket(held.socket),)
+        if act == "terminate" or condition is None:
+            harm = harm_to_process(self.sight, self.wish, seat)
+            return Step(act, sockets, mark_processes([seat]), None, if_still_held, kill, why, harm)
+        together = [one for one in held.holders if identity(one.owner) == identity(seat.owner)]
+        harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, act)
+        return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, why, harm)
+
+    def _why_not(self, seat: Holder, act: str) -> str | None:
+        """Return why nobody may do this to a holder or its owner, whatever is allowed."""
+        if act == "terminate":
+            return why_left_alone(self.sight, self.wish, seat.process, seat.owner)
+        condition = self.sight.condition_of(seat.owner)
+        if condition is None:
+            return None
+        return _protected_member(self.sight, self.wish, seat.owner, condition)
+
+    def _left_alone(self, held: HeldSocket, seats: Iterable[Holder]) -> str | None:
+        for seat in seats:
+            why = why_left_alone(self.sight, self.wish, seat.process, seat.owner)
+            if why:
+                return why
+        return None
+
+    def _is_managed(self, seat: Holder) -> bool:
+        condition = self.sight.condition_of(seat.owner)
+        return seat.owner.kind in _MANAGED and condition is not None and not condition.obstacle
+
+    def _is_allowed(self, act: str) -> bool:
+        return ACTS.index(act) <= ACTS.index(self.wish.at_most)
+
+    def _key(self, seat: Holder, act: str) -> OwnerKey:
+        return ("process", seat.pid) if act == "terminate" else identity(seat.owner)
+
+
+_PAST = {"restart": "restarted", "stop": "stopped", "terminate": "ended"}
+
+
+def _protected_member(sight: Sight, wish: Wish, owner: Owner, condition: Condition) -> str | None:
+    for process in condition.members:
+        why = why_left_alone(sight, wish, process, owner)
+        if why:
+            return "%s is left alone: %s" % (name_owner(owner), why)
+    return None
+
+
+def _victim(seat: Holder, act: str) -> str:
+    return name_process(seat) if act == "terminate" else "%s (%s)" % (name_owner(seat.owner), name_process(seat))
+
+
+def _have(seats: tuple[Holder, ...]) -> str:
+    return "has" if len({seat.pid for seat in seats}) == 1 else "have"
+
+
+def _merged(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps with those that are about the same victims put together."""
+    found: dict[tuple[object, ...], Step] = {}
+    for step in steps:
+        key = (step.act, step.owner, step.processes if step.owner is None else None, step.if_still_held)
+        there = found.get(key)
+        if there is None:
+            found[key] = step
+        else:
+            sockets: tuple[SocketMark, ...] = tuple(dict.fromkeys(there.sockets + step.sockets))
+            processes = tuple(dict.fromkeys(there.processes + step.processes))
+            found[key] = Step(
+                step.act, sockets, processes, step.owner, step.if_still_held, step.kill, there.why, there.harm
+            )
+    return list(found.values())

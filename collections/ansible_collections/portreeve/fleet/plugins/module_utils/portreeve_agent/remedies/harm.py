@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a step is for and what it costs, one sentence each. Pure."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ..model import HeldSocket, Holder, Owner
+from ..verdicts.case import distinct_processes, identity
+from ..verdicts.wording import listed, name_owner, name_peers, name_processes, one_line
+from .records import Condition, Wish
+from .sight import Sight
+
+
+def name_wanted(sight: Sight) -> str:
+    """Return ``8080/tcp``, with the namespace where it is not the host's own."""
+    answer = sight.answer
+    port = "%d/%s" % (answer.port, answer.protocol)
+    if answer.namespace.kind == "host":
+        return port
+    return "%s in namespace %s" % (port, one_line(answer.namespace.name))
+
+
+def name_seats(seats: Iterable[Holder]) -> str:
+    """Return processes by name, those of one owner together: ``billing.service (java[812] and java[813])``."""
+    together: dict[str, list[Holder]] = {}
+    for one in sorted({seat.pid: seat for seat in seats}.values(), key=lambda seat: seat.pid):
+        together.setdefault("" if one.owner.kind == "process" else name_owner(one.owner), []).append(one)
+    return listed(
+        [
+            "%s (%s)" % (owner, name_processes(tuple(some))) if owner else name_processes(tuple(some))
+            for owner, some in together.items()
+        ]
+    )
+
+
+def harm_of_destroying(connections: tuple[HeldSocket, ...]) -> str:
+    """Return what becomes of connections and who has them."""
+    one = len(connections) == 1
+    return "%s of %s with %s %s reset, and what was not delivered yet is lost; no process ends." % (
+        "The connection" if one else "%d connections" % len(connections),
+        name_processes(distinct_processes(connections)),
+        name_peers(connections),
+        "is" if one else "are",
+    )
+
+
+def harm_of_remains(sight: Sight) -> str:
+    """Return what becomes of connections that no process has."""
+    states = listed(["%d %s" % (n, state) for state, n in sorted(sight.answer.connections.items())], 5)
+    return "What is left of connections that no process has any more goes%s." % (": " + states if states else "")
+
+
+def harm_of_detaching(heirs: Iterable[Holder]) -> str:
+    """Return what becomes of heirs."""
+    return "%s live on with an inherited descriptor that leads nowhere any more." % name_seats(heirs)
+
+
+def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, act: str) -> str:
+    """Return what it costs to restart or stop an owner."""
+    said = "%s %s" % (name_owner(owner), "is restarted" if act == "restart" else "is stopped")
+    if condition.members:
+        said += ", %d process%s" % (len(condition.members), "" if len(condition.members) == 1 else "es")
+    others = sight.serves.get(identity(owner), ())
+    if others:
+        said += "; it also serves " + listed(list(others), 6)
+    if condition.triggers:
+        said += "; %s goes first" % listed([one_line(one) for one in condition.triggers])
+    if wish.at_most == "kill":
+        said += "; SIGKILL follows after %g s" % wish.grace
+    return said + "."
+
+
+def harm_to_process(sight: Sight, wish: Wish, holder: Holder) -> str:
+    """Return what it costs to end a process."""
+    said = "%s gets SIGTERM" % name_processes((holder,))
+    if wish.at_most == "kill":
+        said += ", and SIGKILL after %g s" % wish.grace
+    condition = sight.condition_of(holder.owner)
+    if condition is not None and condition.revives:
+        said += "; " + one_line(condition.revives)
+    others = sight.serves.get(("process", holder.pid), ())
+    if others:
+        said += "; it also serves " + listed(list(others), 6)
+    return said + "."

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is to be done so that a port is free, or its rightful owner's, with the least harm. Pure.
+
+Everything that holds the port has to let go of it, so a plan does it all or nothing: where one step that is needed may
+not be taken, nothing is done to the others either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..binding import request_for
+from ..expectations import Expectation, is_expected
+from ..model import SERVING_STATES, HeldSocket
+from ..verdicts.wording import listed
+from .approval import sealed
+from .draft import Draft
+from .harm import name_seats, name_wanted
+from .records import Plan, Wish
+from .sight import Sight
+
+_UNWELL = ("hung_listener", "bound_not_listening")
+
+
+def make_plan(sight: Sight, wish: Wish) -> Plan:
+    """Return what is to be done about a port, sealed with its digest."""
+    answer = sight.answer
+    plan = Plan(sight.boot_id, answer.namespace.id, answer.port, answer.protocol, wish.address, answer.verdict)
+    expected, port = expectation_of(wish), name_wanted(sight)
+    if is_in_order(sight, expected):
+        return sealed(replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder)))
+    if is_free(sight):
+        return sealed(replace(plan, needless="%s is free." % port, then=wish.then))
+    if sight.unseen:
+        refusal = "%s is not freed, as somebody may hold it who cannot be seen: %s." % (port, sight.unseen)
+        return sealed(replace(plan, refusal=refusal))
+    draft = Draft(sight, wish)
+    for held in answer.sockets:
+        if held.socket.state in SERVING_STATES:
+            _plan_serving(draft, held, expected)
+        elif held.socket.inode or held.holders:
+            _plan_connection(draft, held)
+    _plan_heirs(draft)
+    remains = _remains(sight)
+    if remains and "destroy" in sight.cannot:
+        draft.blocked.append("%s; %s" % (sight.cannot["destroy"], answer.summary[:-1]))
+    if draft.blocked:
+        return sealed(replace(plan, refusal=_refuse(sight, draft), withheld=tuple(draft.withheld)))
+    steps = draft.steps()
+    if remains or draft.ends_somebody:
+        steps += (draft.sweep(if_still_held=bool(steps)),)
+    if not steps:
+        why = "%s is not free, and nothing was found that could be done about it: %s"
+        return sealed(replace(plan, refusal=why % (name_wanted(sight), answer.summary)))
+    return sealed(
+        replace(plan, steps=steps, then=wish.then or draft.restart_of_the_rightful, withheld=tuple(draft.withheld))
+    )
+
+
+def expectation_of(wish: Wish) -> Expectation:
+    """Return who is to have the port in the end: whom the wish names, or the unit that is to be started."""
+    if wish.expect.holder or wish.then is None:
+        return wish.expect
+    return Expectation(unit=wish.then.unit)
+
+
+def is_free(sight: Sight) -> bool:
+    """Return whether the port can be bound now, with nobody on it but heirs of a socket that was detached before."""
+    if sight.answer.verdict == "free" and not sight.unseen:
+        return sight.free_now is not False
+    sockets = [held for held in sight.answer.sockets if held.socket.inode or held.holders]
+    return sight.free_now is True and all(_is_left_to_heirs(held) for held in sockets)
+
+
+def is_in_order(sight: Sight, expected: Expectation) -> bool:
+    """Return whether the expected owner, and nobody else but heirs, holds the port and serves it."""
+    if not expected.holder or sight.answer.verdict in _UNWELL or sight.unseen:
+        return False
+    sockets = [
+        held
+        for held in sight.answer.sockets
+        if (held.socket.inode or held.holders) and not (held.socket.state == "BOUND" and _is_left_to_heirs(held))
+    ]
+    serving = [held for held in sockets if held.socket.state in SERVING_STATES]
+    for held in sockets:
+        others = [one for one in held.holders if one.role != "heir"]
+        if not others or not all(is_expected(expected, one) for one in others):
+            return False
+    return bool(serving)
+
+
+def _is_left_to_heirs(held: HeldSocket) -> bool:
+    return bool(held.holders) and all(one.role == "heir" for one in held.holders)
+
+
+def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None:
+    if not held.holders:
+        draft.block(
+            "%s is held by %s"
+            % (name_wanted(draft.sight), "the kernel itself" if held.in_kernel else "somebody who cannot be seen")
+        )
+        return
+    others = tuple(one for one in held.holders if one.role != "heir")
+    strangers = tuple(one for one in others if not (expected.holder and is_expected(expected, one)))
+    strategy = draft.wish.strategy
+    if strategy in ("destroy", "detach") and others:
+        why = "%s %s it: %s" % (
+            name_seats(others),
+            "serves" if len(others) == 1 else "serve",
+            "to destroy a listening socket does not free its port"
+            if strategy == "destroy"
+            else "only what heirs hold can be detached",
+        )
+        draft.block(why, "stop")
+    elif strangers:
+        draft.let_go(held, strangers, "stop")
+    elif others and draft.sight.answer.verdict in _UNWELL:
+        draft.let_go(held, others, "restart")
+
+
+def _plan_heirs(draft: Draft) -> None:
+    """Get sockets from heirs whose other holders let go of them, or that have no others."""
+    for held in draft.sight.answer.sockets:
+        if held.socket.state not in SERVING_STATES or not held.holders:
+            continue
+        heirs = tuple(one for one in held.holders if one.role == "heir" and not draft.is_ended(one))
+        others = tuple(one for one in held.holders if one.role != "heir")
+        if not heirs or not all(draft.lets_go(one) for one in others):
+            continue
+        draft.renew_apart(others)
+        if _can_be_detached(draft, held):
+            draft.detach(held, heirs)
+        elif draft.wish.strategy == "destroy":
+            draft.block(
+                "%s only inherited it: to destroy a listening socket does not free its port" % name_seats(heirs),
+                "detach",
+            )
+        else:
+            draft.let_go(held, heirs, "restart")
+
+
+def _can_be_detached(draft: Draft, held: HeldSocket) -> bool:
+    """A detached socket stays bound, so only a new one that sets SO_REUSEADDR can be bound beside it (socket(7))."""
+    if "detach" in draft.sight.cannot or draft.wish.strategy not in ("auto", "detach") or held.socket.protocol != "tcp":
+        return False
+    return request_for("tcp", draft.wish.bind).options.reuseaddr
+
+
+def _plan_connection(draft: Draft, held: HeldSocket) -> None:
+    if not held.holders:
+        draft.block("a connection of %s is held by somebody who cannot be seen" % name_wanted(draft.sight))
+    elif draft.wish.strategy not in ("auto", "destroy", "detach"):
+        draft.let_go(held, held.holders, "restart")
+    else:
+        why = _why_indestructible(draft.sight, held)
+        if not why:
+            draft.destroy(held)
+        elif draft.wish.strategy == "auto":
+            draft.let_go(held, held.holders, "restart")
+        else:
+            draft.block(why, "restart")
+
+
+def _why_indestructible(sight: Sight, held: HeldSocket) -> str:
+    """Return why to destroy a connection is impossible or no use, empty when it is neither."""
+    if held.socket.cookie is not None and sight.on_purpose.get(held.socket.cookie):
+        return "%s bound the port itself, and keeps it without the connection" % name_seats(held.holders)
+    return sight.cannot.get("destroy", "")
+
+
+def _remains(sight: Sight) -> bool:
+    return any(not held.socket.inode and not held.holders for held in sight.answer.sockets)
+
+
+def _refuse(sight: Sight, draft: Draft) -> str:
+    """Return why nothing is done, and what would have to be allowed."""
+    return "%s is not freed: %s." % (name_wanted(sight), listed(list(dict.fromkeys(draft.blocked)), 4))

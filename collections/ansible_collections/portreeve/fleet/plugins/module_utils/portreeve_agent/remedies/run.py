@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A plan carried out: on record before anything is done, step by step, proven in the end, or else undone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..errors import PortreeveError
+from ..model import Owner
+from ..verdicts.wording import listed, name_owner, name_process
+from ..writing import ActingHost
+from .apply import apply
+from .bystanders import read_servers
+from .collateral import fallen
+from .look import Look, see
+from .owners import registry
+from .owners.starting import SECONDS_TO_START, start_unit
+from .plan import expectation_of, is_free, is_in_order
+from .proof import Proof
+from .prove import bind_now, settle
+from .records import Outcome, OwnerMark, Plan, Step, Then, Wish
+from .result import Achieved, result_of
+from .sight import Sight
+from .trail import Trail, UnfinishedRun
+
+_SECONDS_TO_COME_BACK = (
+    3.0  # in which who starts an ended program again has done so: systemd waits 0.1 s, supervisord 1 s
+)
+_ENDING = ("restart", "stop", "terminate")
+
+
+def carry_out(
+    host: ActingHost,
+    wish: Wish,
+    seen: Look,
+    plan: Plan,
+    run: str,
+    reason: str | None,
+    cut_off: tuple[UnfinishedRun, ...],
+) -> dict[str, Any]:
+    """Do what is planned and return the result. Raises NotApplied or NotPermitted where it cannot be put on record:
+    then nothing was done."""
+    trail = Trail(host, run)
+    trail.begin(plan, wish, _who(host), reason)
+
+    def tell(what: Step | Outcome) -> None:
+        if isinstance(what, Step):
+            trail.act(what)
+        else:
+            trail.outcome(what)
+
+    outcomes = apply(host, wish, seen, plan, tell)
+    achieved, after = _conclude(host, wish, seen, plan, outcomes, [mark for one in cut_off for mark in one.undo])
+    snapshot = seen.snapshot
+    result = result_of(wish, snapshot.host, snapshot.blind_spots, seen.sight, plan, achieved, after)
+    trail.end(
+        {name: result[name] for name in ("summary", "changed", "done", "proof", "collateral", "undone", "not_undone")}
+    )
+    for one in cut_off:
+        trail.take_over(one)
+    return result
+
+
+def _conclude(
+    host: ActingHost, wish: Wish, seen: Look, plan: Plan, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
+) -> tuple[Achieved, Sight]:
+    expected = expectation_of(wish)
+    said, failure = None, _say_failed(outcomes)
+    proof = bind_now(host, seen.namespace, wish)
+    if failure is None and plan.then is not None and proof.free is not False:
+        try:
+            said = start_unit(host, plan.then.unit, plan.then.verb, max(wish.grace, SECONDS_TO_START))
+        except PortreeveError as error:
+            failure = "the port was freed, but %s" % error
+    after = _await(host, wish, seen, plan, outcomes)
+    in_order = is_in_order(after, expected) if expected.holder else None
+    if failure is None:
+        failure = _say_missed(host, plan, after, proof, in_order, outcomes)
+    undone: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+    if failure is not None and wish.undo:
+        undone, not_undone = _undo(host, plan.then if said is None else None, outcomes, earlier)
+        if undone:
+            after = see(host, wish)
+    achieved = Achieved(
+        outcomes=outcomes,
+        then=said,
+        proof=bind_now(host, seen.namespace, wish) if in_order is not True else proof,
+        held_as_expected=in_order,
+        unit_active=None if plan.then is None else said is not None,
+        fallen=fallen(seen.servers, read_servers(host), _touched(outcomes)),
+        undone=undone,
+        not_undone=not_undone,
+        failure=failure if failure is None else "%d/%s: %s" % (wish.port, wish.protocol, _ended(failure)),
+    )
+    return achieved, after
+
+
+def _await(host: ActingHost, wish: Wish, seen: Look, plan: Plan, outcomes: tuple[Outcome, ...]) -> Sight:
+    """Return what there is on the port once its owner serves it, or once nobody has come back who was ended."""
+    expected = expectation_of(wish)
+    renewed = any(one.step.act == "restart" and one.result == "done" for one in outcomes)
+    if expected.holder and (plan.then is not None or renewed):
+        return settle(host, lambda: see(host, wish), lambda sight: is_in_order(sight, expected), max(wish.grace, 3.0))
+    if any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
+        settle(host, lambda: bind_now(host, seen.namespace, wish), lambda proof: not proof.free, _SECONDS_TO_COME_BACK)
+    return see(host, wish)
+
+
+def _say_failed(outcomes: tuple[Outcome, ...]) -> str | None:
+    """Return what went wrong with a step, unless a later one made up for it."""
+    for index, one in enumerate(outcomes):
+        if one.result in ("refused", "failed") and not any(later.result == "done" for later in outcomes[index + 1 :]):
+            return one.summary[0].lower() + one.summary[1:]
+    return None
+
+
+def _say_missed(
+    host: ActingHost, plan: Plan, after: Sight, proof: Proof, in_order: bool | None, outcomes: tuple[Outcome, ...]
+) -> str | None:
+    """Return why the port is not as it should be after all steps, None if it is."""
+    if in_order or (plan.then is None and (is_free(after) or (proof.free and _is_left_alone(after)))):
+        return None
+    holders = [one for held in after.answer.sockets for one in held.holders if one.role != "heir"]
+    if not holders:
+        return "it is not back: %s" % after.answer.summary
+    named = listed([name_process(one) for one in holders])
+    owner = holders[0].owner
+    if proof.free or any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
+        return "it was taken again at once by %s of %s%s" % (named, name_owner(owner), _say_loop(host, owner))
+    return "it is still held by %s of %s" % (named, name_owner(owner))
+
+
+def _is_left_alone(after: Sight) -> bool:
+    """Return whether nobody who serves holds the port."""
+    return not any(one.role != "heir" for held in after.answer.sockets for one in held.holders)
+
+
+def _say_loop(host: ActingHost, owner: Owner) -> str:
+    revives = registry.condition(host, owner).revives
+    return ", as %s: stop %s instead" % (revives, name_owner(owner)) if revives else ""
+
+
+def _undo(
+    host: ActingHost, then: Then | None, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Start again what was stopped, the last first; returns what was undone and what was not."""
+    undone, left = [], []
+    if then is not None:
+        undone += _stop_again(host, then)
+    for mark in [one.undo for one in reversed(outcomes) if one.result == "done" and one.undo] + earlier:
+        try:
+            undone.append("%s." % registry.start(host, mark))
+        except PortreeveError as error:
+            left.append("%s." % error)
+    for one in outcomes:
+        if one.result == "done" and one.undo is None:
+            left.append("Cannot be undone: %s" % one.summary)
+    return tuple(undone), tuple(left)
+
+
+def _stop_again(host: ActingHost, then: Then) -> list[str]:
+    """A unit that did not come up may be tried again by its manager, and then fight for the port with its old owner."""
+    try:
+        there = registry.condition(host, Owner("unit", then.unit, "systemd"))
+        if there.active:
+            return ["%s." % registry.stop(host, there.mark, 10.0, False)]
+    except PortreeveError:
+        pass
+    return []
+
+
+def _touched(outcomes: tuple[Outcome, ...]) -> list[OwnerMark | int]:
+    touched: list[OwnerMark | int] = []
+    for one in outcomes:
+        if one.result == "done" and one.step.act in _ENDING:
+            touched += [mark.pid for mark in one.step.processes]
+            touched += [one.step.owner] if one.step.owner else []
+    return touched
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!")) else sentence + "."
+
+
+def _who(host: ActingHost) -> str:
+    """Return who acts: the user who became root, and root."""
+    for name in ("SUDO_USER", "DOAS_USER", "LOGNAME"):
+        user = os.environ.get(name)
+        if user:
+            return user if user == "root" else "%s as root" % user
+    return "root"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run for a port: look, plan, and if it is not only to be foretold, do it in a process that outlives this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Mapping
+
+from ..errors import Moved, NotPermitted, NotSupported, PortreeveError, one_sentence
+from ..writing import ActingHost
+from .approval import compare
+from .look import Look, look
+from .plan import make_plan
+from .records import Plan, Wish
+from .result import Achieved, result_of
+from .run import carry_out
+from .trail import TRAIL, UnfinishedRun, read_trail, unfinished
+from .wishes import parse_approved
+
+LOCK = "/run/portreeve/release.lock"
+_SECONDS_FOR_OTHERS = 60.0
+
+
+def release(
+    host: ActingHost,
+    wish: Wish,
+    approved: Mapping[str, Any] | None = None,
+    pretend: bool = False,
+    run: str | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """Get a port back, or with ``pretend`` say how; returns the result of ``port_release``.
+
+    ``failed_because`` in it says why the port is not back, or would not be. With ``approved``, the plan of an earlier
+    run, nothing is done to anybody it does not name. Raises InvalidInput for what cannot be asked for, NotPermitted
+    without root, NotSupported elsewhere than on Linux, NotApplied while another run goes on.
+    """
+    if host.system()[0] != "Linux":
+        raise NotSupported("ports are released on Linux only")
+    if not host.is_root():
+        raise NotPermitted("to release a port takes root: run it with become, or with sudo")
+    wanted = None if approved is None else parse_approved(approved)
+    run = run or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-%d" % host.own_pid()
+    if pretend:
+        return _run(host, wish, wanted, True, run, reason)
+    host.make_directory(os.path.dirname(LOCK))
+    with host.lock(LOCK, _SECONDS_FOR_OTHERS):
+        return _run(host, wish, wanted, False, run, reason)
+
+
+def _run(
+    host: ActingHost, wish: Wish, approved: Plan | None, pretend: bool, run: str, reason: str | None
+) -> dict[str, Any]:
+    seen = look(host, wish)
+    plan = make_plan(seen.sight, wish)
+    cut_off = _cut_off(host, wish)
+    failure = plan.refusal
+    gone: tuple[str, ...] = ()
+    if approved is not None:
+        try:
+            gone = compare(plan, approved)
+        except Moved as error:
+            failure = "%d/%s: %s." % (plan.port, plan.protocol, error)
+    if pretend or failure or not (plan.steps or plan.then):
+        result = _told(wish, seen, plan, Achieved(failure=failure))
+        if not pretend:
+            result.update(changed=False, diff={"before": result["diff"]["before"], "after": result["diff"]["before"]})
+    else:
+        result = _act(host, wish, seen, plan, run, reason, cut_off)
+    result["trail"] = {"path": TRAIL, "run": run}
+    result["unfinished"] = [one.summary for one in cut_off]
+    result["gone"] = list(gone)
+    return result
+
+
+def _told(wish: Wish, seen: Look, plan: Plan, achieved: Achieved) -> dict[str, Any]:
+    return result_of(wish, seen.snapshot.host, seen.snapshot.blind_spots, seen.sight, plan, achieved)
+
+
+def _cut_off(host: ActingHost, wish: Wish) -> tuple[UnfinishedRun, ...]:
+    """Return earlier runs for the same port that never ended."""
+    place = (wish.port, wish.protocol, wish.namespace)
+    return tuple(
+        one
+        for one in unfinished(read_trail(host))
+        if (one.target.get("port"), one.target.get("protocol"), one.target.get("namespace")) == place
+    )
+
+
+def _act(
+    host: ActingHost,
+    wish: Wish,
+    seen: Look,
+    plan: Plan,
+    run: str,
+    reason: str | None,
+    cut_off: tuple[UnfinishedRun, ...],
+) -> dict[str, Any]:
+    def work() -> str:
+        try:
+            return json.dumps(carry_out(host, wish, seen, plan, run, reason, cut_off))
+        except PortreeveError as error:
+            return json.dumps(_told(wish, seen, plan, Achieved(failure="%s." % error)))
+        except Exception as error:
+            return json.dumps(_told(wish, seen, plan, Achieved(failure=one_sentence(error))))
+
+    said = host.in_lasting_process(work)
+    if said is None:
+        why = "the process that did it ended half-way: %s tells how far it came, and the next run goes on from there."
+        return _told(wish, seen, plan, Achieved(failure=why % TRAIL))
+    result: dict[str, Any] = json.loads(said)
+    return result

@@ -23,16 +23,13 @@ def say_state(before: Mapping[str, Any]) -> Iterator[str]:
 
 
 def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Yield who is concerned, by what, why, and what it costs; then what is not done, and why."""
+    """Yield who is concerned, by what, why, and what it costs; then what is left alone, and why."""
     for number, step in enumerate(plan["steps"], 1):
         yield from _say_step(number, step)
     if plan["then"]:
         yield from paragraph("Then: %(verb)s %(unit)s" % plan["then"])
     for reason in plan["withheld"]:
         yield from paragraph("Withheld: " + one_line(reason))
-    for reason in (plan["refusal"], plan["needless"]):
-        if reason:
-            yield from paragraph(one_line(reason))
 
 
 def say_outcome(result: Mapping[str, Any]) -> Iterator[str]:
@@ -56,6 +53,9 @@ def say_outcome(result: Mapping[str, Any]) -> Iterator[str]:
 
 def say_release(result: Mapping[str, Any], foretold: bool) -> Iterator[str]:
     """Yield the lines below the headline of a result: the plan if it is only foretold, else what came of it."""
+    for title, sentences in (("Not ended", result["unfinished"]), ("Gone", result["gone"])):
+        for sentence in sentences:
+            yield from paragraph("%s: %s" % (title, one_line(sentence)))
     yield from say_plan(result["plan"]) if foretold else say_outcome(result)
     yield from say_blind_spots(BlindSpot(**one) for one in result["blind_spots"])
 

@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Prints the results of M(portreeve.fleet.port_owner) and M(portreeve.fleet.port_audit) as a table that a person reads
     at a glance, and flags in words what could not be seen.
-  - Tells in one line what a single task of M(portreeve.fleet.port_reservation) has come to; all with C(-v).
+  - Tells in one line what a single task of M(portreeve.fleet.port_reservation) has come to, and in a few what one of
+    M(portreeve.fleet.port_release) has done, or would in check mode; all with C(-v).
   - Everything else is printed as ever, as by P(ansible.builtin.minimal#callback) for C(ansible) and by
     P(ansible.builtin.default#callback) for C(ansible-playbook). A play of Portreeve's own tasks only is printed
     without headings and recap.
@@ -63,7 +64,7 @@ from ansible.plugins.callback.minimal import CallbackModule as Minimal
 from ansible.utils import color
 
 _COLLECTION = "portreeve.fleet."
-_RESERVING = "port_reservation"
+_RESERVING, _RELEASING = "port_reservation", "port_release"
 _LOOKING = ("port_owner", "port_audit")
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 
@@ -148,9 +149,9 @@ class CallbackModule(Default, Minimal):
     def _by_kind(self, event, result, **how):
         kind = _kind(result._task)
         outcome = result._result
-        if self._tells_in_a_line(event, result):
+        if self._tells_in_words(event, result):
             self._handle_warnings(outcome)
-            self._tell_in_a_line(result)
+            self._tell_in_words(result, has_failed=event.endswith("failed"))
         elif kind is None or "censored" in outcome:
             getattr(self._manner, event)(self, result, **how)
         elif "item_on" in event or not (result._task.loop and "results" in outcome):
@@ -159,17 +160,24 @@ class CallbackModule(Default, Minimal):
                 self._handle_exception(outcome)
             self._show(event, kind, result)
 
-    def _tells_in_a_line(self, event, result):
-        """A single task that reserves ports; in a playbook its result is as quiet as that of any other module."""
+    def _tells_in_words(self, event, result):
+        """A single task that acts on ports; in a playbook its result is as quiet as that of any other module."""
         is_plain = self._display.verbosity == 0 and self.get_option("output") == "table"
-        is_told = event == "v2_runner_on_ok" and _short_name(result._task) == _RESERVING
+        told = {"v2_runner_on_ok": (_RESERVING, _RELEASING), "v2_runner_on_failed": (_RELEASING,)}
+        is_told = _short_name(result._task) in told.get(event, ())
         return is_plain and is_told and self._manner is Minimal and "summary" in result._result
 
-    def _tell_in_a_line(self, result):
-        outcome = result._result
+    def _tell_in_words(self, result, has_failed):
+        from ..module_utils.portreeve_agent.remedies.words import say_release
+        from ..module_utils.portreeve_agent.verdicts.wording import one_line
+
+        outcome, task = result._result, result._task
         status, colour = ("CHANGED", C.COLOR_CHANGED) if outcome.get("changed") else ("SUCCESS", C.COLOR_OK)
-        said = f"{result._host.get_name()} | {status} | {outcome['summary']}"
-        self._display.display(said, color=colour)
+        if has_failed:
+            status, colour = "FAILED", C.COLOR_ERROR
+        said = one_line(outcome["msg"] if has_failed else outcome["summary"])
+        lines = say_release(outcome, task.check_mode) if _short_name(task) == _RELEASING else ()
+        self._display.display("\n".join([f"{result._host.get_name()} | {status} | {said}", *lines]), color=colour)
 
     def _show(self, event, kind, result):
         from ..plugin_utils.fleet.picture import read_answer

@@ -20,7 +20,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ve
 AGENT = "plugins/module_utils/portreeve_agent"
 BIN = pathlib.Path(sys.executable).parent
 ANSWERING = {"owner", "list", "snapshot"}
-VERBS = ANSWERING | {"reserved", "watch", "record", "recorded"}
+VERBS = ANSWERING | {"release", "reserved", "watch", "record", "recorded"}
 INTERRUPTED = 130
 
 
@@ -66,7 +66,7 @@ def test_the_page_has_the_exit_codes_of_the_command(root):
     assert codes(help_of(root).partition("exit codes:")[2]) == real
 
 
-@pytest.mark.parametrize("module", ["port_owner", "port_audit", "port_reservation"])
+@pytest.mark.parametrize("module", ["port_owner", "port_audit", "port_reservation", "port_release"])
 def test_ansible_doc_has_the_options_of_the_module(root, module):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     printed = subprocess.run(

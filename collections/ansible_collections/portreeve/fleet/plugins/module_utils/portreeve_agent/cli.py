@@ -115,7 +115,17 @@ def _reserved(options: argparse.Namespace) -> int:
     return Exit.ANSWERED if found["complete"] else Exit.INCOMPLETE
 
 
-_OTHER_VERBS = {"reserved": _reserved, "watch": _watch, "record": _record, "recorded": _recorded}
+def _release(options: argparse.Namespace) -> int:
+    from .remedies.command import run_release
+
+    released = run_release(options)
+    _print(released.lines)
+    if released.failure is not None:
+        return _fail(ExpectationFailed(released.failure), Exit.NOT_AS_EXPECTED)
+    return Exit.ANSWERED if released.complete else Exit.INCOMPLETE
+
+
+_OTHER_VERBS = {"release": _release, "reserved": _reserved, "watch": _watch, "record": _record, "recorded": _recorded}
 
 
 def _run(options: argparse.Namespace) -> int:

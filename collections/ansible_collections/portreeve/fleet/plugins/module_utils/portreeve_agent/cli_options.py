@@ -19,13 +19,20 @@ _DESCRIPTION = "Who holds a port on this host, since when, and what it means."
 _EXIT_CODES = """\
 exit codes:
   0  answered, and everything relevant was seen
-  1  a port is not held as the --expect options ask
+  1  a port is not held as the --expect options ask, or is not got back
   2  the question cannot be asked (the message says what is accepted)
   3  answered, but something relevant could not be seen
   4  no answer, or nowhere to write it
 """
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
 FAILURES = "/var/log/portreeve/failures.jsonl"
+_BIND = "ADDRESS[,reuseaddr=no][,reuseport][,v6only][,protocol=P][,device=D][,user=U]"
+EXPECTED = (
+    ("unit", "systemd unit that should hold the port"),
+    ("exe", "executable (path or name) that should hold the port"),
+    ("user", "user (name or uid) that should hold the port"),
+    ("container", "container (name or id) that should hold the port"),
+)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -47,18 +54,8 @@ def parser() -> argparse.ArgumentParser:
     owner = verbs.add_parser("owner", help="the whole truth about some ports")
     owner.add_argument("ports", nargs="+", metavar="PORT", help="8080, 8000-8010, 53/udp or several of them")
     owner.add_argument("--address", help="only sockets that a bind to this address would meet")
-    owner.add_argument(
-        "--bind",
-        metavar="BIND",
-        help="what would come of a bind: ADDRESS[,reuseaddr=no][,reuseport][,v6only][,protocol=P][,device=D][,user=U]",
-    )
-    for name, meaning in (
-        ("unit", "systemd unit that should hold the port"),
-        ("exe", "executable (path or name) that should hold the port"),
-        ("user", "user (name or uid) that should hold the port"),
-        ("container", "container (name or id) that should hold the port"),
-    ):
-        owner.add_argument("--expect-" + name, metavar=name.upper(), help=meaning)
+    owner.add_argument("--bind", metavar="BIND", help="what would come of a bind: " + _BIND)
+    _add_expected(owner)
     owner.add_argument("--expect-free", action="store_true", help="it should be free; with others: free or theirs")
     listing = verbs.add_parser("list", help="every port that is held, one line each")
     snapshot = verbs.add_parser("snapshot", help="every socket with its holders, and the host's figures")
@@ -81,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     reserved = verbs.add_parser("reserved", help="which ports are reserved, now and after a boot, and by whom")
     reserved.add_argument("--namespace", default="host", help="host (default), or the name or number of one")
     reserved.add_argument("--json", action="store_true", help="print JSON, as the Ansible module returns it")
+    _add_release(verbs.add_parser("release", help="get a port back: shows what would be done; does it with --apply"))
     for verb in (record, recorded):
         verb.add_argument("--file", default=FAILURES, help="default: " + FAILURES)
     for verb in (owner, listing, snapshot):
@@ -90,6 +88,33 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--show-secrets", action="store_true", help="do not mask secrets in command lines")
         verb.add_argument("--json", action="store_true", help="print JSON, the same as the Ansible modules return")
     return whole
+
+
+def _add_release(release: argparse.ArgumentParser) -> None:
+    release.add_argument("port", metavar="PORT", help="7766 or 53/udp")
+    release.add_argument("--apply", metavar="DIGEST", help="do it, if the plan made now has the digest that was shown")
+    release.add_argument("--protocol", choices=PROTOCOLS, help="default: that of PORT, or tcp")
+    release.add_argument("--address", help="only sockets that a bind to this address would meet are in the way")
+    release.add_argument("--namespace", help="host (default), or the name or number of one")
+    _add_expected(release)
+    release.add_argument(
+        "--strategy",
+        metavar="ACT",
+        help="destroy, detach, restart, stop or terminate; default: auto, the least harmful",
+    )
+    release.add_argument("--at-most", metavar="ACT", help="go this far, or kill; default: detach, or as --strategy")
+    release.add_argument("--grace", type=_seconds, metavar="TIME", help="to end in: 30s, 5m (default: 10s)")
+    release.add_argument("--protect", action="append", default=[], metavar="NAME", help="do nothing to this one")
+    release.add_argument("--override", action="append", default=[], metavar="NAME", help="protected, but not this time")
+    release.add_argument("--start", metavar="UNIT", help="start it once the port is free")
+    release.add_argument("--restart", metavar="UNIT", help="restart it once the port is free")
+    release.add_argument("--bind", metavar="BIND", help="the bind that must succeed: " + _BIND)
+    release.add_argument("--json", action="store_true", help="print JSON, as the Ansible module returns it")
+
+
+def _add_expected(verb: argparse.ArgumentParser) -> None:
+    for name, meaning in EXPECTED:
+        verb.add_argument("--expect-" + name, metavar=name.upper(), help=meaning)
 
 
 def _seconds(text: str) -> float:

@@ -131,7 +131,7 @@ SEEING["remedies.owners"] = READERS | {
     "verdicts",
 }  # fmt: skip
 SEEING["remedies.bystanders"] = SEEING["snapshot"] | {
-    "snapshot", "remedies.records", "remedies.collateral", "remedies.prove"
+    "snapshot", "bind_words", "remedies.records", "remedies.collateral", "remedies.prove"
 }  # fmt: skip
 SEEING["remedies.trail"] = READERS | {"writing", "wire", "verdicts", "remedies.records"}
 LEFT_OF = {**JUDGING, **SEEING}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A service manager of systemd, asked and told by systemctl(1): the system's, or a user's own."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ...errors import Gone, NotApplied, NotPermitted, NotSupported
+from ...host import Host
+from ...masking import mask_secrets
+from ...verdicts.wording import one_line
+from .unit_state import PROPERTIES, UnitState, is_unit_name, parse_units
+
+_SECONDS = 10.0  # for systemctl to be answered; it does not wait for what it has ordered
+_LONGEST_LINE = 300  # characters of a message in the journal
+
+
+class Systemctl:
+    """The manager that ``user`` names, None for the system's.
+
+    A user's manager lets nobody else in, not even root, and a message bus by which root could ask for it (systemctl
+    --machine) need not be there. So a second process becomes that user and connects to the manager's own socket, which
+    is in the user's XDG_RUNTIME_DIR (tried on systemd 252, with and without a bus). What it says is what that user
+    lets it say.
+    """
+
+    def __init__(self, host: Host, user: str | None) -> None:
+        """Raises InvalidInput for a user who is not known on this host."""
+        self._host = host
+        self._uid = None if user is None else host.user_id(user)
+
+    def show(self, *units: str) -> list[UnitState]:
+        """Return the units in the order asked for, also those it does not know. Raises NotSupported, NotPermitted."""
+        for unit in units:
+            if not is_unit_name(unit):
+                raise NotSupported("%s is not the name of a unit" % ascii(unit))
+        found = parse_units(self._systemctl(["show", "--property=" + ",".join(PROPERTIES), "--", *units]))
+        if len(found) != len(units):
+            raise NotSupported("systemctl told of %d units, not of %d" % (len(found), len(units)))
+        return found
+
+    def order(self, verb: Sequence[str], *units: str) -> None:
+        """Have something done to units that it was asked about before. Raises NotApplied where systemd refuses."""
+        try:
+            self._systemctl([*verb, "--no-ask-password", "--", *units])
+        except NotSupported as error:
+            raise NotApplied(str(error)) from error
+
+    def last_words(self, unit: UnitState, seconds: float) -> str | None:
+        """Return the last line that the unit's run wrote to the journal, else what systemd wrote of the unit within the
+        last ``seconds``; None where that cannot be told. Secrets are masked."""
+        of_unit = "%s=%s" % ("UNIT" if self._uid is None else "USER_UNIT", unit.id)
+        matches = [[of_unit, "--since=-%ds" % (int(seconds) + 2)]]
+        if unit.birth and unit.birth.isalnum():
+            matches.insert(0, ["_SYSTEMD_INVOCATION_ID=" + unit.birth])
+        try:
+            self._host.run(["journalctl", "--sync"])  # what was written is there only when journald has read it
+            for match in matches:
+                # with --since alone, --lines counts from there on
+                text = self._host.run(["journalctl", "--quiet", "--output=cat", "--reverse", "--lines=1", *match])
+                line = text.rstrip().rpartition("\n")[2].strip()
+                if line:
+                    return one_line(mask_secrets((line,))[0][:_LONGEST_LINE])
+        except NotSupported:
+            pass
+        return None
+
+    def _systemctl(self, arguments: Sequence[str]) -> str:
+        try:
+            if self._uid is None:
+                return self._host.run(["systemctl", *arguments], _SECONDS)
+            return self._as_user(self._uid, arguments)
+        except NotSupported as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise NotSupported("there is no systemctl on this host: nothing can be done to its units") from error
+            raise NotSupported(" ".join(str(error).split())) from error
+
+    def _as_user(self, uid: int, arguments: Sequence[str]) -> str:
+        place = "/run/user/%d" % uid
+        try:
+            self._host.inode(place + "/systemd/private")
+        except Gone:
+            raise NotSupported("uid %d has no service manager that runs" % uid) from None
+
+        def work() -> str | NotSupported | NotPermitted:
+            try:
+                self._host.become(uid)
+                return self._host.run(["env", "XDG_RUNTIME_DIR=" + place, "systemctl", "--user", *arguments], _SECONDS)
+            except (NotSupported, NotPermitted) as error:
+                return error
+
+        said = self._host.in_second_process(work, 2 * _SECONDS)()
+        if isinstance(said, str):
+            return said
+        raise said

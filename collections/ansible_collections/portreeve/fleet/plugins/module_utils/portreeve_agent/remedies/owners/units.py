@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Units of systemd, of the system's manager or of a user's own: how one stands, and how it is stopped and restarted.
+
+systemd acts by name and has no "if it is still that run": the run is looked at by the last thing that is done before
+the order, and the moment between the two, some milliseconds, remains.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ...errors import InvalidInput, Moved, NotApplied, NotPermitted, NotSupported, PortreeveError
+from ...host import Host
+from ...model import Owner, Process
+from ...processes import ProcessReader, parse_cgroup
+from ...verdicts.wording import listed, name_owner, one_line
+from ...writing import ActingHost
+from ..prove import settle
+from ..records import Condition, OwnerMark
+from .starting import SECONDS_TO_START, await_start
+from .systemctl import Systemctl
+from .unit_state import UnitState, say_obstacle, say_revival, say_state
+
+_STOP = ("stop", "--no-block")
+_RESTART = ("restart", "--no-block")
+_KILL = ("kill", "--signal=SIGKILL")
+_SECONDS_TO_DIE = 10.0  # after SIGKILL
+_AT_ONCE = (".socket", ".path")  # start a unit again as soon as somebody asks for it; a timer does at its time
+
+
+def condition(host: Host, owner: Owner) -> Condition:
+    """Return how a unit stands now, by its manager. Why nothing can be done to it is in ``obstacle``."""
+    mark = OwnerMark(owner.kind, owner.name, owner.manager, owner.id, owner.user)
+    try:
+        systemd = Systemctl(host, owner.user)
+        (unit,) = systemd.show(_unit(mark))
+        return Condition(
+            mark=OwnerMark(owner.kind, owner.name, owner.manager, owner.id, owner.user, unit.birth),
+            active=unit.lives,
+            members=_members(host, unit),
+            triggers=tuple(one.id for one in _triggers(systemd, unit)),
+            triggered=tuple(one.id for one in _living(systemd, unit.triggers)),
+            dependants=_dependants(systemd, unit),
+            revives=say_revival(unit),
+            obstacle=say_obstacle(unit),
+        )
+    except (InvalidInput, NotPermitted, NotSupported) as error:
+        return Condition(mark, active=True, obstacle=str(error))
+
+
+def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
+    """Stop the run of a unit that ``mark`` means, with the socket and path units that would start it again.
+
+    Returns what came of it, in one sentence; also when the unit had ended before. Systemd itself kills what has not
+    ended after the unit's TimeoutStopSec; with ``kill`` that is done after ``grace`` seconds. Raises Moved when the
+    unit runs anew, NotSupported or NotPermitted when it cannot be stopped: nothing was done then. Raises NotApplied
+    when it has not stopped in time. The order stays then: to cancel it would not make a unit go on that was told to
+    end, and a unit with Restart= would come back.
+    """
+    systemd = Systemctl(host, mark.user)
+    unit, revivers = _seize(systemd, mark)
+    if unit is None:
+        return "%s had ended before" % _name(mark)
+    names = [unit.id, *(one.id for one in revivers)]
+    systemd.order(_STOP, *reversed(names))
+
+    def ended(seen: Sequence[UnitState]) -> bool:
+        return _runs_anew(seen[0], mark) or not any(one.lives or one.has_job for one in seen)
+
+    seen = settle(host, lambda: systemd.show(*names), ended, grace)
+    if kill and not ended(seen):
+        systemd.order(_KILL, unit.id)
+        seen = settle(host, lambda: systemd.show(*names), ended, _SECONDS_TO_DIE)
+    if _runs_anew(seen[0], mark):
+        raise NotApplied("%s was stopped, and something started it again at once" % _name(mark))
+    for one in seen:
+        if one.lives or one.has_job:
+            raise NotApplied(_say_unfinished(mark, one, "stop", grace, killed=kill))
+    return _say_stopped(mark, seen[0], revivers, _let_go(host, systemd, unit, kill))
+
+
+def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
+    """Restart the run of a unit that ``mark`` means, and wait until its new run is active.
+
+    As ``stop`` in what it returns and raises; its socket units stay. Raises NotApplied with the unit's own reason when
+    it does not come up again.
+    """
+    systemd = Systemctl(host, mark.user)
+    unit, _revivers = _seize(systemd, mark)
+    if unit is None:
+        return "%s had ended before: there was nothing to restart" % _name(mark)
+    if not unit.startable or unit.load != "loaded":
+        raise NotSupported(
+            "%s was left alone: systemd could stop it, but not start it again (LoadState=%s)" % (_name(mark), unit.load)
+        )
+    begun = host.clock()
+    systemd.order(_RESTART, unit.id)
+
+    def ended(seen: Sequence[UnitState]) -> bool:
+        return not seen[0].lives or seen[0].birth != mark.birth
+
+    seen = settle(host, lambda: systemd.show(unit.id), ended, grace)
+    if kill and not ended(seen):
+        systemd.order(_KILL, unit.id)
+        seen = settle(host, lambda: systemd.show(unit.id), ended, _SECONDS_TO_DIE)
+    if not ended(seen):
+        raise NotApplied(_say_unfinished(mark, seen[0], "restart", grace, killed=kill))
+    await_start(host, systemd, unit, begun, SECONDS_TO_START)
+    return "%s was restarted" % _name(mark)
+
+
+def _seize(systemd: Systemctl, mark: OwnerMark) -> tuple[UnitState | None, list[UnitState]]:
+    """Return the unit, None if that run has ended, and what would start it again at once. The run is looked at last."""
+    (unit,) = systemd.show(_unit(mark))
+    revivers = [one for one in _triggers(systemd, unit) if one.id.endswith(_AT_ONCE)]
+    (unit,) = systemd.show(_unit(mark))
+    if _runs_anew(unit, mark):
+        raise Moved("%s runs anew since it was looked at: nothing was done to it" % _name(mark))
+    if not unit.lives:
+        return None, []
+    for one in (unit, *revivers):
+        obstacle = say_obstacle(one)
+        if obstacle:
+            raise NotSupported("%s was left alone: %s: %s" % (_name(mark), one.id, obstacle))
+    return unit, revivers
+
+
+def _runs_anew(unit: UnitState, mark: OwnerMark) -> bool:
+    return unit.lives and unit.birth != mark.birth
+
+
+def _unit(mark: OwnerMark) -> str:
+    return mark.id or mark.name
+
+
+def _name(mark: OwnerMark) -> str:
+    return name_owner(Owner(mark.kind, mark.name, mark.manager, user=mark.user))
+
+
+def _living(systemd: Systemctl, names: Sequence[str]) -> list[UnitState]:
+    return [unit for unit in systemd.show(*names) if unit.lives] if names else []
+
+
+def _triggers(systemd: Systemctl, unit: UnitState) -> list[UnitState]:
+    """A socket unit with Accept=yes starts another service for each connection, never this one again."""
+    return [one for one in _living(systemd, unit.triggered_by) if not one.accepts]
+
+
+def _dependants(systemd: Systemctl, unit: UnitState) -> tuple[str, ...]:
+    """Return the living units that stop when this one does, and when those do, and so on."""
+    found: dict[str, None] = {}
+    names = set(unit.dependants)
+    while names:
+        living = _living(systemd, sorted(names))
+        found.update((one.id, None) for one in living)
+        names = {name for one in living for name in one.dependants} - set(found) - {unit.id}
+    return tuple(found)
+
+
+def _members(host: Host, unit: UnitState) -> tuple[Process, ...]:
+    """Return the processes in a unit's cgroup and below. Each says itself where it is: that holds of every layout of
+    cgroups, wherever they are mounted."""
+    if unit.group in (None, "/"):
+        return ()
+    reader = ProcessReader(host)
+    found = []
+    for pid in host.pids():
+        try:
+            with host.open_process(pid) as directory:
+                group = parse_cgroup(directory.read("cgroup"))
+                if group is not None and (group + "/").startswith("%s/" % unit.group):
+                    found.append(reader.read(pid, directory))
+        except PortreeveError:  # it has ended, or is hidden
+            continue
+    return tuple(process for process in found if process.state not in "ZX")
+
+
+def _let_go(host: ActingHost, systemd: Systemctl, unit: UnitState, kill: bool) -> tuple[Process, ...]:
+    """Return what a unit that has stopped leaves behind, as it may with KillMode=process; with ``kill``, end that."""
+    left = _members(host, unit)
+    if left and kill:
+        systemd.order(_KILL, unit.id)
+        left = settle(host, lambda: _members(host, unit), lambda found: not found, _SECONDS_TO_DIE)
+    return left
+
+
+def _say_unfinished(mark: OwnerMark, unit: UnitState, verb: str, grace: float, killed: bool) -> str:
+    what = _name(mark) if unit.id == _unit(mark) else "%s, which starts %s," % (unit.id, _name(mark))
+    waited = "%g s and SIGKILL" % grace if killed else "%g s" % grace
+    return "%s has not ended after %s, it is %s; systemd goes on to %s it" % (what, waited, say_state(unit), verb)
+
+
+def _say_stopped(mark: OwnerMark, unit: UnitState, revivers: Sequence[UnitState], left: Sequence[Process]) -> str:
+    said = "%s was stopped" % _name(mark)
+    if revivers:
+        said += ", with %s, which would have started it again" % listed([one.id for one in revivers])
+    if unit.result == "timeout":
+        said += "; systemd had to kill it after its own TimeoutStopSec"
+    if left:
+        names = ["%s[%d]" % (one_line(one.name), one.pid) for one in left]
+        said += "; it leaves %s behind (KillMode=%s)" % (listed(names), unit.kill_mode)
+    return said

@@ -101,7 +101,7 @@ class Draft:
             self._go_on(held, held.holders)
 
     def detach(self, held: HeldSocket, heirs: tuple[Holder, ...]) -> None:
-        """Have a socket taken from its heirs, who live on; they are restarted or ended if that does not help and may be."""
+        """Have a socket taken from its heirs, who live on; should that not help, they are restarted or ended."""
         why = self._left_alone(held, heirs)
         if why:
             self.blocked.append(why)
@@ -114,7 +114,7 @@ class Draft:
                     (mark_socket(held.socket),),
                     mark_processes(heirs),
                     why="%s only inherited the socket, whose creator is gone or goes." % name_seats(heirs),
-                    harm=harm_of_detaching(heirs),
+                    harm=harm_of_detaching(self.sight, heirs),
                 )
             )
             self._go_on(held, heirs)

@@ -53,9 +53,10 @@ def harm_of_remains(sight: Sight) -> str:
     return "What is left of connections that no process has any more goes%s." % (": " + states if states else "")
 
 
-def harm_of_detaching(heirs: Iterable[Holder]) -> str:
-    """Return what becomes of heirs."""
-    return "%s live on with an inherited descriptor that leads nowhere any more." % name_seats(heirs)
+def harm_of_detaching(sight: Sight, heirs: Iterable[Holder]) -> str:
+    """Return what becomes of heirs, and of whoever else may hold their socket."""
+    said = "%s live on with an inherited descriptor that leads nowhere any more" % name_seats(heirs)
+    return said + ("; not every holder may have been seen: %s." % sight.hiding if sight.hiding else ".")
 
 
 def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, act: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Iterable
+from typing import Iterable, Iterator
 
 from ..answers import answer_ports, own_namespace
 from ..errors import Gone, InvalidInput, NotPermitted, NotSupported, PortreeveError
@@ -25,6 +25,7 @@ from .acts.detach import can_detach
 from .bystanders import read_servers
 from .collateral import Server
 from .owners.registry import condition
+from .proof import Proof
 from .prove import bind_now
 from .records import Condition, Wish
 from .sight import OwnerKey, Sight, mark_process, mark_socket
@@ -32,12 +33,14 @@ from .sight import OwnerKey, Sight, mark_process, mark_socket
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen: the sight itself, and what it was made of."""
+    """What was seen: the sight itself, what it was made of, who else serves anything on the host, and the bind that was
+    tried."""
 
     sight: Sight
     snapshot: Snapshot
     namespace: Namespace
-    servers: tuple[Server, ...]
+    others: tuple[Server, ...]
+    proof: Proof
 
 
 def look(host: ActingHost, wish: Wish) -> Look:
@@ -45,21 +48,22 @@ def look(host: ActingHost, wish: Wish) -> Look:
     snapshot, sight = _see(host, wish)
     namespace = sight.answer.namespace
     sockets = sight.answer.sockets
-    servers = read_servers(host)
+    others = _others(sight, read_servers(host))
     conditions = {
         identity(one.owner): condition(host, one.owner) for held in sockets for one in held.holders
     }  # fmt: skip
+    proof = bind_now(host, namespace, wish)
     sight = replace(
         sight,
         conditions=conditions,
-        serves=dict(_served_beside(sight, conditions, servers)),
+        serves=dict(_served_beside(sight, conditions, others)),
         own=own_ancestry(host),
         in_use=_in_use(host, sockets),
         on_purpose=_on_purpose(host, namespace, sockets),
         cannot=_impossible(host, namespace, sockets),
-        free_now=bind_now(host, namespace, wish).free,
+        free_now=proof.free,
     )
-    return Look(sight, snapshot, namespace, servers)
+    return Look(sight, snapshot, namespace, others, proof)
 
 
 def see(host: ActingHost, wish: Wish) -> Sight:
@@ -84,19 +88,25 @@ def _see(host: ActingHost, wish: Wish) -> tuple[Snapshot, Sight]:
     if not found:
         raise InvalidInput("network namespace %s was not seen" % wish.namespace)
     said = [(spot.what, spot.why) for spot in snapshot.hiding_sockets if spot.protocol in (None, wish.protocol)]
-    said += [(spot.what, spot.why) for spot in snapshot.hiding_holders]
-    why = "; ".join(dict.fromkeys("%s (%s)" % one for one in said))
-    return snapshot, Sight(found[0], snapshot.host.boot_id or "", unseen=why)
+    hiding = [(spot.what, spot.why) for spot in snapshot.hiding_holders]
+    return snapshot, Sight(found[0], snapshot.host.boot_id or "", unseen=_say(said), hiding=_say(hiding))
+
+
+def _say(spots: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(dict.fromkeys("%s (%s)" % spot for spot in spots))
+
+
+def _others(sight: Sight, servers: Iterable[Server]) -> tuple[Server, ...]:
+    """Return those who serve something else than the sockets that are in the way."""
+    here = {(held.socket.protocol, mark_socket(held.socket).local) for held in sight.answer.sockets}
+    number = sight.answer.namespace.id
+    return tuple(one for one in servers if one.namespace_id != number or (one.protocol, one.local) not in here)
 
 
 def _served_beside(
-    sight: Sight, conditions: dict[OwnerKey, Condition], servers: Iterable[Server]
-) -> Iterable[tuple[OwnerKey, tuple[str, ...]]]:
+    sight: Sight, conditions: dict[OwnerKey, Condition], others: tuple[Server, ...]
+) -> Iterator[tuple[OwnerKey, tuple[str, ...]]]:
     """Yield by owner, and by process, which other ports they serve."""
-    here = {(held.socket.protocol, mark_socket(held.socket).local) for held in sight.answer.sockets}
-    others = [
-        one for one in servers if (one.protocol, one.local) not in here or one.namespace != sight.answer.namespace.name
-    ]
     for key, known in conditions.items():
         yield key, _ports_of({one.pid for one in known.members}, others)
     for pid in {one.pid for held in sight.answer.sockets for one in held.holders}:
@@ -105,9 +115,9 @@ def _served_beside(
 
 def _ports_of(pids: set[int], servers: Iterable[Server]) -> tuple[str, ...]:
     found = {
-        (int(one.local.rpartition(":")[2]), one.protocol)
+        (one.port, one.protocol)
         for one in servers
-        if any(holder.pid in pids for holder in one.holders)
+        if not one.automatic and any(keeper.process.pid in pids for keeper in one.keepers)
     }
     return tuple("%d/%s" % place for place in sorted(found))
 

@@ -34,7 +34,7 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     if is_free(sight):
         return sealed(replace(plan, needless="%s is free." % port, then=wish.then))
     if sight.unseen:
-        refusal = "%s is not freed, as somebody may hold it who cannot be seen: %s." % (port, sight.unseen)
+        refusal = "%s is not freed, as there may be sockets on it that cannot be seen: %s." % (port, sight.unseen)
         return sealed(replace(plan, refusal=refusal))
     draft = Draft(sight, wish)
     for held in answer.sockets:

@@ -126,7 +126,9 @@ def _say_plan(plan: Plan) -> str:
 
 
 def _lines(sight: Sight) -> str:
-    """Return one line for each holder, or for what has none."""
+    """Return one line for each holder, or for what has none, unless the port can be bound all the same."""
+    if is_free(sight):
+        return _free(sight.answer)
     lines = []
     for held in sight.answer.sockets:
         mark = mark_socket(held.socket)
@@ -135,11 +137,11 @@ def _lines(sight: Sight) -> str:
             lines.append("%s %s of %s (%s)" % (place, name_process(one), name_owner(one.owner), one.role))
         if not held.holders:
             lines.append("%s, no process" % place)
-    return "".join(one_line(line) + "\n" for line in sorted(set(lines)) or [_free(sight.answer)])
+    return "".join(one_line(line) + "\n" for line in sorted(set(lines)) or [_free(sight.answer).rstrip()])
 
 
 def _free(answer: PortAnswer) -> str:
-    return "%d/%s free" % (answer.port, answer.protocol)
+    return "%d/%s free\n" % (answer.port, answer.protocol)
 
 
 def _foretold(wish: Wish, before: Sight, plan: Plan, lines: str) -> str:
@@ -148,4 +150,4 @@ def _foretold(wish: Wish, before: Sight, plan: Plan, lines: str) -> str:
     expected = expectation_of(wish)
     if plan.then or (expected.holder and any(one.act == "restart" for one in plan.steps)):
         return "%d/%s held by %s\n" % (plan.port, plan.protocol, expected.holder or (plan.then and plan.then.unit))
-    return _free(before.answer) + "\n" if not is_free(before) else lines
+    return _free(before.answer)

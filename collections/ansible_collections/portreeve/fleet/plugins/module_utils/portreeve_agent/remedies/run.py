@@ -13,8 +13,7 @@ from ..model import Owner
 from ..verdicts.wording import listed, name_owner, name_process
 from ..writing import ActingHost
 from .apply import apply
-from .bystanders import read_servers
-from .collateral import fallen
+from .bystanders import find_fallen
 from .look import Look, see
 from .owners import registry
 from .owners.starting import SECONDS_TO_START, start_unit
@@ -91,7 +90,7 @@ def _conclude(
         proof=bind_now(host, seen.namespace, wish) if in_order is not True else proof,
         held_as_expected=in_order,
         unit_active=None if plan.then is None else said is not None,
-        fallen=fallen(seen.servers, read_servers(host), _touched(outcomes)),
+        fallen=find_fallen(host, seen.others, _touched(outcomes), _SECONDS_TO_COME_BACK),
         undone=undone,
         not_undone=not_undone,
         failure=failure if failure is None else "%d/%s: %s" % (wish.port, wish.protocol, _ended(failure)),

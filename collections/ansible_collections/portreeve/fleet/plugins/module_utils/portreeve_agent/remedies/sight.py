@@ -26,8 +26,10 @@ class Sight:
 
     ``conditions`` are those of the owners that hold it; ``serves`` is what else they serve, as ``9090/tcp``. ``own``
     are the pids of the run itself and its ancestors, ``in_use`` the cookies of connections through which it came.
-    ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why somebody
-    may hold the port who is not seen, empty when nobody can.
+    ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why there
+    may be sockets on the port that are not seen, ``hiding`` why there may be holders, empty when there can be none.
+    ``cannot`` says why this kernel cannot destroy or detach; ``free_now`` whether the bind that is wished for succeeds
+    already, None where it could not be tried.
     """
 
     answer: PortAnswer
@@ -38,6 +40,7 @@ class Sight:
     in_use: frozenset[int] = frozenset()
     on_purpose: Mapping[int, bool] = field(default_factory=dict)
     unseen: str = ""
+    hiding: str = ""
     cannot: Mapping[str, str] = field(default_factory=dict)
     free_now: bool | None = None
 

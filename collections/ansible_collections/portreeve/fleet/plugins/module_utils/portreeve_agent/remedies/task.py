@@ -66,7 +66,7 @@ def _run(
         except Moved as error:
             failure = "%d/%s: %s." % (plan.port, plan.protocol, error)
     if pretend or failure or not (plan.steps or plan.then):
-        result = _told(wish, seen, plan, Achieved(failure=failure))
+        result = _told(wish, seen, plan, Achieved(proof=seen.proof, failure=failure))
         if not pretend:
             result.update(changed=False, diff={"before": result["diff"]["before"], "after": result["diff"]["before"]})
     else:

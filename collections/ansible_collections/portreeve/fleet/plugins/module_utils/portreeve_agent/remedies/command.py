@@ -61,7 +61,7 @@ def run_release(options: argparse.Namespace) -> Released:
 def _say(result: dict[str, Any], foretold: bool, again: str | None) -> Iterator[str]:
     if foretold:
         yield from say_state(result["before"])
-        if result["plan"]["needless"]:
+        if result["plan"]["needless"] and result["before"]["verdict"] != "free":
             yield from paragraph(result["plan"]["needless"])
     else:
         yield from paragraph(result["summary"], indent="")

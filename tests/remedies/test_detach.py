@@ -178,16 +178,21 @@ def test_a_descriptor_that_is_closed_meanwhile(scene: Scene, port: int, refused:
 
 
 def test_a_descriptor_that_changes_between_the_look_and_the_copy(
-    scene: Scene, port: int, bystander: Actor, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    scene: Scene, port: int, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was copied is looked at itself. The copy is of another descriptor here, as if it had just changed."""
-    holder, socket = mark_process(bystander.pid), mark_socket(scene.row(port))
+    program = scene.play(
+        SERVE + "one = server(port); other = server(port + 1)\n"
+        "ready(fd=one.fileno(), other=other.fileno()); serve(one, other)",
+        port=port,
+    )
+    holder, socket = mark_process(program.pid), mark_socket(scene.row(port))
     copied = syscalls.duplicate_through
-    for other in (0, 199):
-        monkeypatch.setattr(syscalls, "duplicate_through", lambda handle, _fd, other=other: copied(handle, other))
-        assert "does not lead to the socket" in refused(Moved, holder, bystander["fd"], socket)
+    for another in (program["other"], 0, 199):  # a socket, a pipe, none
+        monkeypatch.setattr(syscalls, "duplicate_through", lambda handle, _fd, other=another: copied(handle, other))
+        assert "does not lead to the socket" in refused(Moved, holder, program["fd"], socket)
     monkeypatch.undo()
-    assert scene.fetch(port) == SERVED
+    assert scene.fetch(port) == scene.fetch(port + 1) == SERVED
 
 
 def test_a_bound_socket_that_has_become_a_connection(scene: Scene, port: int, refused: Callable[..., str]) -> None:

@@ -94,9 +94,6 @@ def _copy(handle: ProcessHandle, holder: ProcessMark, descriptor: int, socket: S
     copy = handle.duplicate(descriptor)
     if copy is None:
         raise _moved(holder, descriptor, socket)
-    if os.fstat(copy).st_ino != socket.inode:
-        os.close(copy)
-        raise _moved(holder, descriptor, socket)
     try:
         one = sockets.socket(fileno=copy)
     except OSError as error:

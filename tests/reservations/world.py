@@ -42,7 +42,7 @@ set -e
 mount -t tmpfs -o mode=755 none /mnt
 mkdir /mnt/etc /mnt/work
 mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work none /etc
-for one in /etc/sysctl.d /run /usr/lib/sysctl.d /usr/local/lib/sysctl.d; do
+for one in /etc/sysctl.d /run /var/log /usr/lib/sysctl.d /usr/local/lib/sysctl.d; do
   [ ! -d $one ] || mount -t tmpfs -o mode=755 none $one
 done
 : > /etc/sysctl.conf

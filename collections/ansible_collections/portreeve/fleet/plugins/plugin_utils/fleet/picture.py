@@ -15,7 +15,7 @@ OK, INCOMPLETE, UNREACHABLE, FAILED = "ok", "incomplete", "unreachable", "failed
 #: In the order in which a reader should see them.
 STATUSES = (UNREACHABLE, FAILED, INCOMPLETE, OK)
 
-KNOWN_FORMATS = ("portreeve.port_audit/1", "portreeve.port_owner/1")
+KNOWN_FORMATS = ("portreeve.port_audit/1", "portreeve.port_owner/1", "portreeve.remedy/1")
 
 _ADDED_BY_ANSIBLE = frozenset((
     "ansible_facts", "attempts", "changed", "deprecations", "diff", "exception", "failed", "failed_when_result",
@@ -48,11 +48,11 @@ def read_answer(name: str, registered: Any) -> HostAnswer:
     if not isinstance(registered, Mapping):
         return HostAnswer(name, FAILED, "no answer: the task did not run on this host", None)
     if registered.get("unreachable"):
-        return HostAnswer(name, UNREACHABLE, _reason(registered), None)
+        return HostAnswer(name, UNREACHABLE, reason_of(registered), None)
     known = registered.get("format") in KNOWN_FORMATS
     result = _result(registered) if known else None
     if registered.get("failed"):
-        return HostAnswer(name, FAILED, _reason(registered), result)
+        return HostAnswer(name, FAILED, reason_of(registered), result)
     if registered.get("skipped"):
         return HostAnswer(name, FAILED, "no answer: the task was skipped on this host", None)
     if result is None:
@@ -89,8 +89,8 @@ def _is_added(key: str) -> bool:
     return key in _ADDED_BY_ANSIBLE or key.startswith("_ansible")
 
 
-def _reason(registered: Mapping[str, Any]) -> str:
-    """Ansible's message; where it only says that the module failed, the last line the host wrote says why."""
+def reason_of(registered: Mapping[str, Any]) -> str:
+    """Return Ansible's message; where it only says that the module failed, the last line the host wrote says why."""
     message = " ".join(str(registered.get("msg") or "no reason given").split()).removeprefix("Task failed: ")
     written = [line.strip() for line in str(registered.get("module_stderr") or "").splitlines() if line.strip()]
     if written and written[-1] not in message:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -52,3 +52,9 @@ def counted(number: int, noun: str) -> str:
 def _listed(total: str, parts: list[str]) -> str:
     words = ", ".join(parts).replace("_", " ")
     return f"{total}: {words}" if words else total
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names and how many more there are: ``web1, web2 and 3 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

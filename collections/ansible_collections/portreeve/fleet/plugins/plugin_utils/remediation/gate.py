@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a run may go on to the next host, or the next wave, by its journal. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..report.sentences import counted, named
+from .course import DONE, FAILED, UNDONE
+from .windows import Window
+
+#: A line of the journal.
+Line = Mapping[str, Any]
+
+
+def why_closed(window: Window | None, now: datetime.datetime) -> str | None:
+    """Return why the fleet may not be touched now, None if it may."""
+    if window is None or window.is_open(now):
+        return None
+    return f"the maintenance window {window} is closed"
+
+
+def why_no_host(lines: Sequence[Line]) -> str | None:
+    """Return why no other host may be begun, by what the journal says so far: the run has ended, or too many failed."""
+    for line in lines:
+        if line["event"] == "ended":
+            return str(line["why"])
+    most = lines[0]["limits"].get("most_failed")
+    failed = [str(line["host"]) for line in lines if line["event"] == "end" and line["outcome"] in (FAILED, UNDONE)]
+    if most is not None and len(failed) > most:
+        have = "has" if len(failed) == 1 else "have"
+        return f"{counted(len(failed), 'host')} {have} failed ({named(failed)}), but most_failed is {most}"
+    return None
+
+
+def why_no_wave(lines: Sequence[Line]) -> str | None:
+    """Return why no other wave may be begun: as for a host, or as one of the waves before has not passed its check."""
+    passed = {line["host"] for line in lines if line["event"] == "healthy"}
+    done = [line["host"] for line in lines if line["event"] == "end" and line["outcome"] == DONE]
+    ill = [str(host) for host in done if host not in passed]
+    if lines[0]["health"] and ill:
+        return why_no_host(lines) or f"the health check has not been passed by {named(ill)}"
+    return why_no_host(lines)

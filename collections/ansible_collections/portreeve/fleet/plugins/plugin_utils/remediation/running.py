@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The run of a plan on the controller: how it begins, whether it goes on, and how it is told in the end."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...module_utils.portreeve_agent.errors import InvalidInput
+from .budgets import Limits, exceeded, read_limits, tightest
+from .closing import remediation, unfinished
+from .gate import why_closed, why_no_wave
+from .journal import moment
+from .pages import remediation_page
+from .places import Record, earlier_records, new_record, read_text, write_text
+from .plans import NOTHING, TO_DO, approved_plan, hosts_to_do
+from .windows import now, parse_window
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: the plan by its file and digest, where runs are recorded, and what holds a run up."""
+
+    plan: str
+    digest: str
+    records: str
+    limits: Limits
+    stop_file: str | None = None
+    window: str | None = None
+    health: bool = False
+    check: bool = False
+
+
+def begin(order: Order, hosts: Collection[str], groups: Mapping[str, Collection[str]]) -> tuple[Record, dict[str, Any]]:
+    """Return the record of a new run and its first line; ``hosts`` are those that may be reached by it.
+
+    Raises InvalidInput when the plan is not the approved one, or exceeds a budget: then there is no run.
+    """
+    if order.window:
+        parse_window(order.window)
+    path = pathlib.Path(order.plan).absolute()
+    text = read_text(path)
+    plan = approved_plan(text, str(path), order.digest)
+    limits = tightest(read_limits(plan.get("limits") or {}), order.limits)
+    due = [name for name in hosts_to_do(plan) if name in hosts]
+    too_much = list(exceeded(plan, due, groups, limits))
+    if too_much:
+        raise InvalidInput(" ".join([*too_much, "Nothing was done."]))
+    records = pathlib.Path(order.records).absolute()
+    same_plan = [one.journal.read() for one in earlier_records(records)]
+    record = new_record(records, moment())
+    header = {
+        "run": record.run,
+        "plan": str(path),
+        "digest": order.digest,
+        "check": order.check,
+        "hosts": due,
+        "left_out": _left_out(plan, hosts),
+        "limits": limits.to_wire(),
+        "stop_file": str(pathlib.Path(order.stop_file).absolute()) if order.stop_file else None,
+        "window": order.window or None,
+        "health": order.health,
+        "earlier": [
+            sentence
+            for lines in same_plan
+            if lines[0]["digest"] == order.digest
+            for sentence in [unfinished(lines)]
+            if sentence
+        ],
+    }
+    record.journal.begin(**header)
+    write_text(record.plan, text)
+    return record, header
+
+
+def why_not_now(stop_file: str | None, window: str | None) -> str | None:
+    """Return why nothing may be begun at this moment, None if it may."""
+    if stop_file and pathlib.Path(stop_file).exists():
+        return f"the stop file {stop_file} is there"
+    return why_closed(parse_window(window) if window else None, now())
+
+
+def end_here(record: Record) -> str | None:
+    """Return why no other wave may be begun, None if it may. The run has ended then, for all."""
+    lines = record.journal.read()
+    why = why_not_now(lines[0]["stop_file"], lines[0]["window"]) or why_no_wave(lines)
+    if why and not any(line["event"] == "ended" for line in lines):
+        record.journal.append("ended", why=why)
+    return why
+
+
+def close(record: Record) -> dict[str, Any]:
+    """Write what came of a run for people and programs, and return it."""
+    lines = record.journal.read()
+    plan = approved_plan(read_text(record.plan), str(record.plan), lines[0]["digest"])
+    found = remediation(lines, plan, moment())
+    write_text(record.page, remediation_page(found))
+    write_text(record.result, json.dumps(found, indent=1, sort_keys=True) + "\n")
+    record.journal.append("closed")
+    return found
+
+
+def _left_out(plan: Mapping[str, Any], hosts: Collection[str]) -> dict[str, str]:
+    found = {}
+    for name, host in plan["hosts"].items():
+        if host["status"] == TO_DO and name not in hosts:
+            found[name] = "the plan acts on it, but it is not among the hosts of this run"
+        elif host["status"] not in (TO_DO, NOTHING):
+            reasons = [port["summary"] for port in host["ports"]]
+            found[name] = f"{host['status']} when the plan was made: {host['problem'] or ' '.join(reasons)}"
+    return found

@@ -264,17 +264,19 @@ class Host(Files, Users):
             raise NotSupported("%s: %s" % (argv[0], as_text(finished.stderr).strip() or finished.returncode))
         return as_text(finished.stdout)
 
-    def converse(self, socket_path: str, request: bytes, timeout: float, limit: int) -> bytes:
-        """Return at most ``limit`` bytes that a local service answers on its UNIX socket until it hangs up.
+    def converse(self, place: str | tuple[str, int], request: bytes, timeout: float, limit: int) -> bytes:
+        """Return at most ``limit`` bytes that a service answers until it hangs up.
 
-        Raises NotSupported when it is not there or does not end in time.
+        ``place`` is its UNIX socket, or an address and port of the own network namespace. Raises NotSupported when it
+        is not there or does not end in time.
         """
         deadline = time.monotonic() + timeout
         answer = bytearray()
+        family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET6 if ":" in place[0] else socket.AF_INET
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            with socket.socket(family, socket.SOCK_STREAM) as connection:
                 connection.settimeout(timeout)
-                connection.connect(self.path(socket_path))
+                connection.connect(self.path(place) if isinstance(place, str) else place)
                 connection.sendall(request)
                 while len(answer) < limit:
                     connection.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -283,5 +285,6 @@ class Host(Files, Users):
                         break
                     answer += chunk
         except OSError as error:
-            raise NotSupported("%s: %s" % (socket_path, error)) from error
+            where = place if isinstance(place, str) else "%s port %d" % place
+            raise NotSupported("%s: %s" % (where, error)) from error
         return bytes(answer)

@@ -41,6 +41,20 @@ def name_in_configuration(scene: Scene, supervisor: Process, program: Process) -
 
 def read_commands(host: Host, supervisor: Process) -> dict[str, dict[str, str]]:
     """Return {configuration: {program: command}} for the files that a supervisord may have been started with."""
+    found: dict[str, dict[str, str]] = {}
+    for path, texts in read_texts(host, supervisor).items():
+        found[path] = {}
+        try:
+            for text in texts:
+                found[path].update(parse_programs(text)[0])
+        except configparser.Error:
+            found[path] = {}
+    return found
+
+
+def read_texts(host: Host, supervisor: Process) -> dict[str, list[str]]:
+    """Return {configuration: its text and those of what it includes} of the files that a supervisord may have been
+    started with; nothing of a file that cannot be read."""
     given = dict(zip(supervisor.cmdline, supervisor.cmdline[1:]))
     path = given.get("-c") or given.get("--configuration")
     root = "/proc/%d/root" % supervisor.pid
@@ -63,14 +77,21 @@ def runs(command: str, cmdline: tuple[str, ...]) -> bool:
     return bool(wanted) and (" " + " ".join(cmdline)).endswith(" " + wanted)
 
 
+def parse_sections(texts: list[str]) -> configparser.RawConfigParser:
+    """Return the sections of a configuration with all its files. Raises configparser.Error for what is none."""
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+    for text in texts:
+        parser.read_string(_BLANKS.sub(" ", text))
+    return parser
+
+
 def parse_programs(text: str) -> tuple[dict[str, str], list[str]]:
     """Return ({program: command}, [included patterns]) of one file.
 
     >>> parse_programs("[program:web]\\ncommand=web -d ; why\\n[include]\\nfiles=conf.d/*.conf")
     ({'web': 'web -d'}, ['conf.d/*.conf'])
     """
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
-    parser.read_string(_BLANKS.sub(" ", text))
+    parser = parse_sections([text])
     programs = {
         section.partition(":")[2].strip(): parser.get(section, "command", fallback="")
         for section in parser.sections()
@@ -99,20 +120,18 @@ def matches(name: str, pattern: str) -> bool:
     return name.endswith(tail) and place + len(tail) <= len(name)
 
 
-def _read(host: Host, root: str, path: str) -> dict[str, str]:
+def _read(host: Host, root: str, path: str) -> list[str]:
     try:
-        text = host.read_ordinary(root + path, _MOST_TEXT)
-        programs, patterns = parse_programs(text)
-        room = _MOST_TEXT - len(text)
-        for included in _included(host, root, path, patterns):
-            text = host.read_ordinary(root + included, _MOST_TEXT)
-            room -= len(text)
+        texts = [host.read_ordinary(root + path, _MOST_TEXT)]
+        room = _MOST_TEXT - len(texts[0])
+        for included in _included(host, root, path, parse_programs(texts[0])[1]):
+            texts.append(host.read_ordinary(root + included, _MOST_TEXT))
+            room -= len(texts[-1])
             if room < 0:
                 raise NotSupported("%s: a very large configuration" % path)
-            programs.update(parse_programs(text)[0])
     except (PortreeveError, configparser.Error):
-        return {}
-    return programs
+        return []
+    return texts
 
 
 def _included(host: Host, root: str, path: str, patterns: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ Of a container that an orchestrator or another runtime runs it is said who can a
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Sequence, Union
 
 from ...errors import Moved, NotApplied, NotSupported, PortreeveError
 from ...host import Host
@@ -75,7 +75,7 @@ def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     return "%s and started it again" % stopped
 
 
-def start(host: ActingHost, mark: OwnerMark) -> str:
+def start(host: ActingHost, mark: OwnerMark, _others: Sequence[str] = ()) -> str:
     """Start a container again that was stopped; returns what happened, in one sentence."""
     engine = _engine(host, mark)
     run = engine.find(mark.id or mark.name)
@@ -97,7 +97,8 @@ def _stop(engine: Engine, mark: OwnerMark, run: Run, grace: float, kill: bool) -
     try:
         killed = engine.stop(run, grace, kill)
     except NotApplied as error:
-        raise NotApplied("%s: %s" % (_name(mark), error)) from error
+        later = "" if run.policy == "no" else "; %s will not start it again once it ends" % engine.name
+        raise NotApplied("%s: %s%s" % (_name(mark), error, later)) from error
     now = engine.find(run.id)
     if now and now.alive:
         raise NotApplied("%s runs again since %s: something else started it" % (_name(mark), now.started))

@@ -63,7 +63,7 @@ def test_a_rehearsal_names_the_victims_and_a_run_what_came_of_it(ask: Ask) -> No
 
     lines = ask("port=7766")
     assert lines[0] == "web1 | CHANGED | 7766/tcp is free: took the socket from sleep[3], who live on."
-    assert lines[1].startswith("  detach sleep[3]: done: ")
+    assert lines[1] == "  detach: The socket was taken from sleep[3], who live on."
     assert any(line.startswith("  Proof: ") for line in lines)
     assert any(line.startswith("  Trail: /var/log/portreeve/trail.jsonl, run ") for line in lines)
 

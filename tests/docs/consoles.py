@@ -38,13 +38,15 @@ def examples_of(page: pathlib.Path) -> list[Example]:
 
 
 def comparable(text: str) -> str:
-    """Return an answer without what differs from run to run: dates, times left, ports the kernel chose, paths."""
+    """Return an answer without what differs from run to run: dates, times left, chosen ports, digests, runs, paths."""
     for moving, fixed in (
         (r"\d{4}-\d\d-\d\d \d\d:\d\d", "DATE"),
         (r"\b\d+ s\b", "TIME"),
         (r"(?<=to 127\.0\.0\.1:)\d{5}\b", "CHOSEN"),
         (r"(?<=with 127\.0\.0\.1:)\d{5}\b", "CHOSEN"),
         (r"\S+ -I -S \S+/(?=\w+\.py)", "python3 /srv/"),
+        (r"\b[0-9a-f]{64}\b", "DIGEST"),
+        (r"\b\d{8}T\d{6}Z-\d+\b", "RUN"),
         (r"descriptors of the host: \d+ of \d+", "descriptors of the host: USED of MOST"),
     ):
         text = re.sub(moving, fixed, text)

@@ -49,6 +49,26 @@ alone("early", lambda: bound(9090))
 ready()
 """,
     ),
+    "release": Scene(
+        "init.py",
+        """
+import subprocess
+
+for place in (b"/var/log", b"/run"):
+    ctypes.CDLL(None).mount(b"none", place, b"tmpfs", 0, None)
+
+
+def billing():
+    name("billing")
+    server = listening(7766, "0.0.0.0")
+    for heir in (["sleep", "infinity"], ["tail", "-f", "/dev/null"]):
+        until_it_runs(subprocess.Popen(heir, pass_fds=[server.fileno()]).pid, heir[0])
+
+
+os.kill(child(billing), signal.SIGKILL)
+ready()
+""",
+    ),
     "risks": Scene(
         "risky.py",
         """

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shlex
 import subprocess
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from ..cli.stage import ROOT, stage
+from ..cli.stage import ROOT, Stage, stage
 from .consoles import Example, comparable, examples_of
 from .scenes import SCENES
 
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 #: What examples on a reader's own machine leave to others, and why.
 NOT_HERE = {
     "git clone": "nothing but this machine is reached",
@@ -26,8 +29,9 @@ NOT_HERE = {
 RUN = "{{ {command}\n}} || [ $? = 3 ] || {{ echo 'ends with an error:' {quoted}; exit 9; }}"
 ON_STAGE = [
     "docs/cli.md",
+    "docs/release.md",
     "docs/risks.md",
-    *(f"docs/verdicts/{name}.md" for name in SCENES if name not in {"cli", "risks"}),
+    *(f"docs/verdicts/{name}.md" for name in SCENES if name not in {"cli", "release", "risks"}),
 ]
 ON_THE_READERS_MACHINE = ["README.md", "agent/README.md"]
 
@@ -39,14 +43,22 @@ def test_the_answers_on_the_page_are_the_answers(page, search_path):
     shown = [example for example in examples_of(ROOT / page) if example.command.startswith("portreeve.pyz")]
 
     with stage(scene.script, scene.program) as place:
-        real = [
-            place.run("env", f"PATH={search_path}", "sh", "-c", example.command, stderr=subprocess.STDOUT)
-            for example in shown
-        ]
+        real = list(answered(place, search_path, [example.command for example in shown]))
 
     assert shown
     for example, done in zip(shown, real, strict=True):
         assert comparable(done.stdout) == comparable(example.prints), example.command
+
+
+def answered(place: Stage, search_path: str, commands: Sequence[str]) -> Iterator[subprocess.CompletedProcess[str]]:
+    """Yield how each command ended; the digest in one is what the command before it has printed here."""
+    printed = ""
+    for command in commands:
+        digest = _DIGEST.search(printed)
+        here = _DIGEST.sub(digest.group(), command) if digest else command
+        done = place.run("env", f"PATH={search_path}", "sh", "-c", here, stderr=subprocess.STDOUT)
+        printed = done.stdout
+        yield done
 
 
 @pytest.mark.parametrize("page", ON_THE_READERS_MACHINE)

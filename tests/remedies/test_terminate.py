@@ -40,6 +40,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wr
 
 from tests.agent.conftest import NOBODY, PATIENCE, Actor
 from tests.agent.programs.stage import fork_as
+from tests.agent.test_holders_in_kernel import RING
 from tests.reservations.world import World
 
 from .scene import Scene, is_alive, mark_process, mark_socket, open_descriptors, until
@@ -221,6 +222,16 @@ def test_who_has_the_socket_in_flight_only_holds_it(scene: Scene, port: int) -> 
     )
     assert end(scene, program.pid, port) == "done"
     until(lambda: scene.binds(port) == FREE)  # the kernel lets go of what is in flight somewhat later
+
+
+def test_who_has_the_socket_in_a_ring_only_holds_it(scene: Scene, port: int) -> None:
+    program = scene.play(
+        RING + "with server(port) as one:\n    ring = ring_with(one.fileno())\nready(); hold()", port=port
+    )
+    if "refused" in program.facts:
+        pytest.skip(f"the kernel refuses io_uring: {program['refused']}")
+    assert end(scene, program.pid, port) == "done"
+    until(lambda: scene.binds(port) == FREE)
 
 
 def test_another_start_is_another_process(

@@ -9,6 +9,8 @@ INVENTORY ?= inventory.example
 LIMIT ?=
 ARGS ?=
 COUNT ?= 1
+PLAN ?= reports/plan.json
+DIGEST ?=
 
 COLLECTION := collections/ansible_collections/portreeve/fleet
 VENV := .venv
@@ -80,6 +82,16 @@ reserve: $(AUDIT_ENV) ## reserve the ports of declared applications, host by hos
 propose: $(AUDIT_ENV) ## name ports that are free on every host [COUNT=20] [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
 	$(REFUSE_NO_INVENTORY)
 	@ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default $(PLAY) playbooks/propose.yml -e 'portreeve_count=$(COUNT)' $(ARGS)
+
+.PHONY: plan
+plan: $(AUDIT_ENV) ## plan to get the ports of declared applications back, for approval [PLAN=reports/plan.json] [INVENTORY=...] [LIMIT=web]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/plan.yml -e 'portreeve_plan=$(PLAN)' $(ARGS)
+
+.PHONY: remediate
+remediate: $(AUDIT_ENV) ## do what the plan with that digest says, wave by wave [DIGEST=...] [PLAN=reports/plan.json] [INVENTORY=...] [ARGS=--check]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/remediate.yml -e 'portreeve_plan=$(PLAN)' -e 'portreeve_digest=$(DIGEST)' $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ options:
     type: path
     required: true
   most_hosts:
-    description: On how many hosts may be acted. This and the other budgets are whole numbers, with no limit if left out.
+    description: On how many hosts may be acted. All budgets are whole numbers, with no limit if left out.
     type: raw
   most_failed:
     description: How many hosts may fail or be unreachable before the run ends.

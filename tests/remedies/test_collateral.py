@@ -113,10 +113,6 @@ def test_what_comes_and_goes_is_not(before: Server, after: list[Server]) -> None
     assert fallen([before, DNS], [*after, DNS], ()) == ()
 
 
-def test_a_listener_on_a_port_of_the_kernels_choice_counts() -> None:
-    assert len(fallen([server(bare(7), port=40000, automatic=True)], [], ())) == 1
-
-
 @pytest.mark.parametrize(
     ("touched", "expected"),
     [

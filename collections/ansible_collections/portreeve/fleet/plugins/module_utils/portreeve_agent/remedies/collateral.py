@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Collection, Iterable, Union
+from typing import Collection, Iterable, Mapping, Union
 
 from ..model import Owner
 from ..verdicts.wording import listed, name_owner, one_line
@@ -38,7 +38,7 @@ class Server:
     """All sockets of one place that listen, are bound, or are UDP without a peer; ``state`` is LISTEN if one does.
 
     ``local`` is written ``0.0.0.0:80``, with ``%eth0`` if bound to a device. ``namespace_id`` is the inode number.
-    ``automatic`` says that the kernel chose the port, for other than listeners.
+    ``automatic`` says that none of them listens and that the kernel chose the port.
     """
 
     protocol: str
@@ -74,11 +74,14 @@ def fallen(before: Collection[Server], after: Collection[Server], touched: Touch
 
     A place is the same in a later namespace of the same name, as a container has it that was started anew.
     """
+    places: dict[tuple[str, str], list[Server]] = {}
+    for server in after:
+        places.setdefault((server.protocol, server.local), []).append(server)
     present = {_identity(keeper) for server in after for keeper in server.keepers}
     emptied = {server.namespace_id for server in before if server.namespace != "host" and _is_emptied(server, touched)}
     found = []
     for server in before:
-        whom, said = _compare(server, after, present)
+        whom, said = _compare(server, _same_place(server, places), present)
         if said:
             expected = bool(whom) and all(_was_touched(one, touched) for one in whom)
             if server.namespace_id in emptied and all(_is_a_guest(one, present) for one in whom):
@@ -88,13 +91,12 @@ def fallen(before: Collection[Server], after: Collection[Server], touched: Touch
     return tuple(sorted(found, key=lambda one: (one.namespace, one.port, one.protocol, one.local)))
 
 
-def _compare(server: Server, after: Iterable[Server], present: set[tuple[int, int]]) -> tuple[tuple[Keeper, ...], str]:
+def _compare(server: Server, now: Server | None, present: set[tuple[int, int]]) -> tuple[tuple[Keeper, ...], str]:
     """Return whom it befell and what, nobody and nothing where all is as it was."""
     served = server.those_who_serve
     listened = server.state == "LISTEN"
-    if server.automatic and not listened:
+    if server.automatic:
         return (), ""
-    now = _same_place(server, after)
     if now is None:
         let_go = not listened and any(_identity(one) in present for one in served)
         return ((), "") if let_go else (served, "is served no more; it was by " + _name(served))
@@ -125,8 +127,8 @@ def _ended(served: Iterable[Keeper], now: Server, present: set[tuple[int, int]])
     return tuple(one for one in settled if _identity(one) not in present and missing[_program(one)] > 0)
 
 
-def _same_place(server: Server, after: Iterable[Server]) -> Server | None:
-    there = [one for one in after if (one.protocol, one.local) == (server.protocol, server.local)]
+def _same_place(server: Server, places: Mapping[tuple[str, str], list[Server]]) -> Server | None:
+    there = places.get((server.protocol, server.local), [])
     for one in there:
         if one.namespace_id == server.namespace_id:
             return one

@@ -132,8 +132,8 @@ PASSING = """
 chosen = bound(0, kind=socket.SOCK_DGRAM)
 meant = bound(40000, kind=socket.SOCK_DGRAM)
 to_be = bound(0)
-listens = server(40001)
-ready(chosen=chosen.getsockname()[1], to_be=to_be.getsockname()[1])
+listens = server(0)
+ready(chosen=chosen.getsockname()[1], to_be=to_be.getsockname()[1], listens=listens.getsockname()[1])
 hold()
 """
 
@@ -142,10 +142,10 @@ def test_who_was_given_a_port_by_the_kernel_comes_and_goes(arena: Arena) -> None
     one = arena.play(PASSING)
     before = servers(arena)
     automatic = {each.port: each.automatic for each in before}
-    assert automatic == {one["chosen"]: True, 40000: False, one["to_be"]: True, 40001: False}
+    assert automatic == {one["chosen"]: True, 40000: False, one["to_be"]: True, one["listens"]: False}
     one.kill()
-    missed = [("udp", "127.0.0.1:40000", False), ("tcp", "127.0.0.1:40001", False)]
-    assert named(find_fallen(HOST, before, (), 0)) == missed
+    missed = {("udp", "127.0.0.1:40000", False), ("tcp", f"127.0.0.1:{one['listens']}", False)}
+    assert set(named(find_fallen(HOST, before, (), 0))) == missed
 
 
 def test_where_the_kernel_does_not_tell_it_counts_as_given(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:

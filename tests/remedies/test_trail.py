@@ -290,6 +290,7 @@ def test_runs_of_one_name_are_told_apart(tree: ActingHost) -> None:
     first, last = unfinished(read_trail(tree))
     assert (first.doubtful is None, last.doubtful is None) == (True, False)
     assert first.summary.endswith("never ended: nothing was done.")
+    assert last.summary.endswith("never ended: whether its first step, stop, was done is not known.")
 
 
 def test_a_disk_that_does_not_take_the_line(tree: ActingHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,9 +149,11 @@ def _recall(lines: list[Mapping[str, Any]]) -> UnfinishedRun:
     told = "An earlier release of port %s/%s (run %s of %s, by %s) never ended: " % (
         target.get("port"), target.get("protocol"), run, began, who
     )  # fmt: skip
-    told += "it had come to: " + listed([str(after.get("summary")) for after in afters]) if done else "nothing was done"
+    parts = ["it had come to: " + listed([str(after.get("summary")) for after in afters])] if done else []
     if doubtful:
-        told += "; whether its next step, %s, was done is not known" % doubtful.get("what")
+        which = "next" if done else "first"
+        parts.append("whether its %s step, %s, was done is not known" % (which, doubtful.get("what")))
+    told += "; ".join(parts) or "nothing was done"
     return UnfinishedRun(run, began, who, target, done, doubtful, undo, one_line(told) + ".")
 
 

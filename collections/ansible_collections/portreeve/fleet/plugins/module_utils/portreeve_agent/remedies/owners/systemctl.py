@@ -49,10 +49,14 @@ class Systemctl:
             raise NotApplied(str(error)) from error
 
     def last_words(self, unit: UnitState, seconds: float) -> str | None:
-        """Return the last line that the unit's run wrote to the journal, else what systemd wrote of the unit within the
-        last ``seconds``; None where that cannot be told. Secrets are masked."""
-        of_unit = "%s=%s" % ("UNIT" if self._uid is None else "USER_UNIT", unit.id)
-        matches = [[of_unit, "--since=-%ds" % (int(seconds) + 2)]]
+        """Return the last line that the unit's run wrote to the journal, else that the unit wrote within the last
+        ``seconds``, else what systemd wrote of it then; None where that cannot be told. Secrets are masked.
+
+        Of what a process wrote that has ended at once, journald may know the unit but not the run any more.
+        """
+        recent = "--since=-%.1fs" % (seconds + 0.5)
+        by, of = ("_SYSTEMD_UNIT", "UNIT") if self._uid is None else ("_SYSTEMD_USER_UNIT", "USER_UNIT")
+        matches = [["%s=%s" % (by, unit.id), recent], ["%s=%s" % (of, unit.id), recent]]
         if unit.birth and unit.birth.isalnum():
             matches.insert(0, ["_SYSTEMD_INVOCATION_ID=" + unit.birth])
         try:

@@ -22,6 +22,16 @@ _PROGRAMS = {
     ),
     "a service manager": ("systemd",),  # of the host, or of a user (user@.service)
 }
+#: Units by the name before a dot or an @; with a socket unit goes the way to what it starts.
+_UNITS = {
+    "a program of SSH, perhaps the way in": ("ssh", "sshd", "dropbear"),
+    "a message bus": ("dbus", "dbus-broker"),
+    "the login manager": ("systemd-logind", "elogind"),
+    "a network manager": ("NetworkManager", "systemd-networkd", "networking", "wpa_supplicant", "dhcpcd", "iwd"),
+    "a container engine": ("docker", "containerd", "podman", "crio"),
+    "a service manager": ("user", "init"),
+}
+_BY_UNIT = {unit: what for what, units in _UNITS.items() for unit in units}
 _BY_PROGRAM = {program: what for what, programs in _PROGRAMS.items() for program in programs}
 _BY_COMM = {program[:_COMM_LENGTH]: what for program, what in _BY_PROGRAM.items()}
 
@@ -38,3 +48,12 @@ def why_protected(process: Process) -> str | None:
     if process.session == 0 and not process.cmdline and process.state not in _ENDED:
         return "a kernel thread"
     return _BY_COMM.get(process.name)
+
+
+def why_protected_unit(name: str) -> str | None:
+    """Return what a unit of systemd is that is to be left alone; None for all others.
+
+    >>> why_protected_unit("ssh.socket"), why_protected_unit("user@1000.service"), why_protected_unit("nginx.service")
+    ('a program of SSH, perhaps the way in', 'a service manager', None)
+    """
+    return _BY_UNIT.get(name.rpartition(".")[0].partition("@")[0])

@@ -115,7 +115,7 @@ def _detach(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
     for mark in step.sockets:
         _detach_one(host, seen, mark, step.processes)
     names = listed(["%s[%d]" % (one.name, one.pid) for one in step.processes])
-    return Outcome(step, "done", "The socket was taken from %s, who live on." % names)
+    return Outcome(step, "done", "The socket was taken from %s; nobody ended." % names)
 
 
 def _detach_one(host: ActingHost, seen: Look, mark: SocketMark, heirs: tuple[ProcessMark, ...]) -> None:

@@ -21,14 +21,14 @@ from .harm import (
     name_wanted,
 )  # fmt: skip
 from .records import ACTS, Condition, SocketMark, Step, Then, Wish
-from .sight import OwnerKey, Sight, carries_the_run, mark_processes, mark_socket, why_left_alone
+from .sight import OwnerKey, Sight, carries_the_run, mark_processes, mark_socket, why_left_alone, why_unit_left_alone
 
 _MANAGED = ("unit", "socket_unit", "container", "program")
 _ORDER = ("destroy", "stop", "restart", "terminate", "detach")
 
 
 class Draft:
-    """``blocked`` says why something that is needed may not be done, ``withheld`` the same of what would only follow."""
+    """``blocked`` says why something needed may not be done, ``withheld`` the same of what would only follow."""
 
     def __init__(self, sight: Sight, wish: Wish) -> None:
         self.sight = sight
@@ -55,13 +55,12 @@ class Draft:
 
     def block(self, why: str, needed: str | None = None) -> None:
         """Note why a step that is needed may not be taken; ``needed`` is the act that would help."""
-        self.blocked.append(
-            why
-            if needed is None
-            else "%s (at_most: %s would allow more)" % (why, needed)
-            if self.wish.strategy == "auto"
-            else "%s (strategy %s would)" % (why, needed)
-        )
+        if needed is None:
+            self.blocked.append(why)
+        elif self.wish.strategy == "auto":
+            self.blocked.append("%s, which at_most: %s would allow" % (why, needed))
+        else:
+            self.blocked.append("%s (strategy %s would)" % (why, needed))
 
     def is_ended(self, seat: Holder) -> bool:
         """Return whether a holder ends by a step that there is already."""
@@ -150,7 +149,7 @@ class Draft:
         if self.wish.strategy != "auto":
             return
         for seat in seats:
-            act = "restart" if self._is_managed(seat) else "terminate"
+            act = "restart" if self.is_managed(seat) else "terminate"
             why = self._why_not(seat, act)
             if not self._is_allowed(act) or any(self._names(step, seat) for step in self._later):
                 continue
@@ -167,7 +166,7 @@ class Draft:
 
     def _act_for(self, seat: Holder, act: str) -> str | None:
         """Return what is to be done to a holder, None where a reason not to was noted."""
-        strategy, managed = self.wish.strategy, self._is_managed(seat)
+        strategy, managed = self.wish.strategy, self.is_managed(seat)
         if strategy == "terminate":
             return "terminate"
         if managed:
@@ -209,7 +208,8 @@ class Draft:
                 return why
         return None
 
-    def _is_managed(self, seat: Holder) -> bool:
+    def is_managed(self, seat: Holder) -> bool:
+        """Return whether somebody can stop and start the owner of a holder."""
         condition = self.sight.condition_of(seat.owner)
         return seat.owner.kind in _MANAGED and condition is not None and not condition.obstacle
 
@@ -224,6 +224,9 @@ _PAST = {"restart": "restarted", "stop": "stopped", "terminate": "ended"}
 
 
 def _protected_member(sight: Sight, wish: Wish, owner: Owner, condition: Condition) -> str | None:
+    why = why_unit_left_alone(wish, owner)
+    if why:
+        return why
     for process in condition.members:
         why = why_left_alone(sight, wish, process, owner)
         if why:

@@ -55,7 +55,7 @@ def harm_of_remains(sight: Sight) -> str:
 
 def harm_of_detaching(sight: Sight, heirs: Iterable[Holder]) -> str:
     """Return what becomes of heirs, and of whoever else may hold their socket."""
-    said = "%s live on with an inherited descriptor that leads nowhere any more" % name_seats(heirs)
+    said = "Nobody ends; what %s inherited leads nowhere any more" % name_seats(heirs)
     return said + ("; not every holder may have been seen: %s." % sight.hiding if sight.hiding else ".")
 
 

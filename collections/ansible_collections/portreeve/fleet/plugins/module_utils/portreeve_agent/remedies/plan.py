@@ -49,7 +49,7 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     if draft.blocked:
         return sealed(replace(plan, refusal=_refuse(sight, draft), withheld=tuple(draft.withheld)))
     steps = draft.steps()
-    if remains or draft.ends_somebody:
+    if remains or (draft.ends_somebody and answer.protocol == "tcp"):
         steps += (draft.sweep(if_still_held=bool(steps)),)
     if not steps:
         why = "%s is not free, and nothing was found that could be done about it: %s"
@@ -113,7 +113,7 @@ def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None
             if strategy == "destroy"
             else "only what heirs hold can be detached",
         )
-        draft.block(why, "stop")
+        draft.block(why, "stop" if all(draft.is_managed(one) for one in others) else "terminate")
     elif strangers:
         draft.let_go(held, strangers, "stop")
     elif others and draft.sight.answer.verdict in _UNWELL:

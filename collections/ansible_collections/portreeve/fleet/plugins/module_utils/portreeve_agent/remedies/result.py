@@ -21,8 +21,8 @@ from .words import name_target
 
 FORMAT = "portreeve.port_release/1"
 _DONE = {
-    "destroy": "destroyed the connections of %s",
-    "detach": "took the socket from %s, who live on",
+    "destroy": "destroyed %s",
+    "detach": "took the socket from %s, nobody of whom ended",
     "restart": "restarted %s",
     "stop": "stopped %s",
     "terminate": "ended %s",
@@ -60,7 +60,7 @@ def result_of(
         "format": FORMAT,
         "changed": bool(plan.steps or plan.then) and not plan.refusal
         if after is None
-        else any(one.result == "done" for one in achieved.outcomes) or achieved.then is not None,
+        else any(one.result in ("done", "failed") for one in achieved.outcomes) or achieved.then is not None,
         "complete": not blind_spots,
         "blind_spots": to_wire(blind_spots),
         "host": to_wire(host),

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, Callable
 
 from ..errors import PortreeveError
 from ..model import Owner
@@ -20,7 +22,7 @@ from .owners.starting import SECONDS_TO_START, start_unit
 from .plan import expectation_of, is_free, is_in_order
 from .proof import Proof
 from .prove import bind_now, settle
-from .records import Outcome, OwnerMark, Plan, Step, Then, Wish
+from .records import Condition, Outcome, OwnerMark, Plan, Step, Then, Wish
 from .result import Achieved, result_of
 from .sight import Sight
 from .trail import Trail, UnfinishedRun
@@ -28,6 +30,7 @@ from .trail import Trail, UnfinishedRun
 _SECONDS_TO_COME_BACK = (
     3.0  # in which who starts an ended program again has done so: systemd waits 0.1 s, supervisord 1 s
 )
+_GRACE = 10.0  # seconds, for what is only stopped so that what was there before can be started
 _ENDING = ("restart", "stop", "terminate")
 
 
@@ -69,25 +72,29 @@ def _conclude(
     expected = expectation_of(wish)
     said, failure = None, _say_failed(outcomes)
     proof = bind_now(host, seen.namespace, wish)
+    started = None
     if failure is None and plan.then is not None and proof.free is not False:
+        started = None if _is_active(host, plan.then) else plan.then
         try:
             said = start_unit(host, plan.then.unit, plan.then.verb, max(wish.grace, SECONDS_TO_START))
         except PortreeveError as error:
             failure = "the port was freed, but %s" % error
-    after = _await(host, wish, seen, plan, outcomes)
+    after = see(host, wish) if failure else _await(host, wish, seen, plan, outcomes)
     in_order = is_in_order(after, expected) if expected.holder else None
     if failure is None:
         failure = _say_missed(host, plan, after, proof, in_order, outcomes)
     undone: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
     if failure is not None and wish.undo:
-        undone, not_undone = _undo(host, plan.then if said is None else None, outcomes, earlier)
-        if undone:
-            after = see(host, wish)
+        undone, not_undone = _undo(host, seen.sight, started, outcomes, earlier)
+        after = see(host, wish) if undone else after
+    if in_order is not True:
+        proof = bind_now(host, seen.namespace, wish)
+        after = replace(after, free_now=proof.free)
     achieved = Achieved(
         outcomes=outcomes,
         then=said,
-        proof=bind_now(host, seen.namespace, wish) if in_order is not True else proof,
+        proof=proof,
         held_as_expected=in_order,
         unit_active=None if plan.then is None else said is not None,
         fallen=find_fallen(host, seen.others, _touched(outcomes), _SECONDS_TO_COME_BACK),
@@ -144,32 +151,34 @@ def _say_loop(host: ActingHost, owner: Owner) -> str:
 
 
 def _undo(
-    host: ActingHost, then: Then | None, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
+    host: ActingHost, before: Sight, started: Then | None, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Start again what was stopped, the last first; returns what was undone and what was not."""
-    undone, left = [], []
-    if then is not None:
-        undone += _stop_again(host, then)
+    undone: list[str] = []
+    left: list[str] = []
+    if started is not None and _is_active(host, started):
+        # it did not come up as it should, may be tried again by its manager, and would fight for the port
+        _try_to(undone, left, lambda: registry.stop(host, _unit(host, started).mark, _GRACE, False))
+    together = {known.mark: known.triggers + known.triggered + known.dependants for known in before.conditions.values()}
     for mark in [one.undo for one in reversed(outcomes) if one.result == "done" and one.undo] + earlier:
-        try:
-            undone.append("%s." % registry.start(host, mark))
-        except PortreeveError as error:
-            left.append("%s." % error)
-    for one in outcomes:
-        if one.result == "done" and one.undo is None:
-            left.append("Cannot be undone: %s" % one.summary)
+        _try_to(undone, left, partial(registry.start, host, mark, together.get(mark, ())))
+    left += ["Cannot be undone: " + one.summary for one in outcomes if one.result == "done" and one.undo is None]
     return tuple(undone), tuple(left)
 
 
-def _stop_again(host: ActingHost, then: Then) -> list[str]:
-    """A unit that did not come up may be tried again by its manager, and then fight for the port with its old owner."""
+def _try_to(undone: list[str], left: list[str], act: Callable[[], str]) -> None:
     try:
-        there = registry.condition(host, Owner("unit", then.unit, "systemd"))
-        if there.active:
-            return ["%s." % registry.stop(host, there.mark, 10.0, False)]
-    except PortreeveError:
-        pass
-    return []
+        undone.append("%s." % act())
+    except PortreeveError as error:
+        left.append("%s." % error)
+
+
+def _unit(host: ActingHost, then: Then) -> Condition:
+    return registry.condition(host, Owner("unit", then.unit, "systemd"))
+
+
+def _is_active(host: ActingHost, then: Then) -> bool:
+    return _unit(host, then).active
 
 
 def _touched(outcomes: tuple[Outcome, ...]) -> list[OwnerMark | int]:

@@ -10,7 +10,7 @@ from typing import Iterable, Mapping, Tuple
 
 from ..endpoint import Endpoint
 from ..model import HeldSocket, Holder, Owner, PortAnswer, Process, Socket
-from ..protected import why_protected
+from ..protected import why_protected, why_protected_unit
 from ..verdicts.case import identity
 from ..verdicts.wording import one_line
 from .records import Condition, ProcessMark, SocketMark, Wish
@@ -97,15 +97,31 @@ def why_left_alone(sight: Sight, wish: Wish, process: Process, owner: Owner | No
     return "%s is protected as %s" % (named, protected[0]) if protected else None
 
 
+def why_unit_left_alone(wish: Wish, owner: Owner) -> str | None:
+    """Return why nothing is done to a unit whatever its processes are, in words for a sentence; None if something may
+    be. A socket unit has none of its own."""
+    if owner.kind not in ("unit", "socket_unit"):
+        return None
+    names = unit_names(owner)
+    why = why_protected_unit(owner.name)
+    if why and not names.intersection(wish.override):
+        return "%s is %s" % (one_line(owner.name), why)
+    protected = sorted(names.intersection(wish.protect))
+    return "%s is protected as %s" % (one_line(owner.name), protected[0]) if protected else None
+
+
 def names_of(process: Process, owner: Owner | None) -> set[str]:
     """Return what a process may be called in a list of the protected: pid, program, path, owner."""
     names = {str(process.pid), process.name}
     if process.exe:
         names |= {process.exe, process.exe.rpartition("/")[2]}
-    for name in (owner.name, owner.id) if owner else ():
-        if name:
-            names |= {name, name[: -len(".service")] if name.endswith(".service") else name}
-    return names
+    return names | (unit_names(owner) if owner else set())
+
+
+def unit_names(owner: Owner) -> set[str]:
+    """Return what an owner may be called, a service also without its ending."""
+    names = {name for name in (owner.name, owner.id) if name}
+    return names | {name[: -len(".service")] for name in names if name.endswith(".service")}
 
 
 def carries_the_run(sight: Sight, held: HeldSocket) -> bool:

@@ -69,11 +69,13 @@ def name_target(step: Mapping[str, Any]) -> str:
         return name_owner(Owner(owner["kind"], owner["name"], manager=owner["manager"], user=owner["user"]))
     if step["act"] != "destroy" and step["processes"]:
         return listed(["%s[%d]" % (one_line(one["name"]), one["pid"]) for one in step["processes"]])
-    return listed([_name_socket(one) for one in step["sockets"]]) or "what remains of connections"
+    return listed([_name_socket(one) for one in step["sockets"]]) or "what remained of connections"
 
 
 def _name_socket(socket: Mapping[str, Any]) -> str:
-    return "%s %s%s" % (socket["state"], socket["local"], " to " + socket["remote"] if socket["remote"] else "")
+    if socket["remote"]:
+        return "the connection %s to %s" % (socket["local"], socket["remote"])
+    return "%s %s" % (socket["state"], socket["local"])
 
 
 def _say_step(number: int, step: Mapping[str, Any]) -> Iterator[str]:

@@ -178,6 +178,26 @@ def test_who_has_no_privilege_is_refused(scene: Scene, nobody: Callable[..., Any
     assert squatter.tell("talk") == HEARD
 
 
+@pytest.mark.parametrize("end", ["client", "server"])
+def test_the_ssh_connection_in_use_is_left_and_all_else_with_it(
+    scene: Scene, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A shell stands for the one through which one came."""
+    squatter, way_in = (scene.play(TALKS, address="127.0.0.1") for _ in "12")
+    row = scene.row(way_in["port"])
+    assert row.remote
+    client, server = (row.local, row.remote) if end == "client" else (row.remote, row.local)
+    monkeypatch.setenv("SSH_CONNECTION", f"127.0.0.1 {client.port} 127.0.0.1 {server.port}")
+    shell = scene.play("ready(); hold()")
+    monkeypatch.setattr(module, "own_ancestry", lambda _host: frozenset([shell.pid]))
+
+    said = refused(NotPermitted, scene.row(squatter["port"]), row)
+
+    assert said.startswith(f"127.0.0.1:{way_in['port']}/tcp to 127.0.0.1:")
+    assert said.endswith(" carries this very task: nobody may cut it")
+    assert way_in.tell("talk") == squatter.tell("talk") == HEARD
+
+
 @pytest.mark.parametrize("why", [errno.EOPNOTSUPP, errno.EPERM], ids=["EOPNOTSUPP", "EPERM"])
 def test_kernels_that_do_not_destroy(
     scene: Scene, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, why: int

@@ -125,7 +125,7 @@ SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
 SEEING["way_in"] = DOOR | {"ports"}
 SEEING["reservations.eviction"] |= {"way_in"}
 SEEING["remedies.acts"] = READERS | {"processes", "process_handle", "writing", "remedies.records"}
-SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts"}
+SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts", "way_in"}
 SEEING["remedies.owners"] = READERS | {
     "ownership", "processes", "syscalls", "writing", "remedies.records", "remedies.prove", "masking",
     "verdicts",

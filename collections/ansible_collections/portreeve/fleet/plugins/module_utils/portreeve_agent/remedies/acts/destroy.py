@@ -16,6 +16,8 @@ from ...kernel.single_socket import open_talk
 from ...kernel.sock_destroy import check_destruction, destroy_socket
 from ...kernel.sock_diag import read_sockets
 from ...model import Namespace, Socket
+from ...processes import own_ancestry
+from ...way_in import is_end_of, ssh_connections
 from ...writing import ActingHost
 
 _KEEP_THEIR_PORT = ("LISTEN", "BOUND")
@@ -47,7 +49,8 @@ def destroy(host: ActingHost, namespace: Namespace, rows: Sequence[Socket]) -> t
 def can_destroy(host: ActingHost, namespace: Namespace, row: Socket) -> None:
     """Raise NotSupported or NotPermitted if ``destroy`` could not destroy a socket; nothing is destroyed.
 
-    One that was bound on purpose and that a process has keeps its port when it is destroyed: all harm, no use.
+    Nobody may destroy the SSH connection in use (NotPermitted). One that was bound on purpose and that a process has
+    keeps its port when it is destroyed: all harm, no use (NotSupported).
     """
     with suppress(Gone):
         _check(host, namespace, (row,))
@@ -62,7 +65,10 @@ def name_socket(row: Socket) -> str:
 
 def _check(host: ActingHost, namespace: Namespace, rows: Sequence[Socket]) -> None:
     kept = _keep_their_port(host, namespace, rows)
+    in_use = ssh_connections(host, own_ancestry(host))
     for row in rows:
+        if any(is_end_of(row, one) for one in in_use):
+            raise NotPermitted("%s carries this very task: nobody may cut it" % name_socket(row))
         if row.cookie is None:
             raise NotSupported("%s: the table that was read does not tell it from a later one" % name_socket(row))
         if row.cookie in kept:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 from dataclasses import replace
 from typing import Callable, Collection, Tuple
 

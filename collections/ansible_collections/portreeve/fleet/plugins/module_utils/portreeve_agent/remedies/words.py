@@ -34,7 +34,7 @@ def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def say_outcome(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield what was done, what proves it, what else fell, what was undone, and where it is written down."""
-    for one in result["done"]:
+    for one in [one for one in result["done"] if one["result"] != "skipped"]:
         target = "" if one["target"] in one["summary"] else " " + one["target"]
         came_of_it = "" if one["result"] == "done" else ": " + one["result"]
         yield from paragraph(one_line("%s%s%s: %s" % (one["act"], target, came_of_it, one["summary"])))

@@ -16,7 +16,7 @@ from ...ownership.local_http import parse_answer, request
 from ...ownership.supervisor_config import parse_sections, read_texts
 from .supervisor_settings import Door, Habits, parse_doors, parse_habits
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 _LIMIT = 1 << 22  # bytes
 _STARTING, _RUNNING, _BACKOFF, _STOPPING = 10, 20, 30, 40
 

@@ -247,6 +247,22 @@ def test_another_start_is_another_process(
     assert scene.fetch(port) == SERVED
 
 
+def test_who_runs_another_program_meanwhile_is_left(scene: Scene, port: int, refused: Callable[..., str]) -> None:
+    """It was approved as what it was, and as what it is now it may be protected."""
+    code = "one = server(port); one.set_inheritable(True); ready(); told(); os.execvp('sleep', ['sleep', '60'])"
+    program = scene.play(code, port=port)
+    python = os.readlink(f"/proc/{program.pid}/exe")
+    process, socket = replace(mark_process(program.pid), exe=python), mark_socket(scene.row(port))
+    can_terminate(scene.host, process, [socket])
+    program.say("go on")
+    until(lambda: os.readlink(f"/proc/{program.pid}/exe") != python)
+
+    said = refused(Moved, process, socket)
+
+    assert said == f"python[{process.pid}] runs another program now, {os.readlink(f'/proc/{program.pid}/exe')}"
+    assert (is_alive(program.pid), scene.states(port)) == (True, ["LISTEN"])
+
+
 def test_a_process_of_another_user_is_refused(
     scene: Scene, port: int, bystander: Actor, nobody: Callable[..., Any]
 ) -> None:

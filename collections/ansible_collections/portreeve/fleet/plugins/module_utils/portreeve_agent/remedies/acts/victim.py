@@ -15,7 +15,7 @@ from ...fdinfo import descriptors_in_flight, registered_sockets
 from ...host import Host
 from ...process_directory import ProcessDirectory
 from ...process_handle import ProcessHandle
-from ...processes import Stat, parse_stat
+from ...processes import Stat, parse_stat, read_process
 from ...verdicts.wording import one_line
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark
@@ -29,8 +29,9 @@ def seized(host: ActingHost, mark: ProcessMark) -> Iterator[ProcessHandle]:
     """Open a handle of the process that ``mark`` means.
 
     The handle comes first: if /proc then still shows the start that was noted, the pid has had no other process in
-    between. Raises Gone when it has ended, Moved when another process has its pid, NotPermitted when /proc hides it,
-    NotSupported without such handles or where /proc is of another PID namespace (pid_namespaces(7)).
+    between. Raises Gone when it has ended, Moved when another process has its pid or it runs another program
+    (execve(2)), NotPermitted when /proc hides it, NotSupported without such handles or where /proc is of another PID
+    namespace (pid_namespaces(7)).
     """
     try:
         handle = host.open_handle(mark.pid)
@@ -97,6 +98,9 @@ def _check_identity(host: ActingHost, mark: ProcessMark, handle: ProcessHandle) 
         raise NotPermitted("%s is hidden from us in /proc: it may be another one by now" % name(mark)) from None
     if stat.start_ticks != mark.start_ticks:
         raise Moved("%s has ended, and its pid is that of another process now, %s" % (name(mark), one_line(stat.name)))
+    program = read_process(host, mark.pid).exe if mark.exe else None
+    if program is not None and program != mark.exe:
+        raise Moved("%s runs another program now, %s" % (name(mark), one_line(program)))
 
 
 def parse_pid(fdinfo: bytes) -> int | None:

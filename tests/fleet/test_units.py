@@ -217,6 +217,36 @@ def test_the_socket_that_would_start_it_again_goes_with_it(agent: Agent, host: H
         host.run("python3", "-c", connect)
 
 
+def test_a_path_unit_goes_with_it_and_a_timer_stays(agent: Agent, host: Host) -> None:
+    files = {
+        "woken.path": "[Path]\nPathExists=/etc/hostname\nUnit=woken-by.service\n",
+        "woken-by.timer": "[Timer]\nOnBootSec=1000d\n",
+        "woken-by.service": SLEEPING,
+    }
+    with units(host, files, "woken-by.timer", "woken.path"):
+        wait_for(lambda: state(host, "woken-by.service") == "active", "the path unit starts the service")
+        before = agent.condition("woken-by.service")
+        assert sorted(before["triggers"]) == ["woken-by.timer", "woken.path"]
+        kind, said = agent.act("stop", before["mark"])
+        assert kind is None
+        assert "with woken.path, which would have started it again; woken-by.timer stays" in said
+        assert [state(host, unit) for unit in ("woken.path", "woken-by.timer")] == ["inactive", "active"]
+        assert state(host, "woken-by.service") == "inactive"
+        assert agent.start(before["mark"], *before["triggers"])[0] is None
+        assert [state(host, unit) for unit in files] == ["active"] * 3
+
+
+def test_a_socket_is_not_restarted_while_its_service_runs(agent: Agent, host: Host) -> None:
+    """systemd would stop it, and then refuse to start it."""
+    files = {"kept.socket": "[Socket]\nListenStream=127.0.0.1:18706\n", "kept.service": SLEEPING}
+    with units(host, files, "kept.socket"):
+        assert agent.act("restart", agent.condition("kept.socket")["mark"]) == (None, "kept.socket was restarted")
+        systemctl(host, "start", "kept.service")
+        said = "kept.socket was left alone: systemd does not start it while kept.service runs"
+        assert agent.act("restart", agent.condition("kept.socket")["mark"]) == ("NotSupported", said)
+        assert state(host, "kept.socket") == "active"
+
+
 def test_a_socket_is_stopped_alone_and_its_service_keeps_what_it_was_handed(agent: Agent, host: Host) -> None:
     files = {"kept.socket": "[Socket]\nListenStream=127.0.0.1:18702\n", "kept.service": SLEEPING}
     with units(host, files, "kept.socket", "kept.service"):
@@ -314,6 +344,16 @@ def test_a_user_without_a_manager_or_unknown(agent: Agent) -> None:
     assert "'nobody-here' is not on this host" in agent.condition("notes.service", user="nobody-here")["obstacle"]
 
 
+def test_a_manager_that_does_not_answer_is_told_of(agent: Agent, host: Host) -> None:
+    manager = systemctl(host, "show", "--property=MainPID", "--value", f"user@{UID}.service")
+    host.run("kill", "-STOP", manager)
+    try:
+        condition = agent.condition("notes.service", user=USER)
+    finally:
+        host.run("kill", "-CONT", manager)
+    assert condition["obstacle"] == "systemd has not answered within 10 s"
+
+
 def test_a_service_that_always_comes_back_stays_stopped(agent: Agent, host: Host) -> None:
     with units(host, {"again.service": SLEEPING + "Restart=always\nRestartSec=0\n"}, "again.service"):
         condition = agent.condition("again.service")
@@ -378,7 +418,8 @@ def test_a_unit_that_runs_anew_is_left_alone(agent: Agent, host: Host, verb: str
         systemctl(host, "restart", "moved.service")
         spared = pid(host, "moved.service"), shown(host, "moved.socket", "InvocationID")
         said = "moved.service runs anew since it was looked at: nothing was done to it"
-        assert agent.act(verb, mark, kill=True) == ("Moved", said)
+        for birth in (mark["birth"], None):
+            assert agent.act(verb, {**mark, "birth": birth}, kill=True) == ("Moved", said)
         assert spared == (pid(host, "moved.service"), shown(host, "moved.socket", "InvocationID"))
         assert (state(host, "moved.service"), state(host, "moved.socket")) == ("active", "active")
 

@@ -72,13 +72,19 @@ class Systemctl:
         return None
 
     def _systemctl(self, arguments: Sequence[str]) -> str:
+        if self._uid is None:
+            return self._run(["systemctl", *arguments])
+        return self._as_user(self._uid, arguments)
+
+    def _run(self, argv: list[str]) -> str:
         try:
-            if self._uid is None:
-                return self._host.run(["systemctl", *arguments], _SECONDS)
-            return self._as_user(self._uid, arguments)
+            return self._host.run(argv, _SECONDS)
         except NotSupported as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+            cause = error.__cause__
+            if isinstance(cause, FileNotFoundError):
                 raise NotSupported("there is no systemctl on this host: nothing can be done to its units") from error
+            if cause is not None and not isinstance(cause, OSError):
+                raise NotSupported("systemd has not answered within %d s" % _SECONDS) from error
             raise NotSupported(" ".join(str(error).split())) from error
 
     def _as_user(self, uid: int, arguments: Sequence[str]) -> str:
@@ -91,7 +97,7 @@ class Systemctl:
         def work() -> str | NotSupported | NotPermitted:
             try:
                 self._host.become(uid)
-                return self._host.run(["env", "XDG_RUNTIME_DIR=" + place, "systemctl", "--user", *arguments], _SECONDS)
+                return self._run(["env", "XDG_RUNTIME_DIR=" + place, "systemctl", "--user", *arguments])
             except (NotSupported, NotPermitted) as error:
                 return error
 

@@ -60,9 +60,10 @@ def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     end, and a unit with Restart= would come back.
     """
     systemd = Systemctl(host, mark.user)
-    unit, revivers = _seize(systemd, mark)
+    unit, triggers = _seize(systemd, mark)
     if unit is None:
         return "%s had ended before" % _name(mark)
+    revivers = _at_once(triggers)
     names = [unit.id, *(one.id for one in revivers)]
     systemd.order(_STOP, *reversed(names))
 
@@ -78,7 +79,7 @@ def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     for one in seen:
         if one.lives or one.has_job:
             raise NotApplied(_say_unfinished(mark, one, "stop", grace, killed=kill))
-    return _say_stopped(mark, seen[0], revivers, _let_go(host, systemd, unit, kill))
+    return _say_stopped(mark, seen[0], triggers, _let_go(host, systemd, unit, kill))
 
 
 def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
@@ -88,13 +89,16 @@ def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     it does not come up again.
     """
     systemd = Systemctl(host, mark.user)
-    unit, _revivers = _seize(systemd, mark)
+    unit, _triggers_stay = _seize(systemd, mark)
     if unit is None:
         return "%s had ended before: there was nothing to restart" % _name(mark)
     if not unit.startable or unit.load != "loaded":
         raise NotSupported(
             "%s was left alone: systemd could stop it, but not start it again (LoadState=%s)" % (_name(mark), unit.load)
         )
+    served = [] if unit.accepts or not unit.triggers else [one.id for one in _living(systemd, unit.triggers)]
+    if served and unit.id.endswith(".socket"):
+        raise NotSupported("%s was left alone: systemd does not start it while %s runs" % (_name(mark), listed(served)))
     begun = host.clock()
     systemd.order(_RESTART, unit.id)
 
@@ -112,19 +116,23 @@ def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
 
 
 def _seize(systemd: Systemctl, mark: OwnerMark) -> tuple[UnitState | None, list[UnitState]]:
-    """Return the unit, None if that run has ended, and what would start it again at once. The run is looked at last."""
+    """Return the unit, None if that run has ended, and what would start it again. The run is looked at last."""
     (unit,) = systemd.show(_unit(mark))
-    revivers = [one for one in _triggers(systemd, unit) if one.id.endswith(_AT_ONCE)]
+    triggers = _triggers(systemd, unit)
     (unit,) = systemd.show(_unit(mark))
     if _runs_anew(unit, mark):
         raise Moved("%s runs anew since it was looked at: nothing was done to it" % _name(mark))
     if not unit.lives:
         return None, []
-    for one in (unit, *revivers):
+    for one in (unit, *_at_once(triggers)):
         obstacle = say_obstacle(one)
         if obstacle:
             raise NotSupported("%s was left alone: %s: %s" % (_name(mark), one.id, obstacle))
-    return unit, revivers
+    return unit, triggers
+
+
+def _at_once(triggers: Sequence[UnitState]) -> list[UnitState]:
+    return [one for one in triggers if one.id.endswith(_AT_ONCE)]
 
 
 def _runs_anew(unit: UnitState, mark: OwnerMark) -> bool:
@@ -192,10 +200,14 @@ def _say_unfinished(mark: OwnerMark, unit: UnitState, verb: str, grace: float, k
     return "%s has not ended after %s, it is %s; systemd goes on to %s it" % (what, waited, say_state(unit), verb)
 
 
-def _say_stopped(mark: OwnerMark, unit: UnitState, revivers: Sequence[UnitState], left: Sequence[Process]) -> str:
+def _say_stopped(mark: OwnerMark, unit: UnitState, triggers: Sequence[UnitState], left: Sequence[Process]) -> str:
     said = "%s was stopped" % _name(mark)
+    revivers = [one.id for one in _at_once(triggers)]
+    later = [one.id for one in triggers if one.id not in revivers]
     if revivers:
-        said += ", with %s, which would have started it again" % listed([one.id for one in revivers])
+        said += ", with %s, which would have started it again" % listed(revivers)
+    if later:
+        said += "; %s stays and may start it again" % listed(later)
     if unit.result == "timeout":
         said += "; systemd had to kill it after its own TimeoutStopSec"
     if left:

@@ -70,6 +70,7 @@ def _covers(old: Step, new: Step) -> bool:
         old.act == new.act
         and old.owner == new.owner
         and (old.kill or not new.kill)
+        and set(new.others) <= set(old.others)
         and (new.if_still_held or not old.if_still_held or _is_sweep(new))
         and _all_in(new.processes, old.processes)
         and {_socket_key(one) for one in new.sockets} <= {_socket_key(one) for one in old.sockets}
@@ -90,27 +91,39 @@ def _socket_key(mark: SocketMark) -> tuple[object, ...]:
 
 def _say_moved(step: Step, approved: Plan) -> str:
     """Return what is different now, the nearest first: the same owner in another run, the same pid, anybody else."""
-    known = {(one.pid, one.start_ticks) for old in approved.steps for one in old.processes}
+    said = _say_other_owner(step, approved) or _say_other_process(step, approved)
+    if not said and step.sockets and not any(_socket_key(one) in _sockets(approved) for one in step.sockets):
+        said = "%s is held by another socket than when the plan was made" % _place(approved)
+    if not said:
+        victims = listed([_name_process(one) for one in step.processes]) or "what remains"
+        said = "to %s %s was not part of the plan" % (step.act, victims)
+    return said + ": nothing was done"
+
+
+def _say_other_owner(step: Step, approved: Plan) -> str:
     owners = [old.owner for old in approved.steps if old.owner is not None]
-    if step.owner is not None and step.owner not in owners:
-        for old in owners:
-            if (old.kind, old.name, old.user) == (step.owner.kind, step.owner.name, step.owner.user):
-                return "%s was started again since the plan was made: nothing was done" % _name_owner(step.owner)
-        return "%s was not part of the plan: nothing was done" % _name_owner(step.owner)
+    if step.owner is None:
+        return ""
+    if step.owner not in owners:
+        same = any(
+            (old.kind, old.name, old.user) == (step.owner.kind, step.owner.name, step.owner.user) for old in owners
+        )
+        said = "%s was started again since the plan was made" if same else "%s was not part of the plan"
+        return said % _name_owner(step.owner)
+    more = sorted(set(step.others).difference(*(old.others for old in approved.steps if old.owner == step.owner)))
+    return "%s would stop as well, which was not part of the plan" % listed(more) if more else ""
+
+
+def _say_other_process(step: Step, approved: Plan) -> str:
+    known = {(one.pid, one.start_ticks) for old in approved.steps for one in old.processes}
     new = [one for one in step.processes if (one.pid, one.start_ticks) not in known]
+    again = [one for one in new if one.pid in {pid for pid, _started in known}]
+    if again:
+        return "process %d is another one than when the plan was made" % again[0].pid
     if new:
-        pids = {pid for pid, _started in known}
-        again = [one for one in new if one.pid in pids]
-        if again:
-            return "process %d is another one than when the plan was made: nothing was done" % again[0].pid
-        return "%s holds %s now, who did not when the plan was made: nothing was done" % (
-            listed([_name_process(one) for one in new]), _place(approved),
-        )  # fmt: skip
-    if step.sockets and not any(_socket_key(one) in _sockets(approved) for one in step.sockets):
-        return "%s is held by another socket than when the plan was made: nothing was done" % _place(approved)
-    return "to %s %s was not part of the plan: nothing was done" % (
-        step.act, listed([_name_process(one) for one in step.processes]) or "what remains",
-    )  # fmt: skip
+        names = listed([_name_process(one) for one in new])
+        return "%s holds %s now, who did not when the plan was made" % (names, _place(approved))
+    return ""
 
 
 def _sockets(plan: Plan) -> set[tuple[object, ...]]:

@@ -19,11 +19,13 @@ from .harm import (
     harm_to_process,
     name_seats,
     name_wanted,
+    stopped_before,
 )  # fmt: skip
 from .records import ACTS, Condition, SocketMark, Step, Then, Wish
 from .sight import OwnerKey, Sight, carries_the_run, mark_processes, mark_socket, why_left_alone, why_unit_left_alone
 
 _MANAGED = ("unit", "socket_unit", "container", "program")
+_MANAGER = 1  # holds sockets for units, without being a process of theirs
 _ORDER = ("destroy", "stop", "restart", "terminate", "detach")
 
 
@@ -187,10 +189,11 @@ class Draft:
         sockets = (mark_socket(held.socket),)
         if act == "terminate" or condition is None:
             harm = harm_to_process(self.sight, self.wish, seat)
-            return Step(act, sockets, mark_processes([seat]), None, if_still_held, kill, why, harm)
+            return Step(act, sockets, mark_processes([seat]), None, if_still_held, kill, (), why, harm)
         together = [one for one in held.holders if identity(one.owner) == identity(seat.owner)]
         harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, act)
-        return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, why, harm)
+        others = (stopped_before(condition) if act == "stop" else ()) + condition.dependants
+        return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, others, why, harm)
 
     def _why_not(self, seat: Holder, act: str) -> str | None:
         """Return why nobody may do this to a holder or its owner, whatever is allowed."""
@@ -199,6 +202,9 @@ class Draft:
         condition = self.sight.condition_of(seat.owner)
         if condition is None:
             return None
+        members = {one.pid for one in condition.members}
+        if seat.owner.kind == "unit" and seat.pid != _MANAGER and seat.pid not in members:
+            return "%s holds it and is no process of %s any more" % (name_process(seat), name_owner(seat.owner))
         return _protected_member(self.sight, self.wish, seat.owner, condition)
 
     def _left_alone(self, held: HeldSocket, seats: Iterable[Holder]) -> str | None:
@@ -224,9 +230,10 @@ _PAST = {"restart": "restarted", "stop": "stopped", "terminate": "ended"}
 
 
 def _protected_member(sight: Sight, wish: Wish, owner: Owner, condition: Condition) -> str | None:
-    why = why_unit_left_alone(wish, owner)
-    if why:
-        return why
+    for name in (None, *condition.triggers, *condition.dependants):
+        why = why_unit_left_alone(wish, owner if name is None else replace(owner, name=name, id=None))
+        if why:
+            return why
     for process in condition.members:
         why = why_left_alone(sight, wish, process, owner)
         if why:
@@ -253,7 +260,5 @@ def _merged(steps: Iterable[Step]) -> list[Step]:
         else:
             sockets: tuple[SocketMark, ...] = tuple(dict.fromkeys(there.sockets + step.sockets))
             processes = tuple(dict.fromkeys(there.processes + step.processes))
-            found[key] = Step(
-                step.act, sockets, processes, step.owner, step.if_still_held, step.kill, there.why, there.harm
-            )
+            found[key] = replace(there, sockets=sockets, processes=processes)
     return list(found.values())

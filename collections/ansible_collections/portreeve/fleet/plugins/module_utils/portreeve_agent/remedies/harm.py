@@ -67,11 +67,19 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
     others = sight.serves.get(identity(owner), ())
     if others:
         said += "; it also serves " + listed(list(others), 6)
-    if condition.triggers:
-        said += "; %s goes first" % listed([one_line(one) for one in condition.triggers])
+    first = stopped_before(condition) if act == "stop" else ()
+    if first:
+        said += "; before it " + listed([one_line(one) for one in first])
+    if condition.dependants:
+        said += "; with it " + listed([one_line(one) for one in condition.dependants])
     if wish.at_most == "kill":
         said += "; SIGKILL follows after %g s" % wish.grace
     return said + "."
+
+
+def stopped_before(condition: Condition) -> tuple[str, ...]:
+    """Return the units that would start an owner again at once: a timer does so at its own time only."""
+    return tuple(one for one in condition.triggers if one.endswith((".socket", ".path")))
 
 
 def harm_to_process(sight: Sight, wish: Wish, holder: Holder) -> str:

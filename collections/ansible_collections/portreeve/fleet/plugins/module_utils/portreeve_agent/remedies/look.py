@@ -49,9 +49,8 @@ def look(host: ActingHost, wish: Wish) -> Look:
     namespace = sight.answer.namespace
     sockets = sight.answer.sockets
     others = _others(sight, read_servers(host))
-    conditions = {
-        identity(one.owner): condition(host, one.owner) for held in sockets for one in held.holders
-    }  # fmt: skip
+    owners = {identity(one.owner): one.owner for held in sockets for one in held.holders}
+    conditions = {key: condition(host, owner) for key, owner in owners.items()}
     proof = bind_now(host, namespace, wish)
     sight = replace(
         sight,

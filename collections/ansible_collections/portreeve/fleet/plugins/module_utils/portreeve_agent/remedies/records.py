@@ -120,7 +120,8 @@ class Step:
 
     ``owner`` is whom restart and stop are about. Without sockets, destroy is about all that remains of connections
     which no process has any more. ``kill`` allows SIGKILL for what does not end by itself. With ``if_still_held`` it is
-    done only if the port is not free by then. ``why`` and ``harm`` are one sentence each.
+    done only if the port is not free by then. ``others`` are units that stop with the owner, or before it.
+    ``why`` and ``harm`` are one sentence each.
     """
 
     act: str
@@ -129,6 +130,7 @@ class Step:
     owner: OwnerMark | None = None
     if_still_held: bool = False
     kill: bool = False
+    others: tuple[str, ...] = ()
     why: str = ""
     harm: str = ""
 

@@ -195,7 +195,9 @@ _SHAPES: dict[type, dict[str, tuple[type | None, ...]]] = {
     Then: {"verb": _TEXT, "unit": _TEXT},
     Step: {
         **dict.fromkeys(("act", "why", "harm"), _TEXT),
-        "sockets": _LIST, "processes": _LIST, "owner": _MAYBE_RECORD, "if_still_held": (bool,), "kill": (bool,),
+        **dict.fromkeys(("sockets", "processes", "others"), _LIST),
+        **dict.fromkeys(("if_still_held", "kill"), (bool,)),
+        "owner": _MAYBE_RECORD,
     },
     Plan: {
         **dict.fromkeys(("boot_id", "protocol", "verdict", "digest"), _TEXT),
@@ -234,6 +236,7 @@ def _step(given: Any, where: str) -> Step:
         **{
             **step,
             "sockets": tuple(SocketMark(**_read(SocketMark, one, where)) for one in step["sockets"]),
+            "others": tuple(map(str, step["others"])),
             "processes": tuple(ProcessMark(**_read(ProcessMark, one, where)) for one in step["processes"]),
             "owner": None if owner is None else OwnerMark(**_read(OwnerMark, owner, where)),
         }

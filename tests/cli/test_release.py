@@ -121,7 +121,7 @@ def test_the_command_that_is_shown_works_as_it_stands(town: Stage, ask: Ask) -> 
     assert "'--protect=a b'" in command
     done = town.run("sh", "-c", command)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "terminate stranger" in done.stdout
+    assert "\n  terminate: stranger[" in done.stdout
     assert alive(town) == town.facts["heirs"]
 
 

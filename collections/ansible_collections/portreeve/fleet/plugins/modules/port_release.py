@@ -363,6 +363,10 @@ plan:
             Whom V(restart) and V(stop) are about, by kind, name, manager, id, user, and C(birth), which tells this run
             of it from others. Null for the other acts.
           type: dict
+        others:
+          description: The units that stop with that owner, or before it.
+          type: list
+          elements: str
         if_still_held:
           description: Whether it is done only if the port is not free by then.
           type: bool

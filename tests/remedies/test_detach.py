@@ -116,6 +116,20 @@ def test_what_only_is_bound_is_detached_as_well(scene: Scene, port: int) -> None
     assert is_alive(holder.pid)
 
 
+def test_of_a_group_that_shares_a_port_each_is_detached_for_itself(scene: Scene, port: int) -> None:
+    heir = scene.play(
+        "group = [server(port, reuseport=1) for _ in range(3)]\n"
+        "ready(descriptors={inode(one): one.fileno() for one in group}); hold()",
+        port=port,
+    )
+    for row in scene.rows(port):
+        assert scene.binds(port) == TAKEN
+        detach(scene.host, mark_process(heir.pid), heir["descriptors"][str(row.inode)], mark_socket(row))
+
+    assert (scene.states(port), scene.binds(port)) == (["BOUND"] * 3, FREE_FOR_REUSERS)
+    assert is_alive(heir.pid)
+
+
 @pytest.fixture
 def bystander(scene: Scene, port: int) -> Actor:
     """Return a program that serves the port; a test that asks for it wants it to go on with that."""

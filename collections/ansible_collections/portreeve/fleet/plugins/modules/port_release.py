@@ -68,7 +68,7 @@ options:
     default: host
   expect:
     description:
-      - Who should have the port. If it is so already, and the owner serves, nothing is to be done but O(then).
+      - Who should have the port. If it is so already, and the owner serves, nothing is done.
       - All suboptions that are given must be true of a holder. If left out, the port is to be free.
     type: dict
     suboptions:
@@ -123,7 +123,7 @@ options:
   then:
     description:
       - What is done once the port is free, one of its suboptions. The run succeeds only when the unit is active
-        afterwards and, with O(expect), holds the port.
+        afterwards and the port is held by whom O(expect) says, or by that unit if it says nothing.
     type: dict
     suboptions:
       start:

@@ -424,6 +424,20 @@ def test_a_unit_that_runs_anew_is_left_alone(agent: Agent, host: Host, verb: str
         assert (state(host, "moved.service"), state(host, "moved.socket")) == ("active", "active")
 
 
+def test_a_run_that_begins_between_look_and_order_is_told_of(agent: Agent, host: Host) -> None:
+    """What cannot be helped: a systemctl that restarts the unit before it stops it stands for that moment."""
+    wrapper = '#!/bin/sh\n[ $1 = stop ] && /usr/bin/systemctl restart hasty.service\nexec /usr/bin/systemctl "$@"\n'
+    place = f"{agent.place}/search"
+    host.run("mkdir", place)
+    host.run("tee", f"{place}/systemctl", given=wrapper.encode())
+    host.run("chmod", "755", f"{place}/systemctl")
+    # what another one wants is not forgotten by systemd when it ends
+    with units(host, {"hasty.service": SLEEPING, "wants.service": "[Unit]\nWants=hasty.service\n" + SLEEPING}, "wants"):
+        mark = agent.condition("hasty.service")["mark"]
+        said = "hasty.service ran anew when the order came: that run was stopped, not the one meant"
+        assert agent.calls(["stop", mark, 10, False], search=f"{place}:/usr/bin:/bin") == [("NotApplied", said)]
+
+
 def test_a_unit_that_ended_meanwhile_is_left_alone_with_its_socket(agent: Agent, host: Host) -> None:
     files = {"ended.socket": "[Socket]\nListenStream=127.0.0.1:18705\n", "ended.service": SLEEPING}
     with units(host, files, "ended.socket", "ended.service"):
@@ -574,6 +588,27 @@ def test_a_restarted_unit_that_does_not_come_up_says_why(agent: Agent, host: Hos
         systemctl(host, "daemon-reload")
         kind, said = agent.act("restart", mark)
         assert (kind, "Address already in use" in said) == ("NotApplied", True), said
+
+
+def test_a_users_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -> None:
+    place = "/run/systemd/user/errand.service"
+    host.run("mkdir", "-p", "/run/systemd/user")
+    host.run("tee", place, given=SLEEPING.encode())
+    try:
+        systemctl(host, "daemon-reload", user=USER)
+        systemctl(host, "start", "errand.service", user=USER)
+        mark = agent.condition("errand.service", user=USER)["mark"]
+        host.run("tee", place, given=b"[Service]\nExecStart=/bin/sh -c 'echo out of luck; exit 3'\n")
+        systemctl(host, "daemon-reload", user=USER)
+        kind, said = agent.act("restart", mark)
+        assert (kind, said.endswith('the last it said is "out of luck"')) == ("NotApplied", True), said
+    finally:
+        with contextlib.suppress(FleetError):
+            systemctl(host, "stop", "errand.service", user=USER)
+        with contextlib.suppress(FleetError):
+            systemctl(host, "reset-failed", "errand.service", user=USER)
+        host.run("rm", place)
+        systemctl(host, "daemon-reload", user=USER)
 
 
 def test_without_systemctl_it_is_said(agent: Agent) -> None:

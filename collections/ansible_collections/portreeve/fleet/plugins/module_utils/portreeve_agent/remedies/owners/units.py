@@ -4,7 +4,7 @@
 """Units of systemd, of the system's manager or of a user's own: how one stands, and how it is stopped and restarted.
 
 systemd acts by name and has no "if it is still that run": the run is looked at by the last thing that is done before
-the order, and the moment between the two, some milliseconds, remains.
+the order, and the moment between the two, some milliseconds, remains. A run that began in it is told of afterwards.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     for one in seen:
         if one.lives or one.has_job:
             raise NotApplied(_say_unfinished(mark, one, "stop", grace, killed=kill))
+    if seen[0].birth not in (None, mark.birth):
+        raise NotApplied("%s ran anew when the order came: that run was stopped, not the one meant" % _name(mark))
     return _say_stopped(mark, seen[0], triggers, _let_go(host, systemd, unit, kill))
 
 

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""The playbooks on a few hosts: what is refused beforehand, what ends a run between waves, what comes of each host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from .conftest import PORT, SHOP, Shops
+
+pytestmark = pytest.mark.slow
+
+THREE = ["web1", "web2", "web3"]
+CLOSED = "00:00-00:01 Pacific/Kiritimati"
+ONE_BY_ONE = [1]
+
+
+@pytest.fixture
+def three(shops: Shops, ends: contextlib.ExitStack) -> Shops:
+    """Return three hosts on which the port is held by somebody else."""
+    shops.open(ends, THREE)
+    return shops
+
+
+def test_a_plan_is_applied_once_and_found_done_the_second_time(three: Shops):
+    digest = three.make_plan()
+    assert three.held() == set(THREE)
+    assert three.make_plan() == digest
+    assert three.trail("web1") == []
+
+    checked = three.remediate(digest, "--check")
+    assert checked.code == 0, checked.output
+    assert three.held() == set(THREE)
+    assert three.result()["check"] is True
+
+    run = three.remediate(digest)
+    assert run.code == 0, run.output
+    assert three.held() == set()
+    assert three.outcomes() == {"done": 3}
+    assert {line["event"] for line in three.trail("web2")} == {"begin", "act", "outcome", "end"}
+
+    again = three.remediate(digest)
+    assert again.code == 0, again.output
+    assert [again.recap(host)["changed"] for host in THREE] == [0, 0, 0]
+    assert "Done on 3 of 3 hosts." in again.said
+
+
+def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Shops):
+    digest = three.make_plan()
+    text = three.plan.read_text()
+    for path in three.place.glob("*.visited"):
+        path.unlink()
+
+    other = three.remediate("0" * 64)
+    none = three.remediate("")
+    three.plan.write_text(text.replace('"pid": ', '"pid": 1'))
+    changed = three.remediate(digest)
+    three.plan.unlink()
+    gone = three.remediate(digest)
+    three.plan.write_text(text)
+    budget = three.remediate(digest, portreeve_most_hosts=2)
+    group = three.remediate(digest, portreeve_most_owners_per_group=2)
+    window = three.remediate(digest, portreeve_window="22-04")
+
+    for run, sentence in (
+        (other, "plan.json is not the plan that was approved"),
+        (none, f"No digest was given: accepted is that of the plan that was approved, for {three.plan} {digest}."),
+        (changed, "plan.json has been changed since it was made"),
+        (gone, "plan.json cannot be read: No such file or directory."),
+        (budget, "The plan acts on 3 hosts, but most_hosts is 2. Nothing was done."),
+        (group, "The plan acts on 3 owners in the group web, but most_owners_per_group is 2. Nothing was done."),
+        (window, "The maintenance window '22-04' cannot be read"),
+    ):
+        assert run.code == 2, run.output
+        assert sentence in run.said
+    assert three.visited() == set()
+    assert three.held() == set(THREE)
+    assert not three.records.exists()
+
+
+def test_a_stop_file_ends_it_before_the_next_wave(three: Shops):
+    digest = three.make_plan()
+    stop = three.place / "stop"
+    tasks = three.place / "health.yml"
+    touching = {"ansible.builtin.file": {"path": str(stop), "state": "touch"}, "delegate_to": "localhost"}
+    tasks.write_text(json.dumps([{"name": "Somebody has seen enough", **touching}]))
+
+    run = three.remediate(
+        digest, portreeve_waves=ONE_BY_ONE, portreeve_stop_file=str(stop), portreeve_health=str(tasks)
+    )
+
+    assert run.code == 2, run.output
+    assert three.held() == {"web2", "web3"}
+    assert three.outcomes() == {"done": 1, "not done": 2}
+    assert three.result()["ended_because"] == f"the stop file {stop} is there"
+    assert three.result()["hosts"]["web3"]["why"] == f"the stop file {stop} is there"
+    assert three.result()["hosts"]["web1"]["healthy"] is True
+
+    stop.unlink()
+    finished = three.remediate(digest)
+    assert finished.code == 0, finished.output
+    assert three.held() == set()
+
+
+def test_a_stop_file_holds_up_each_host_of_a_wave(three: Shops):
+    digest = three.make_plan()
+    stop = three.place / "stop"
+    stop.touch()
+
+    run = three.remediate(digest, portreeve_waves=["100%"], portreeve_stop_file=str(stop))
+
+    assert run.code == 2, run.output
+    assert three.held() == set(THREE)
+    assert three.outcomes() == {"not done": 3}
+
+
+def test_a_closed_window_ends_it(three: Shops):
+    digest = three.make_plan()
+
+    run = three.remediate(digest, portreeve_window=CLOSED)
+
+    assert run.code == 2, run.output
+    assert three.held() == set(THREE)
+    assert f"The run ends here, because the maintenance window {CLOSED} is closed." in run.said
+    assert three.outcomes() == {"not done": 3}
+
+
+@pytest.mark.parametrize("unreachable", [False, True])
+def test_a_health_check_that_is_not_passed_ends_it_before_the_next_wave(three: Shops, unreachable: bool):
+    digest = three.make_plan()
+    tasks = three.place / "health.yml"
+    lost = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    sick = {"ansible.builtin.set_fact": lost} if unreachable else {"ansible.builtin.fail": {"msg": "It is slow."}}
+    tasks.write_text(json.dumps([{"name": "See", **sick}]))
+
+    run = three.remediate(digest, portreeve_waves=ONE_BY_ONE, portreeve_health=str(tasks))
+
+    assert run.code == 2, run.output
+    assert three.held() == {"web2", "web3"}
+    assert three.result()["ended_because"] == "the health check has not been passed by web1"
+    assert three.outcomes() == {"done": 1, "not done": 2}
+
+
+def test_declared_ports_can_be_the_health_check(three: Shops):
+    """Nobody serves the port then, as no service is declared, so that the first wave is not well."""
+    digest = three.make_plan()
+
+    run = three.remediate(digest, portreeve_waves=ONE_BY_ONE, portreeve_health=[PORT])
+
+    assert run.code == 2, run.output
+    assert three.result()["ended_because"] == "the health check has not been passed by web1"
+
+
+def test_a_wave_that_cannot_be_reached_at_all_ends_it_and_is_told(three: Shops):
+    digest = three.make_plan()
+    three.lose(unreachable=["web1"])
+
+    run = three.remediate(digest, portreeve_waves=ONE_BY_ONE)
+
+    assert run.code == 2, run.output
+    assert three.held() == set(THREE)
+    assert three.outcomes() == {"failed": 1, "not done": 2}
+    assert three.result()["hosts"]["web1"]["why"].startswith("unreachable: ")
+    assert three.result()["ended_because"] == "1 host has failed (web1), but most_failed is 0"
+    assert three.trail("web2") == []
+
+
+def test_hosts_that_have_moved_on_are_refused_and_nothing_is_touched(shops: Shops, ends: contextlib.ExitStack):
+    with contextlib.ExitStack() as before:
+        shops.open(before, ["web1"])
+        shops.set_up({"web": THREE}, web={"portreeve_applications_web": [SHOP]})
+        shops.hold(ends, "web2", f"s = socket.create_server(('0.0.0.0', {PORT}))")
+        digest = shops.make_plan()
+    shops.open(ends, ["web1"])  # by another process
+    shops.set_up({"web": THREE}, web={"portreeve_applications_web": [SHOP]})
+
+    run = shops.remediate(digest)
+
+    assert run.code == 2, run.output
+    assert shops.held() == {"web1"}
+    assert shops.outcomes() == {"refused": 1, "done": 1}
+    assert "python" in shops.result()["hosts"]["web1"]["why"]
+    assert [line for line in shops.trail("web1") if line["event"] == "act"] == []
+
+
+def test_hosts_that_were_not_seen_are_named_in_the_plan_and_left_out(three: Shops):
+    three.lose(unreachable=["web2"], broken=["web3"])
+
+    digest = three.make_plan()
+
+    plan = json.loads(three.plan.read_text())
+    assert {name: host["status"] for name, host in plan["hosts"].items()} == {
+        "web1": "to do", "web2": "unreachable", "web3": "failed"
+    }  # fmt: skip
+    page = three.plan.with_suffix(".md").read_text()
+    assert "- Not known: 2 hosts, of which 1 could not be reached." in page
+    three.find("web2", "web3")
+    run = three.remediate(digest)
+    assert run.code == 0, run.output
+    assert three.held() == {"web2", "web3"}
+    assert set(three.result()["left_out"]) == {"web2", "web3"}
+
+
+def test_the_role_does_what_it_finds_without_a_plan(three: Shops):
+    play = {"hosts": "all", "gather_facts": False, "roles": [{"role": "portreeve.fleet.remediate"}]}
+    (three.place / "own.yml").write_text(json.dumps([play]))
+
+    first = three.play_own("own.yml")
+    assert first.code == 0, first.output
+    assert three.held() == set()
+
+    second = three.play_own("own.yml")
+    assert second.code == 0, second.output
+    assert second.recap("web1")["changed"] == 0

@@ -96,6 +96,26 @@ def test_the_installed_audit_sees_the_listener(installed, listener):
     assert listener in {port["port"] for port in result(printed)["ports"]}
 
 
+@pytest.mark.needs("root")
+def test_the_installed_release_names_who_would_have_to_let_go(installed):
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        port = int(server.stdout.readline())
+        task = {
+            "portreeve.fleet.port_release": {"port": port},
+            "check_mode": True,
+            "register": "it",
+            "failed_when": False,
+        }
+        told = {"ansible.builtin.debug": {"msg": "{{ it.msg }} {{ it.diff.before }}"}}
+        play = installed / "release.json"
+        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, told]}]))
+        printed = ansible("ansible-playbook", *this_machine(), str(play), cwd=installed)
+
+    assert f"{port}/tcp is not freed" in printed
+    assert f"[{server.pid}]" in printed
+
+
 def test_the_installed_lookup_and_filters_answer(installed):
     declared = {
         "portreeve_applications": [{"name": "web", "ports": [8080, "{{ first }}-40010"]}],

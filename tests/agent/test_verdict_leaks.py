@@ -102,8 +102,8 @@ def test_one_heir_beside_the_creator() -> None:
         "inherited, not served."
     )
     assert judgement.advice == (
-        "Ending web[77] alone does not free it: end or restart ntpd[812] as well, and set close-on-exec where it is "
-        "made."
+        "Ending web[77] alone does not free it: detach it from ntpd[812] as well (port_release), and set close-on-exec "
+        "where it is made."
     )
 
 
@@ -117,7 +117,7 @@ def test_heirs_of_several_owners_are_named_by_owner_and_owners_once() -> None:
         "sleep[815] and cron[820] of cron.service hold it too: inherited, not served."
     )
     assert judgement.advice.startswith(
-        "Ending web[77] and web[78] alone does not free it: end or restart ntpd[812], ntpd[813], sleep[815] and 1 more "
+        "Ending web[77] and web[78] alone does not free it: detach it from ntpd[812], ntpd[813], sleep[815] and 1 more "
     )
 
 
@@ -166,7 +166,7 @@ def test_the_last_heir() -> None:
         "8080/tcp on 0.0.0.0 is served by nobody: its creator is gone, and ntpd[812] of ntp.service keeps the "
         "inherited descriptor open."
     )
-    assert judgement.advice == "To free it, end or restart ntpd[812]: no server can bind while it lives."
+    assert judgement.advice == "To free it, detach it from ntpd[812], which lives on (port_release)."
 
 
 def test_several_heirs_of_a_creator_of_which_the_unit_is_known() -> None:
@@ -179,7 +179,8 @@ def test_several_heirs_of_a_creator_of_which_the_unit_is_known() -> None:
         "and sleep[815] keep the inherited descriptor open."
     )
     assert judgement.advice == (
-        "To free it, end or restart all of them: ntpd[812] and sleep[815]; ending one only moves the port to the next."
+        "To free it, detach it from ntpd[812] and sleep[815], who live on (port_release); ending one only moves it to "
+        "the next."
     )
 
 
@@ -325,3 +326,11 @@ HELPS, DOES_NOT_HELP = "; a server that sets SO_REUSEADDR can bind beside it now
 def test_whether_so_reuseaddr_helps_beside_connections(options: tuple[SocketOptions | None, ...], end: str) -> None:
     sockets = [connection(undecided(77, fd=fd), inode=fd, options=each) for fd, each in enumerate(options, 7)]
     assert judged(*sockets, connections={"ESTABLISHED": len(sockets)})[1].advice.endswith(end)
+
+
+def test_a_socket_that_was_detached_is_in_nobodys_way_who_sets_the_option() -> None:
+    verdict, judgement = judged(held(heir(812), state="BOUND", options=SocketOptions(reuseaddr=True, reuseport=False)))
+    assert verdict == "orphaned_listener"
+    assert judgement.advice == (
+        "A server that sets SO_REUSEADDR can bind it now; for others, end or restart ntpd[812]."
+    )

@@ -32,7 +32,8 @@ LONGER = dict.fromkeys(("leaked_to_heirs", "orphaned_listener", "passed_descript
 MANY = 500
 MADE = Creator("billing.service", None, "cgroup of the socket", pid=None, alive=False)
 NEXT_STEP = re.compile(
-    r"\b(Nothing to do|Wait|[Ww]ait|[Rr]estart|[Ss]top|Start|Look|[Dd]estroy|Let it go on|Find out|Do not take)\b"
+    r"\b(Nothing to do|Wait|[Ww]ait|[Rr]estart|[Ss]top|Start|Look|[Dd]estroy|detach|Let it go on|Find out|Do not take"
+    r"|A server that sets SO_REUSEADDR can bind)\b"
 )
 
 

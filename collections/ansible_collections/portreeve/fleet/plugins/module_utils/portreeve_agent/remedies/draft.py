@@ -203,7 +203,7 @@ class Draft:
         if condition is None:
             return None
         members = {one.pid for one in condition.members}
-        if seat.owner.kind == "unit" and seat.pid != _MANAGER and seat.pid not in members:
+        if _lives_in(seat.owner) and seat.pid != _MANAGER and seat.pid not in members:
             return "%s holds it and is no process of %s any more" % (name_process(seat), name_owner(seat.owner))
         return _protected_member(self.sight, self.wish, seat.owner, condition)
 
@@ -227,6 +227,14 @@ class Draft:
 
 
 _PAST = {"restart": "restarted", "stop": "stopped", "terminate": "ended"}
+
+
+def _lives_in(owner: Owner) -> bool:
+    """Return whether whoever holds a socket for an owner is one of its processes: a proxy of an engine is not.
+
+    A process can be put below a cgroup of any name by its user, so the manager is asked.
+    """
+    return owner.kind == "unit" or (owner.kind == "container" and "held_by" not in (owner.detail or {}))
 
 
 def _protected_member(sight: Sight, wish: Wish, owner: Owner, condition: Condition) -> str | None:

@@ -11,6 +11,8 @@ from .wording import listed, name_addresses, name_owner, name_port, name_process
 
 ID = "leaked_to_heirs"
 
+_WAYS = {"tcp": ("detach it from", " (port_release)"), "udp": ("end or restart", "")}
+
 
 def judge(case: Case) -> Judgement | None:
     """Judge a port that has heirs beside its creator, or beside somebody who serves it, be it by another socket."""
@@ -31,6 +33,6 @@ def judge(case: Case) -> Judgement | None:
             "s" if len(heirs) == 1 else "",
             "it too" if shared else "a socket of it",
         ),
-        "Ending %s alone does not free it: end or restart %s as well, and set close-on-exec where it is made."
-        % (name_processes(rightful), name_processes(heirs)),
+        "Ending %s alone does not free it: %s %s as well%s, and set close-on-exec where it is made."
+        % (name_processes(rightful), *_WAYS[case.protocol][:1], name_processes(heirs), *_WAYS[case.protocol][1:]),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..model import HeldSocket, Holder
 from .case import Case, Judgement
 from .heirs import heirs_of, name_creators, name_heirs, others_of
 from .wording import name_addresses, name_port, name_processes
@@ -19,11 +20,21 @@ def judge(case: Case) -> Judgement | None:
     if not heirs or others_of(orphaned):
         return None
     one = len(heirs) == 1
-    advice = "To free it, end or restart %s: no server can bind while it lives."
-    if not one:
-        advice = "To free it, end or restart all of them: %s; ending one only moves the port to the next."
     return Judgement(
         "%s on %s is served by nobody: %s is gone, and %s keep%s the inherited descriptor open."
         % (name_port(case), name_addresses(orphaned), name_creators(orphaned), name_heirs(heirs), "s" if one else ""),
-        advice % name_processes(heirs),
+        _advise(case, orphaned, heirs),
     )
+
+
+def _advise(case: Case, orphaned: tuple[HeldSocket, ...], heirs: tuple[Holder, ...]) -> str:
+    names = name_processes(heirs)
+    if case.protocol != "tcp":
+        if len(heirs) == 1:
+            return "To free it, end or restart %s: no server can bind while it lives." % names
+        return "To free it, end or restart all of them: %s; ending one only moves the port to the next." % names
+    if all(held.socket.state == "BOUND" and held.options and held.options.reuseaddr for held in orphaned):
+        return "A server that sets SO_REUSEADDR can bind it now; for others, end or restart %s." % names
+    if len(heirs) == 1:
+        return "To free it, detach it from %s, which lives on (port_release)." % names
+    return "To free it, detach it from %s, who live on (port_release); ending one only moves it to the next." % names

@@ -14,6 +14,7 @@ from dataclasses import replace
 from ..binding import request_for
 from ..expectations import Expectation, is_expected
 from ..model import SERVING_STATES, HeldSocket
+from ..verdicts.hung_listener import hangs
 from ..verdicts.wording import listed
 from .approval import sealed
 from .draft import Draft
@@ -76,7 +77,7 @@ def is_free(sight: Sight) -> bool:
 
 def is_in_order(sight: Sight, expected: Expectation) -> bool:
     """Return whether the expected owner, and nobody else but heirs, holds the port and serves it."""
-    if not expected.holder or sight.answer.verdict in _UNWELL or sight.unseen:
+    if not expected.holder or _is_unwell(sight) or sight.unseen:
         return False
     sockets = [
         held
@@ -89,6 +90,13 @@ def is_in_order(sight: Sight, expected: Expectation) -> bool:
         if not others or not all(is_expected(expected, one) for one in others):
             return False
     return bool(serving)
+
+
+def _is_unwell(sight: Sight) -> bool:
+    """Return whether nobody takes connections, also where heirs beside the server are what strikes the eye first."""
+    serving = (held for held in sight.answer.sockets if held.socket.state in SERVING_STATES)
+    servers = (held._replace(holders=tuple(one for one in held.holders if one.role != "heir")) for held in serving)
+    return sight.answer.verdict in _UNWELL or any(held.holders and hangs(held) for held in servers)
 
 
 def _is_left_to_heirs(held: HeldSocket) -> bool:
@@ -116,7 +124,7 @@ def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None
         draft.block(why, "stop" if all(draft.is_managed(one) for one in others) else "terminate")
     elif strangers:
         draft.let_go(held, strangers, "stop")
-    elif others and draft.sight.answer.verdict in _UNWELL:
+    elif others and _is_unwell(draft.sight):
         draft.let_go(held, others, "restart")
 
 

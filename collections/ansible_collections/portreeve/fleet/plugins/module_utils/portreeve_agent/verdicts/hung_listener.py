@@ -16,7 +16,7 @@ _STOPPED = frozenset("Tt")  # by a signal, by a tracer (proc_pid_stat(5))
 
 def judge(case: Case) -> Judgement | None:
     """Judge a port on which at least one socket is served by nobody."""
-    hung = tuple(held for held in case.serving if held.holders and (_is_full(held) or _stopped(held)))
+    hung = tuple(held for held in case.serving if held.holders and hangs(held))
     if not hung:
         return None
     stopped = distinct_processes(tuple(held._replace(holders=_stopped(held)) for held in hung))
@@ -32,6 +32,11 @@ def judge(case: Case) -> Judgement | None:
         % (name_port(case), name_addresses(hung), owners, what, _say_queue(full or hung), _say_others(case, hung)),
         _advise(stopped, owners),
     )
+
+
+def hangs(held: HeldSocket) -> bool:
+    """Return whether more connections wait than may, or all who could take them are stopped."""
+    return _is_full(held) or bool(_stopped(held))
 
 
 def _is_full(held: HeldSocket) -> bool:

@@ -27,7 +27,7 @@ def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:
     for number, step in enumerate(plan["steps"], 1):
         yield from _say_step(number, step)
     if plan["then"]:
-        yield from paragraph("Then: %(verb)s %(unit)s" % plan["then"])
+        yield from paragraph(one_line("Then: %(verb)s %(unit)s" % plan["then"]))
     for reason in plan["withheld"]:
         yield from paragraph("Withheld: " + one_line(reason))
 
@@ -55,7 +55,7 @@ def say_outcome(result: Mapping[str, Any]) -> Iterator[str]:
 
 def say_release(result: Mapping[str, Any], foretold: bool) -> Iterator[str]:
     """Yield the lines below the headline of a result: the plan if it is only foretold, else what came of it."""
-    for title, sentences in (("Not ended", result["unfinished"]), ("Gone", result["gone"])):
+    for title, sentences in (("Earlier run", result["unfinished"]), ("Gone", result["gone"])):
         for sentence in sentences:
             yield from paragraph("%s: %s" % (title, one_line(sentence)))
     yield from say_plan(result["plan"]) if foretold else say_outcome(result)

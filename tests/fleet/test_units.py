@@ -581,6 +581,21 @@ def test_a_service_that_failed_too_often_starts_once_its_port_is_free(agent: Age
         assert agent.start_unit("limited.service") == (None, "limited.service was started")
 
 
+def test_a_service_that_systemd_would_try_again_tomorrow_starts_now(agent: Agent, host: Host) -> None:
+    patient = SERVING + "Restart=always\nRestartSec=1d\n"
+    with units(host, {"taker.service": SERVING, "patient.service": patient}, "taker.service"):
+        systemctl(host, "start", "--no-block", "patient.service")
+        wait_for(lambda: shown(host, "patient.service", "SubState") == "auto-restart", "it has failed once")
+        kind, said = agent.start_unit("patient.service", seconds=2)
+        assert (kind, "activating (auto-restart)" in said, "Address already in use" in said) == (
+            "NotApplied",
+            True,
+            True,
+        )
+        systemctl(host, "stop", "taker.service")
+        assert agent.start_unit("patient.service") == (None, "patient.service was started")
+
+
 def test_a_restarted_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -> None:
     with units(host, {"first.service": SERVING}, "first.service"):
         mark = agent.condition("first.service")["mark"]

@@ -17,6 +17,7 @@ from .unit_state import UnitState, is_unit_name, say_obstacle, say_state
 
 SECONDS_TO_START = 30.0
 _STEADY = 0.5  # seconds that a service must last which systemd calls active before it has done anything
+_WAITING = "auto-restart"  # a start would wait until RestartSec is over, too
 _FORGET_FAILURE = ("reset-failed",)
 
 
@@ -94,6 +95,8 @@ def _start(host: ActingHost, systemd: Systemctl, unit: UnitState, verb: str, sec
         raise NotApplied("%s was not started: %s" % (unit.id, obstacle))
     if unit.active in ("failed", "activating"):
         systemd.order(_FORGET_FAILURE, unit.id)
+    if unit.sub.startswith(_WAITING):
+        verb = "restart"
     begun = host.clock()
     systemd.order((verb, "--no-block"), unit.id)
     await_start(host, systemd, unit, begun, seconds)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Sequence
 
 from ...errors import Gone, NotApplied, NotPermitted, NotSupported
@@ -59,8 +60,9 @@ class Systemctl:
         matches = [["%s=%s" % (by, unit.id), recent], ["%s=%s" % (of, unit.id), recent]]
         if unit.birth and unit.birth.isalnum():
             matches.insert(0, ["_SYSTEMD_INVOCATION_ID=" + unit.birth])
-        try:
+        with suppress(NotSupported):  # not before systemd 228
             self._host.run(["journalctl", "--sync"])  # what was written is there only when journald has read it
+        try:
             for match in matches:
                 # with --since alone, --lines counts from there on
                 text = self._host.run(["journalctl", "--quiet", "--output=cat", "--reverse", "--lines=1", *match])

@@ -7,14 +7,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from .stage import TOOLS, Stage, stage
+from .stage import ROOT, TOOLS, Stage, stage
 
 SCRIPT = """
 import subprocess
+import sys
 
 for place in (b"/var/log", b"/run"):
     ctypes.CDLL(None).mount(b"none", place, b"tmpfs", 0, None)
@@ -136,3 +138,10 @@ def test_json_is_the_module_s(town: Stage, ask: Ask) -> None:
     result = json.loads(done.stdout)
     assert (done.returncode, result["proof"]["free"], result["collateral"]) == (0, True, [])
     assert result["plan"]["digest"] == foretold["plan"]["digest"]
+
+
+def test_who_may_not_is_told_so(town: Stage) -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    refused = town.run(*nobody, sys.executable, str(ROOT / "agent"), "release", "7766")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "takes root" in refused.stderr

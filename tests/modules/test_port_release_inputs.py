@@ -49,7 +49,12 @@ PLAN = Plan(
             processes=(ProcessMark(812, 99, "sleep", "/usr/bin/sleep"), ProcessMark(813, 99, "tail")),
             why="it does not serve it",
         ),
-        Step(act="stop", owner=OwnerMark("unit", "web.service", "systemd", birth="ab"), if_still_held=True),
+        Step(
+            act="stop",
+            owner=OwnerMark("unit", "web.service", "systemd", birth="ab"),
+            if_still_held=True,
+            others=("web.socket",),
+        ),
     ),
     then=Then("start", "billing.service"),
     withheld=("sshd[1] is protected",),
@@ -156,6 +161,7 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
     "steps_missing": ({"approved": changed(steps=None)}, "in the plan ('steps'): accepted is"),
     "text_for_a_step": ({"approved": changed(steps=["stop"])}, "in step 1: accepted is"),
     "unknown_act": ({"approved": with_step(act="reboot")}, "in step 1: accepted is"),
+    "number_for_a_unit": ({"approved": with_step(others=[1])}, "in step 1: accepted is"),
     "text_for_an_owner": ({"approved": with_step(owner="web")}, "in step 1 ('owner'): accepted is"),
     "owner_in_part": ({"approved": with_step(owner={"kind": "unit"})}, "in step 1 ('birth, id, manager, name, user')"),
     "text_for_a_pid": (

@@ -229,14 +229,14 @@ def parse_approved(approved: Any) -> Plan:
 
 def _step(given: Any, where: str) -> Step:
     step = _read(Step, given, where)
-    if step["act"] not in ACTS:
+    if step["act"] not in ACTS or not all(isinstance(one, str) for one in step["others"]):
         raise _not_a_plan(where)
     owner = step["owner"]
     return Step(
         **{
             **step,
             "sockets": tuple(SocketMark(**_read(SocketMark, one, where)) for one in step["sockets"]),
-            "others": tuple(map(str, step["others"])),
+            "others": tuple(step["others"]),
             "processes": tuple(ProcessMark(**_read(ProcessMark, one, where)) for one in step["processes"]),
             "owner": None if owner is None else OwnerMark(**_read(OwnerMark, owner, where)),
         }

@@ -9,8 +9,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 
 import pytest
+import yaml
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.collateral import Fallen
+from ansible_collections.portreeve.fleet.plugins.modules import port_release
 
 from .stage import ROOT, TOOLS, Stage, stage
 
@@ -40,6 +44,7 @@ stranger = child(lambda: (name("stranger"), listening(7700)))
 ready(heirs=json.loads(os.read(reader, 99)), stranger=stranger)
 """
 
+RETURNED = yaml.safe_load(port_release.RETURN)
 Ran = subprocess.CompletedProcess[str]
 Ask = Callable[..., Ran]
 
@@ -138,6 +143,19 @@ def test_json_is_the_module_s(town: Stage, ask: Ask) -> None:
     result = json.loads(done.stdout)
     assert (done.returncode, result["proof"]["free"], result["collateral"]) == (0, True, [])
     assert result["plan"]["digest"] == foretold["plan"]["digest"]
+
+
+def test_the_documentation_of_the_module_has_all_that_is_returned(ask: Ask) -> None:
+    foretold = json.loads(ask("7700", "--at-most=terminate", "--json").stdout)
+    result = json.loads(ask("7700", "--at-most=terminate", "--json", "--apply", foretold["plan"]["digest"]).stdout)
+    documented = {name: one.get("contains", {}) for name, one in RETURNED.items()}
+    assert set(result) == {*documented, "changed", "diff"}  # these two are Ansible's own
+    assert set(result["plan"]) == set(documented["plan"])
+    assert {name for step in result["plan"]["steps"] for name in step} == set(documented["plan"]["steps"]["contains"])
+    assert {name for one in result["done"] for name in one} == set(documented["done"])
+    assert set(result["proof"]) == set(documented["proof"])
+    assert {name for one in result["proof"]["bind"] for name in one} == set(documented["proof"]["bind"]["contains"])
+    assert {field.name for field in fields(Fallen)} == set(documented["collateral"])
 
 
 def test_who_may_not_is_told_so(town: Stage) -> None:

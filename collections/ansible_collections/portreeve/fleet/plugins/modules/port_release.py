@@ -426,9 +426,22 @@ proof:
       description: Whether the bind of O(bind) succeeded; null where it was not tried.
       type: bool
     bind:
-      description: Each bind that was tried, by address, options and result, V(ok) or the name of an errno.
+      description: Each bind that was tried.
       type: list
       elements: dict
+      contains:
+        address:
+          description: The address.
+          type: str
+        options:
+          description: What was set before, as in O(bind).
+          type: dict
+        result:
+          description: V(ok), or the name of an errno such as V(EADDRINUSE).
+          type: str
+        shared:
+          description: Whether it succeeds only beside others that share the port by SO_REUSEPORT.
+          type: bool
     held_as_expected:
       description: Whether the owner of O(expect) has the port; null without it.
       type: bool
@@ -451,10 +464,13 @@ collateral:
       description: V(tcp) or V(udp).
       type: str
     local:
-      description: The local address.
+      description: The local address and port.
+      type: str
+    namespace:
+      description: The network namespace's name.
       type: str
     expected:
-      description: Whether it belongs to an owner that the plan restarts or stops.
+      description: Whether all whom it befell are owners or processes that the run acted upon.
       type: bool
     summary:
       description: The same in one sentence.

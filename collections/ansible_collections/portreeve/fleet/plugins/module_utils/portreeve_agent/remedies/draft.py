@@ -66,7 +66,15 @@ class Draft:
 
     def is_ended(self, seat: Holder) -> bool:
         """Return whether a holder ends by a step that there is already."""
-        return identity(seat.owner) in self._ended or ("process", seat.pid) in self._ended
+        return ("process", seat.pid) in self._ended or (
+            identity(seat.owner) in self._ended and not self._is_left_behind(seat)
+        )
+
+    def _is_left_behind(self, seat: Holder) -> bool:
+        """Return whether an heir lives on when its owner ends; with SIGKILL allowed, what is left gets that."""
+        condition = self.sight.condition_of(seat.owner)
+        survives = condition is not None and seat.pid in condition.survivors
+        return survives and seat.role == "heir" and self.wish.at_most != "kill"
 
     def lets_go(self, seat: Holder) -> bool:
         """Return whether a holder is to end, or was to but may not."""
@@ -151,7 +159,7 @@ class Draft:
         if self.wish.strategy != "auto":
             return
         for seat in seats:
-            act = "restart" if self.is_managed(seat) else "terminate"
+            act = "restart" if self.is_managed(seat) and not self._is_left_behind(seat) else "terminate"
             why = self._why_not(seat, act)
             if not self._is_allowed(act) or any(self._names(step, seat) for step in self._later):
                 continue
@@ -169,7 +177,7 @@ class Draft:
     def _act_for(self, seat: Holder, act: str) -> str | None:
         """Return what is to be done to a holder, None where a reason not to was noted."""
         strategy, managed = self.wish.strategy, self.is_managed(seat)
-        if strategy == "terminate":
+        if strategy == "terminate" or (identity(seat.owner) in self._ended and self._is_left_behind(seat)):
             return "terminate"
         if managed:
             return act if strategy == "auto" else strategy
@@ -190,7 +198,11 @@ class Draft:
         if act == "terminate" or condition is None:
             harm = harm_to_process(self.sight, self.wish, seat)
             return Step(act, sockets, mark_processes([seat]), None, if_still_held, kill, (), why, harm)
-        together = [one for one in held.holders if identity(one.owner) == identity(seat.owner)]
+        together = [
+            one
+            for one in held.holders
+            if identity(one.owner) == identity(seat.owner) and (one == seat or not self._is_left_behind(one))
+        ]
         harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, act)
         others = (stopped_before(condition) if act == "stop" else ()) + condition.dependants
         return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, others, why, harm)

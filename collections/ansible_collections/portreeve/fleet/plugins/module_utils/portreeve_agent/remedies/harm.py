@@ -70,6 +70,9 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
     first = stopped_before(condition) if act == "stop" else ()
     if first:
         said += "; before it " + listed([one_line(one) for one in first])
+    left = ["%s[%d]" % (one_line(one.name), one.pid) for one in condition.members if one.pid in condition.survivors]
+    if left and wish.at_most != "kill":
+        said += "; it leaves %s behind" % listed(left)
     if condition.dependants:
         said += "; with it " + listed([one_line(one) for one in condition.dependants])
     if wish.at_most == "kill":

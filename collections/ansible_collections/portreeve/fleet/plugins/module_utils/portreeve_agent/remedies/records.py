@@ -98,8 +98,9 @@ class OwnerMark:
 class Condition:
     """An owner as its manager knows it now.
 
-    ``members`` are all of its processes; ``triggers`` names the active socket units that would start it again and
-    ``triggered`` what it starts itself, as a socket unit does; ``dependants`` are units that stop and restart with it.
+    ``members`` are all of its processes, ``survivors`` the pids of those that it leaves behind when it stops;
+    ``triggers`` names the active socket units that would start it again and ``triggered`` what it starts itself, as a
+    socket unit does; ``dependants`` are units that stop and restart with it.
     ``revives`` is in words what starts it again should its process just end, None for nothing. ``obstacle`` says why it
     can neither be stopped nor started, None if it can.
     """
@@ -107,6 +108,7 @@ class Condition:
     mark: OwnerMark
     active: bool
     members: tuple[Process, ...] = ()
+    survivors: frozenset[int] = frozenset()
     triggers: tuple[str, ...] = ()
     triggered: tuple[str, ...] = ()
     dependants: tuple[str, ...] = ()

@@ -20,8 +20,8 @@ _BY_CHANCE = ("simple", "exec", "idle")
 #: What is asked for; a property that a unit or an older systemd does not have is not printed.
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "StateChangeTimestamp", "InvocationID"),
-    *("InactiveExitTimestampMonotonic", "ControlGroup", "Job", "Type", "Restart", "Result", "KillMode", "Accept"),
-    *("CanStart", "CanStop", "RefuseManualStart", "RefuseManualStop", "TriggeredBy", "Triggers"),
+    *("InactiveExitTimestampMonotonic", "ControlGroup", "Job", "Type", "Restart", "Result", "KillMode", "MainPID"),
+    *("Accept", "CanStart", "CanStop", "RefuseManualStart", "RefuseManualStop", "TriggeredBy", "Triggers"),
     *_DEPENDANTS,
 )
 
@@ -46,6 +46,7 @@ class UnitState(NamedTuple):
     restart: str
     result: str
     kill_mode: str
+    main_pid: int
     accepts: bool
     startable: bool
     stoppable: bool
@@ -57,6 +58,11 @@ class UnitState(NamedTuple):
     def lives(self) -> bool:
         """Whether it is anything but ended: also on its way up or down."""
         return self.active not in _ENDED
+
+    @property
+    def ends_main_process_only(self) -> bool:
+        """Whether the other processes of its cgroup live on when it stops (systemd.kill(5))."""
+        return self.kill_mode in ("process", "none")
 
     @property
     def says_when_ready(self) -> bool:
@@ -90,6 +96,7 @@ def _state(values: Mapping[str, str]) -> UnitState:
         restart=values.get("Restart", "no"),
         result=values.get("Result", ""),
         kill_mode=values.get("KillMode", ""),
+        main_pid=int(values.get("MainPID") or 0),
         accepts=values.get("Accept") == "yes",
         startable=values.get("CanStart") != "no" and "Start" not in refused,
         stoppable=values.get("CanStop") != "no" and "Stop" not in refused,

@@ -36,10 +36,13 @@ def condition(host: Host, owner: Owner) -> Condition:
     try:
         systemd = Systemctl(host, owner.user)
         (unit,) = systemd.show(_unit(mark))
+        members = _members(host, unit)
+        left = frozenset(one.pid for one in members if one.pid != unit.main_pid)
         return Condition(
             mark=OwnerMark(owner.kind, owner.name, owner.manager, owner.id, owner.user, unit.birth),
             active=unit.lives,
-            members=_members(host, unit),
+            members=members,
+            survivors=left if unit.ends_main_process_only else frozenset(),
             triggers=tuple(one.id for one in _triggers(systemd, unit)),
             triggered=tuple(one.id for one in _living(systemd, unit.triggers)),
             dependants=_dependants(systemd, unit),

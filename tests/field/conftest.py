@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -56,6 +57,19 @@ def single_file(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def stage(fleet: dict[str, Host]) -> Iterator[Stage]:
     """Return a function that gives a scene on the host of that name; all scenes are cleared away after the test."""
+    with _staged(fleet) as on:
+        yield on
+
+
+@pytest.fixture(scope="module")
+def long_stage(fleet: dict[str, Host]) -> Iterator[Stage]:
+    """Return a function that gives a scene on the host of that name, for all tests of a module."""
+    with _staged(fleet) as on:
+        yield on
+
+
+@contextlib.contextmanager
+def _staged(fleet: dict[str, Host]) -> Iterator[Stage]:
     scenes: dict[str, Scene] = {}
 
     def on(name: str) -> Scene:
@@ -64,9 +78,11 @@ def stage(fleet: dict[str, Host]) -> Iterator[Stage]:
             scenes[name].bring(PROGRAMS)
         return scenes[name]
 
-    yield on
-    for scene in scenes.values():
-        scene.clear()
+    try:
+        yield on
+    finally:
+        for scene in scenes.values():
+            scene.clear()
 
 
 @pytest.fixture

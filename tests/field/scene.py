@@ -54,6 +54,19 @@ class Scene:
         self.host.run("systemd-run", "--quiet", f"--unit={name}", *options, *command)
         return name
 
+    def install(self, unit: str, *lines: str) -> str:
+        """Give the host a service unit of those lines, not started; return its full name."""
+        name = f"{PREFIX}{unit}.service"
+        self.write(f"/run/systemd/system/{name}", "\n".join(("[Service]", *lines, "")))
+        self.host.run("systemctl", "daemon-reload")
+        return name
+
+    def run_unit(self, unit: str, *lines: str) -> str:
+        """Give the host a service unit of those lines and start it; return its full name."""
+        name = self.install(unit, *lines)
+        self.host.run("systemctl", "start", name)
+        return name
+
     def main_process(self, unit: str) -> int:
         """Return the main process of a unit."""
         return int(self.host.run("systemctl", "show", "--property=MainPID", "--value", unit))

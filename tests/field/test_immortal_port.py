@@ -48,6 +48,11 @@ def start_legacy_daemon(scene: Scene) -> dict[str, list[int]]:
         HTTPD,
         options=("--property=KillMode=process", "--property=CapabilityBoundingSet=~CAP_SYS_TIME"),
     )
+    return await_heirs(scene, unit)
+
+
+def await_heirs(scene: Scene, unit: str) -> dict[str, list[int]]:
+    """Return who holds the port, by name, once the daemon of the unit has started ntpd and httpd."""
     by_name: dict[str, list[int]] = {}
 
     def all_there() -> bool:

@@ -613,7 +613,9 @@ def test_a_users_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -
         systemctl(host, "daemon-reload", user=USER)
         systemctl(host, "start", "errand.service", user=USER)
         mark = agent.condition("errand.service", user=USER)["mark"]
-        host.run("tee", place, given=b"[Service]\nExecStart=/bin/sh -c 'echo out of luck; exit 3'\n")
+        # of a user's process that has ended, journald does not know any more whose it was
+        failing = b"[Service]\nType=notify\nExecStart=/bin/sh -c 'echo out of luck; sleep 1; exit 3'\n"
+        host.run("tee", place, given=failing)
         systemctl(host, "daemon-reload", user=USER)
         kind, said = agent.act("restart", mark)
         assert (kind, said.endswith('the last it said is "out of luck"')) == ("NotApplied", True), said

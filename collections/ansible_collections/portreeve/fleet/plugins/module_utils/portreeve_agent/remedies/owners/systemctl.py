@@ -53,7 +53,8 @@ class Systemctl:
         """Return the last line that the unit's run wrote to the journal, else that the unit wrote within the last
         ``seconds``, else what systemd wrote of it then; None where that cannot be told. Secrets are masked.
 
-        Of what a process wrote that has ended at once, journald may know the unit but not the run any more.
+        Of what a process wrote that has ended at once, journald may know the unit but not the run any more, and of a
+        user's process neither.
         """
         recent = "--since=-%.1fs" % (seconds + 0.5)
         by, of = ("_SYSTEMD_UNIT", "UNIT") if self._uid is None else ("_SYSTEMD_USER_UNIT", "USER_UNIT")

@@ -265,7 +265,7 @@ summary:
   description: What the run has come to, or would, in one line.
   returned: when the host was looked at
   type: str
-  sample: "7766/tcp is free: took the socket from sleep[812] and tail[813], who live on."
+  sample: "7766/tcp is free: took the socket from sleep[812] and tail[813], nobody of whom ended."
 complete:
   description: Whether everything relevant could be seen.
   returned: when the host was looked at
@@ -416,7 +416,7 @@ done:
     - act: detach
       target: sleep[812] and tail[813]
       result: done
-      summary: The socket was taken from sleep[812] and tail[813], who live on.
+      summary: The socket was taken from sleep[812] and tail[813]; nobody ended.
 proof:
   description: What proves that the port is back.
   returned: when the host was looked at

@@ -51,6 +51,8 @@ OBEDIENT = ("/bin/busybox", "sh", "-c", 'trap "exit 3" TERM; /bin/busybox sleep 
 #: The first process of a PID namespace ignores what it has no handler for (pid_namespaces(7)).
 DEAF = ("/bin/busybox", "sleep", "1000")
 NAME = "tried"
+#: A place for cgroups on a host, which docker does not use.
+BESIDE = "/sys/fs/cgroup/pretence.slice"
 GRACE = 10.0
 SHORT = 0.5  # seconds
 
@@ -149,6 +151,23 @@ def test_what_is_known_of_a_container(engine: Engine) -> None:
         "docker starts it again (restart policy always); "
         "once stopped by docker it stays so until docker itself starts the next time"
     )
+
+
+@on_a_host
+def test_a_cgroup_with_the_name_of_a_container_makes_nobody_a_member(engine: Engine) -> None:
+    owner = engine.make(OBEDIENT)
+    inside = [member["pid"] for member in engine.act("condition", owner)["members"]]
+    scope = f"docker-{owner['id']}.scope"
+    engine.host.run("systemd-run", "--quiet", f"--unit={scope[:-6]}", "--slice=pretence.slice", "sleep", "1000")
+    try:
+        pid = int(engine.host.run("systemctl", "show", "--property=MainPID", "--value", f"{scope[:-6]}.service"))
+        engine.host.run("sh", "-c", f"mkdir {BESIDE}/{scope} && echo {pid} > {BESIDE}/{scope}/cgroup.procs")
+        members = [member["pid"] for member in engine.act("condition", owner)["members"]]
+    finally:
+        engine.host.run("systemctl", "stop", f"{scope[:-6]}.service")
+        engine.host.run("rmdir", f"{BESIDE}/{scope}")
+
+    assert members == inside
 
 
 @on_a_host

@@ -35,7 +35,6 @@ _OTHERS = {
 def condition(host: Host, owner: Owner) -> Condition:
     """Return a container as its engine knows it now. Never raises for an engine that does not answer: that is the
     obstacle."""
-    members = _members(host, owner.id or "")
     mark = OwnerMark(owner.kind, owner.name, owner.manager, owner.id, owner.user)
     obstacle = _OTHERS.get(owner.manager)
     for engine in _engines(host, owner.manager, owner.user):
@@ -46,8 +45,10 @@ def condition(host: Host, owner: Owner) -> Condition:
             continue
         if run:
             mark = OwnerMark(owner.kind, owner.name, engine.name, run.id, owner.user, run.birth)
+            members = _members(host, run.id, run.pid)
             return Condition(mark, run.alive, members, revives=revives(run, engine.name), obstacle=why_not(run))
         obstacle = "%s does not know it" % engine.name
+    members = _members(host, owner.id or "")
     return Condition(mark, bool(members), members, obstacle=obstacle)
 
 
@@ -149,22 +150,42 @@ def _name(mark: OwnerMark) -> str:
     return "container " + mark.name
 
 
-def _members(host: Host, container_id: str) -> tuple[Process, ...]:
-    """Return the processes in a container, also those of containers inside of it, but not its monitor."""
-    found = []
-    reader = ProcessReader(host)
+def _members(host: Host, container_id: str, first: int | None = None) -> tuple[Process, ...]:
+    """Return the processes in a container, also those of containers inside of it, but not its monitor.
+
+    Everybody may call a cgroup in a place of their own like that of a container. So where its first process is known,
+    only those count that are in the same one.
+    """
+    if not container_id or first == 0:
+        return ()
+    home = None if first is None else _home(_cgroup(host, first), container_id)
+    if first is not None and home is None:
+        return ()
+    reader, found = ProcessReader(host), []
     for pid in host.pids():
+        here = _home(_cgroup(host, pid), container_id)
+        if here is None or home not in (None, here):
+            continue
         try:
             with host.open_process(pid) as directory:
-                path = parse_cgroup(directory.read("cgroup")) or ""
-                if container_id and _within(path, container_id):
-                    found.append(reader.read(pid, directory))
-        except PortreeveError:  # it has ended, or is hidden
+                found.append(reader.read(pid, directory))
+        except PortreeveError:  # it has ended
             continue
     return tuple(found)
 
 
-def _within(path: str, container_id: str) -> bool:
-    """Return whether a cgroup is that of a container, or below it: ``libpod-conmon-ID`` is its monitor's."""
-    parts = (part[:-6] if part.endswith(".scope") else part for part in path.split("/"))
-    return any(part.endswith(container_id) and "conmon" not in part for part in parts)
+def _cgroup(host: Host, pid: int) -> str:
+    try:
+        return parse_cgroup(host.read("/proc/%d/cgroup" % pid)) or ""
+    except PortreeveError:
+        return ""
+
+
+def _home(path: str, container_id: str) -> str | None:
+    """Return the container's own cgroup among those that lead to one: ``libpod-conmon-ID`` is its monitor's."""
+    parts = path.split("/")
+    for count, part in enumerate(parts, 1):
+        name = part[:-6] if part.endswith(".scope") else part
+        if name.endswith(container_id) and "conmon" not in name:
+            return "/".join(parts[:count])
+    return None

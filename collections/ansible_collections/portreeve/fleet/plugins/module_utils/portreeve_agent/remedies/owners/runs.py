@@ -16,13 +16,17 @@ _OF_NO_USE = ("dead", "removing")
 
 
 class Run(NamedTuple):
-    """A container and its last run. ``alive`` is False once its processes have ended and nothing starts it again;
-    ``started`` is when it began. ``policy`` is its restart policy, ``brief`` one that is removed when it ends, ``unit``
-    the systemd unit and ``service`` the swarm's service that it is run by."""
+    """A container and its last run.
+
+    ``alive`` is False once its processes have ended and nothing starts it again; ``pid`` is the first of them, 0 where
+    there is none, and ``started`` when it began. ``policy`` is its restart policy, ``brief`` one that is removed when
+    it ends, ``unit`` the systemd unit and ``service`` the swarm's service that it is run by.
+    """
 
     id: str
     name: str
     alive: bool
+    pid: int
     started: str
     status: str
     exit_status: int
@@ -55,6 +59,7 @@ def parse_run(entry: Mapping[str, Any]) -> Run:
         name=as_data(entry.get("Name")).lstrip("/"),
         # podman calls one that has been told to end "stopping" and not running; its process is there all the same
         alive=bool(state.get("Pid")) or bool(state.get("Restarting")),
+        pid=int(state.get("Pid") or 0),
         started=as_data(state.get("StartedAt")),
         status=as_data(state.get("Status")),
         exit_status=int(state.get("ExitCode") or 0),

@@ -22,7 +22,7 @@ from .harm import (
     stopped_before,
 )  # fmt: skip
 from .records import ACTS, Condition, SocketMark, Step, Then, Wish
-from .sight import OwnerKey, Sight, carries_the_run, mark_processes, mark_socket, why_left_alone, why_unit_left_alone
+from .sight import OwnerKey, Sight, mark_processes, mark_socket, why_left_alone, why_unit_left_alone
 
 _MANAGED = ("unit", "socket_unit", "container", "program")
 _MANAGER = 1  # holds sockets for units, without being a process of theirs
@@ -92,9 +92,7 @@ class Draft:
     def destroy(self, held: HeldSocket) -> None:
         """Have a connection destroyed, and what holds it restarted or ended if that does not help and may be."""
         why = self._left_alone(held, held.holders)
-        if carries_the_run(self.sight, held):
-            self.blocked.append("this run came over that connection of %s" % name_wanted(self.sight))
-        elif why:
+        if why:
             self.blocked.append(why)
         else:
             self._steps.append(

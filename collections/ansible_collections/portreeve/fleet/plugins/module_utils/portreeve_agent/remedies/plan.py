@@ -13,14 +13,14 @@ from dataclasses import replace
 
 from ..binding import request_for
 from ..expectations import Expectation, is_expected
-from ..model import SERVING_STATES, HeldSocket
+from ..model import SERVING_STATES, HeldSocket, Holder
 from ..verdicts.hung_listener import hangs
 from ..verdicts.wording import listed
 from .approval import sealed
 from .draft import Draft
 from .harm import name_seats, name_wanted
 from .records import Plan, Wish
-from .sight import Sight
+from .sight import Sight, carries_the_run
 
 _UNWELL = ("hung_listener", "bound_not_listening")
 
@@ -32,6 +32,8 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     expected, port = expectation_of(wish), name_wanted(sight)
     if is_in_order(sight, expected):
         return sealed(replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder)))
+    if sight.cannot_start:
+        return sealed(replace(plan, refusal="%s is not freed: %s." % (port, sight.cannot_start)))
     if is_free(sight):
         return sealed(replace(plan, needless="%s is free." % port, then=wish.then))
     if sight.unseen:
@@ -72,18 +74,14 @@ def is_free(sight: Sight) -> bool:
     if sight.answer.verdict == "free" and not sight.unseen:
         return sight.free_now is not False
     sockets = [held for held in sight.answer.sockets if held.socket.inode or held.holders]
-    return sight.free_now is True and all(_is_left_to_heirs(held) for held in sockets)
+    return sight.free_now is True and all(_is_detached(held) for held in sockets)
 
 
 def is_in_order(sight: Sight, expected: Expectation) -> bool:
     """Return whether the expected owner, and nobody else but heirs, holds the port and serves it."""
     if not expected.holder or _is_unwell(sight) or sight.unseen:
         return False
-    sockets = [
-        held
-        for held in sight.answer.sockets
-        if (held.socket.inode or held.holders) and not (held.socket.state == "BOUND" and _is_left_to_heirs(held))
-    ]
+    sockets = [held for held in sight.answer.sockets if (held.socket.inode or held.holders) and not _is_detached(held)]
     serving = [held for held in sockets if held.socket.state in SERVING_STATES]
     for held in sockets:
         others = [one for one in held.holders if one.role != "heir"]
@@ -99,8 +97,10 @@ def _is_unwell(sight: Sight) -> bool:
     return sight.answer.verdict in _UNWELL or any(held.holders and hangs(held) for held in servers)
 
 
-def _is_left_to_heirs(held: HeldSocket) -> bool:
-    return bool(held.holders) and all(one.role == "heir" for one in held.holders)
+def _is_detached(held: HeldSocket) -> bool:
+    """Return whether only heirs hold a socket that does not listen: in nobody's way who sets SO_REUSEADDR."""
+    is_left_to_heirs = bool(held.holders) and all(one.role == "heir" for one in held.holders)
+    return held.socket.state == "BOUND" and is_left_to_heirs
 
 
 def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None:
@@ -121,11 +121,16 @@ def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None
             if strategy == "destroy"
             else "only what heirs hold can be detached",
         )
-        draft.block(why, "stop" if all(draft.is_managed(one) for one in others) else "terminate")
+        draft.block(why, _what_ends(draft, others, "stop"))
     elif strangers:
         draft.let_go(held, strangers, "stop")
     elif others and _is_unwell(draft.sight):
         draft.let_go(held, others, "restart")
+
+
+def _what_ends(draft: Draft, seats: tuple[Holder, ...], act: str) -> str:
+    """Return the act by which holders can be made to let go: ``act`` where somebody manages them all."""
+    return act if all(draft.is_managed(one) for one in seats) else "terminate"
 
 
 def _plan_heirs(draft: Draft) -> None:
@@ -140,11 +145,9 @@ def _plan_heirs(draft: Draft) -> None:
         draft.renew_apart(others)
         if _can_be_detached(draft, held):
             draft.detach(held, heirs)
-        elif draft.wish.strategy == "destroy":
-            draft.block(
-                "%s only inherited it: to destroy a listening socket does not free its port" % name_seats(heirs),
-                "detach",
-            )
+        elif draft.wish.strategy in ("destroy", "detach"):
+            needed = "detach" if draft.wish.strategy == "destroy" else _what_ends(draft, heirs, "restart")
+            draft.block("%s only inherited it: %s" % (name_seats(heirs), _why_it_stays(draft, held)), needed)
         else:
             draft.let_go(held, heirs, "restart")
 
@@ -156,8 +159,21 @@ def _can_be_detached(draft: Draft, held: HeldSocket) -> bool:
     return request_for("tcp", draft.wish.bind).options.reuseaddr
 
 
+def _why_it_stays(draft: Draft, held: HeldSocket) -> str:
+    """Return why the strategy that was chosen does not get a socket off its port."""
+    if draft.wish.strategy == "destroy":
+        return "to destroy a listening socket does not free its port"
+    if "detach" in draft.sight.cannot:
+        return draft.sight.cannot["detach"]
+    if held.socket.protocol != "tcp":
+        return "only what listens on TCP can be detached"
+    return "a server that does not set SO_REUSEADDR cannot be bound beside a detached socket"
+
+
 def _plan_connection(draft: Draft, held: HeldSocket) -> None:
-    if not held.holders:
+    if carries_the_run(draft.sight, held):
+        draft.block("this run came over that connection of %s" % name_wanted(draft.sight))
+    elif not held.holders:
         draft.block("a connection of %s is held by somebody who cannot be seen" % name_wanted(draft.sight))
     elif draft.wish.strategy not in ("auto", "destroy", "detach"):
         draft.let_go(held, held.holders, "restart")
@@ -168,7 +184,7 @@ def _plan_connection(draft: Draft, held: HeldSocket) -> None:
         elif draft.wish.strategy == "auto":
             draft.let_go(held, held.holders, "restart")
         else:
-            draft.block(why, "restart")
+            draft.block(why, _what_ends(draft, held.holders, "restart"))
 
 
 def _why_indestructible(sight: Sight, held: HeldSocket) -> str:

@@ -105,9 +105,9 @@ class Shops(Fleet):
         """Return how many hosts of the newest run have each outcome."""
         return Counter(host["outcome"] for host in self.result()["hosts"].values())
 
-    def held(self) -> set[str]:
-        """Return the hosts on which the port is still held."""
-        return {name for name in self.worlds if self.worlds[name].run(_is_held)}
+    def held(self, port: int = PORT) -> set[str]:
+        """Return the hosts on which somebody listens on a port."""
+        return {name for name in self.worlds if self.worlds[name].run(lambda: _is_held(port))}
 
     def trail(self, host: str) -> list[dict[str, Any]]:
         """Return what a host itself has recorded."""
@@ -118,9 +118,9 @@ class Shops(Fleet):
         return {"portreeve_plan": str(self.plan), "portreeve_digest": digest, "portreeve_records": str(self.records)}
 
 
-def _is_held() -> bool:
+def _is_held(port: int) -> bool:
     rows = pathlib.Path("/proc/net/tcp").read_text().split("\n")[1:-1]
-    return any(row.split()[1].endswith(f":{PORT:04X}") and row.split()[3] == "0A" for row in rows)
+    return any(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "0A" for row in rows)
 
 
 @pytest.fixture

@@ -186,6 +186,36 @@ def test_hosts_that_have_moved_on_are_refused_and_nothing_is_touched(shops: Shop
     assert [line for line in shops.trail("web1") if line["event"] == "act"] == []
 
 
+def test_a_squatted_port_is_reserved_first_and_the_process_lives_on(shops: Shops, ends: contextlib.ExitStack):
+    shop = {"name": "shop", "ports": [41000], "owner": {"exe": "shopd"}}
+    shops.set_up({"web": ["web1", "web2"]}, web={"portreeve_applications_web": [shop]})
+    shops.choose_from("web1", 41000, 41000)
+    connecting = "s = socket.create_server(('127.0.0.1', 5000)); c = socket.create_connection(('127.0.0.1', 5000))"
+    shops.hold(ends, "web1", connecting)
+    shops.choose_from("web1", 32768, 60999)
+    digest = shops.make_plan()
+    assert "- **reserve** the port for `shop`" in shops.plan.with_suffix(".md").read_text()
+
+    run = shops.remediate(digest)
+
+    assert run.code == 0, run.output
+    assert shops.reserved() == {"web1": "41000", "web2": ""}
+    assert shops.held(5000) == {"web1"}
+    assert shops.outcomes() == {"done": 1}
+    (port,) = shops.result()["hosts"]["web1"]["ports"]
+    assert [act["act"] for act in port["done"] if act["result"] == "done"] == ["destroy"]
+
+
+def test_a_plan_without_anything_to_do_is_recorded_as_well(shops: Shops):
+    shops.set_up({"web": ["web1"]}, web={"portreeve_applications_web": [SHOP]})
+    digest = shops.make_plan()
+
+    run = shops.remediate(digest)
+
+    assert run.code == 0, run.output
+    assert shops.result()["summary"] == "Done on 0 of 0 hosts."
+
+
 def test_hosts_that_were_not_seen_are_named_in_the_plan_and_left_out(three: Shops):
     three.lose(unreachable=["web2"], broken=["web3"])
 

@@ -54,6 +54,8 @@ class ActionModule(ActionBase):
         given = {name: arguments[name] for name in ("plan", "digest", "records", "stop_file", "window", "health")}
         order = Order(**plain(given), limits=read_limits(arguments), check=self._task.check_mode)
         record, header = begin(order, set(variables["ansible_play_hosts_all"]), variables["groups"])
+        if not header["hosts"]:
+            close(record)  # no other play will come to it
         said = f"To be done on {counted(len(header['hosts']), 'host')}. Recorded in {record.directory}."
         return {
             "changed": False,

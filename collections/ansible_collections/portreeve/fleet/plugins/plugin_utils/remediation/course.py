@@ -23,7 +23,7 @@ DONE, UNDONE, NOT_DONE = "done", "undone", "not done"
 _RELEASE, _RESERVATION = "portreeve.fleet.port_release", "portreeve.fleet.port_reservation"
 _NOBODY = "portreeve.nobody"
 _SQUATTED = "squatted"
-_TOLD = ("done", "proof", "collateral", "undone", "not_undone", "trail")
+_TOLD = ("done", "proof", "collateral", "undone", "not_undone", "unfinished", "gone", "trail")
 
 #: Runs a module: its name, its arguments, whether in check mode.
 Execute = Callable[[str, dict[str, Any], bool], dict[str, Any]]

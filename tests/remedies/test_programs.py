@@ -13,6 +13,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -274,10 +275,10 @@ def test_a_program_that_was_restarted_meanwhile_is_let_alone(supervised: Supervi
 
 def test_a_program_that_does_not_stay_is_told(supervised: Supervised) -> None:
     known = supervised.condition("queue").mark
-    above = known.birth.partition(", ")[2]
+    above = (known.birth or "").partition(", ")[2]
 
     with pytest.raises(NotApplied, match="program broken ended as soon as it was started"):
-        programs.start(supervised.host, known.__class__("program", "broken", birth=f"no process, {above}"))
+        programs.start(supervised.host, replace(known, name="broken", birth=f"no process, {above}"))
 
 
 def test_another_supervisord_is_not_asked(another: Callable[..., Supervised]) -> None:
@@ -293,6 +294,18 @@ def test_another_supervisord_is_not_asked(another: Callable[..., Supervised]) ->
     with pytest.raises(Moved, match="has ended"):
         programs.start(second.host, before.mark)
     assert second.pid("queue") == pid
+
+
+@pytest.mark.parametrize(("whose", "moved"), [(0, "was started again meanwhile"), (1, "its pid is another's now")])
+def test_a_pid_that_went_to_another_process_is_noticed(supervised: Supervised, whose: int, moved: str) -> None:
+    """A birth is ``PID since TICKS, under PID since TICKS``: the program's, and that of its supervisord."""
+    mark = supervised.condition("queue").mark
+    parts = (mark.birth or "").split(", ")
+    parts[whose] += "0"
+
+    with pytest.raises(Moved, match=moved):
+        programs.stop(supervised.host, replace(mark, birth=", ".join(parts)), PATIENCE, kill=True)
+    assert supervised.condition("queue").mark == mark
 
 
 def test_a_supervisord_that_hangs_is_an_obstacle(another: Callable[..., Supervised]) -> None:

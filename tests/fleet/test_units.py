@@ -46,7 +46,7 @@ for name, who, *rest in calls:
             said = starting.start_unit(host, who, *rest)
         else:
             said = functions[name](host, OwnerMark(**who), *rest)
-        print(json.dumps([None, said]))
+        print(json.dumps([None, said], default=sorted))
     except PortreeveError as error:
         print(json.dumps([type(error).__name__, str(error)]))
 """
@@ -511,6 +511,7 @@ def test_what_a_unit_leaves_behind_is_named_and_killed_only_when_asked_for(agent
         wait_for(lambda: len(agent.condition("leaving.service")["members"]) == 2, "both processes are there")
         before = agent.condition("leaving.service")
         (left,) = set(before["members"]) - {pid(host, "leaving.service")}
+        assert before["survivors"] == [left]
         said = f"leaving.service was stopped; it leaves sleep[{left}] behind (KillMode=process)"
         assert agent.act("stop", before["mark"]) == (None, said)
         host.run("test", "-d", f"/proc/{left}")

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Collection, Tuple
+from typing import Collection, Iterable, Tuple
 
+from .descriptors import walk
 from .endpoint import Endpoint
 from .errors import PortreeveError
 from .host import Host
+from .kernel.namespaces import read_own_namespace
+from .kernel.sock_diag import read_sockets
 from .model import Socket
 from .ports import overlaps
 
@@ -39,3 +42,17 @@ def ssh_connections(host: Host, pids: Collection[int]) -> list[SshConnection]:
                     address = client.partition("%")[0]  # the scope is no part of it in the kernel's table
                     found.append((Endpoint(address, int(port)), int(local)))
     return found
+
+
+def carriers(host: Host, connections: Iterable[SshConnection]) -> frozenset[int]:
+    """Return the pids of those who hold either end of some SSH connections on this host.
+
+    Whoever relays SSH to its server, be it by any program, holds the end that the server takes for the client's.
+    """
+    rows: set[int] = set()
+    with suppress(PortreeveError):
+        for connection in connections:
+            ends = {(connection[0].port, connection[0].port), (connection[1], connection[1])}
+            found = read_sockets(host, read_own_namespace(host), "tcp", tuple(sorted(ends)))
+            rows.update(row.inode for row in found if row.inode and is_end_of(row, connection))
+    return frozenset(seat.pid for seats in walk(host, rows).seats.values() for seat in seats) if rows else frozenset()

@@ -166,7 +166,7 @@ class ActingHost(Host):
             try:
                 os.setsid()
                 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-                    signal.signal(number, signal.SIG_IGN)
+                    signal.signal(number, lambda *_heard: None)  # commands would inherit SIG_IGN (execve(2))
                 os.close(answer)
                 let_go_of_standard_streams()
                 os.write(writer, b"+" + work().encode("utf-8"))

@@ -12,13 +12,13 @@ from typing import Iterable, Iterator
 from ..answers import answer_ports, own_namespace
 from ..errors import Gone, InvalidInput, NotPermitted, NotSupported, PortreeveError
 from ..kernel.openers import bound_on_purpose
-from ..model import SERVING_STATES, HeldSocket, Namespace, Snapshot
+from ..model import SERVING_STATES, HeldSocket, Namespace, Owner, Snapshot
 from ..ports import PortRange
 from ..processes import own_ancestry
 from ..snapshot import take_snapshot
 from ..tables import Question
 from ..verdicts.case import identity
-from ..way_in import is_end_of, ssh_connections
+from ..way_in import SshConnection, carriers, is_end_of, ssh_connections
 from ..writing import ActingHost
 from .acts.destroy import can_destroy
 from .acts.detach import can_detach
@@ -52,15 +52,18 @@ def look(host: ActingHost, wish: Wish) -> Look:
     owners = {identity(one.owner): one.owner for held in sockets for one in held.holders}
     conditions = {key: condition(host, owner) for key, owner in owners.items()}
     proof = bind_now(host, namespace, wish)
+    own = own_ancestry(host)
+    way_in = ssh_connections(host, own)
     sight = replace(
         sight,
         conditions=conditions,
         serves=dict(_served_beside(sight, conditions, others)),
-        own=own_ancestry(host),
-        in_use=_in_use(host, sockets),
+        own=own | carriers(host, way_in),
+        in_use=_in_use(way_in, sockets),
         on_purpose=_on_purpose(host, namespace, sockets),
         cannot=_impossible(host, namespace, sockets),
         free_now=proof.free,
+        cannot_start=_why_not_started(host, wish),
     )
     return Look(sight, snapshot, namespace, others, proof)
 
@@ -121,8 +124,7 @@ def _ports_of(pids: set[int], servers: Iterable[Server]) -> tuple[str, ...]:
     return tuple("%d/%s" % place for place in sorted(found))
 
 
-def _in_use(host: ActingHost, sockets: Iterable[HeldSocket]) -> frozenset[int]:
-    connections = ssh_connections(host, own_ancestry(host))
+def _in_use(connections: list[SshConnection], sockets: Iterable[HeldSocket]) -> frozenset[int]:
     return frozenset(
         held.socket.cookie
         for held in sockets
@@ -135,6 +137,16 @@ def _on_purpose(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSo
     with suppress(PortreeveError):
         return bound_on_purpose(host, namespace, rows) if rows else {}
     return {}
+
+
+def _why_not_started(host: ActingHost, wish: Wish) -> str:
+    """Return why the unit that is to be started afterwards cannot be, empty where it can or there is none."""
+    if wish.then is None:
+        return ""
+    known = condition(host, Owner("unit", wish.then.unit, "systemd"))
+    return "" if known.obstacle is None else "%s could not be %sed afterwards: %s" % (
+        wish.then.unit, wish.then.verb, known.obstacle,
+    )  # fmt: skip
 
 
 def _impossible(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSocket]) -> dict[str, str]:

@@ -29,16 +29,10 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     """Return what is to be done about a port, sealed with its digest."""
     answer = sight.answer
     plan = Plan(sight.boot_id, answer.namespace.id, answer.port, answer.protocol, wish.address, answer.verdict)
-    expected, port = expectation_of(wish), name_wanted(sight)
-    if is_in_order(sight, expected):
-        return sealed(replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder)))
-    if sight.cannot_start:
-        return sealed(replace(plan, refusal="%s is not freed: %s." % (port, sight.cannot_start)))
-    if is_free(sight):
-        return sealed(replace(plan, needless="%s is free." % port, then=wish.then))
-    if sight.unseen:
-        refusal = "%s is not freed, as there may be sockets on it that cannot be seen: %s." % (port, sight.unseen)
-        return sealed(replace(plan, refusal=refusal))
+    settled = _settled(sight, wish, plan)
+    if settled is not None:
+        return sealed(settled)
+    expected = expectation_of(wish)
     draft = Draft(sight, wish)
     for held in answer.sockets:
         if held.socket.state in SERVING_STATES:
@@ -60,6 +54,21 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     return sealed(
         replace(plan, steps=steps, then=wish.then or draft.restart_of_the_rightful, withheld=tuple(draft.withheld))
     )
+
+
+def _settled(sight: Sight, wish: Wish, plan: Plan) -> Plan | None:
+    """Return the plan where nothing need be done, or nothing can be whoever holds the port; None where it depends."""
+    expected, port = expectation_of(wish), name_wanted(sight)
+    if is_in_order(sight, expected):
+        return replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder))
+    if sight.cannot_start:
+        return replace(plan, refusal="%s is not freed: %s." % (port, sight.cannot_start))
+    if is_free(sight):
+        return replace(plan, needless="%s is free." % port, then=wish.then)
+    if sight.unseen:
+        why = "%s is not freed, as there may be sockets on it that cannot be seen: %s."
+        return replace(plan, refusal=why % (port, sight.unseen))
+    return None
 
 
 def expectation_of(wish: Wish) -> Expectation:

@@ -29,7 +29,7 @@ class Sight:
     ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why there
     may be sockets on the port that are not seen, ``hiding`` why there may be holders, empty when there can be none.
     ``cannot`` says why this kernel cannot destroy or detach; ``free_now`` whether the bind that is wished for succeeds
-    already, None where it could not be tried.
+    already, None where it could not be tried; ``cannot_start`` why the unit of ``then`` could not be started.
     """
 
     answer: PortAnswer
@@ -43,6 +43,7 @@ class Sight:
     hiding: str = ""
     cannot: Mapping[str, str] = field(default_factory=dict)
     free_now: bool | None = None
+    cannot_start: str = ""
 
     def condition_of(self, owner: Owner) -> Condition | None:
         """Return how the manager of an owner sees it, None where nobody manages it."""

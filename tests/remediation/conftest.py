@@ -8,8 +8,10 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -58,21 +60,29 @@ class Shops(Fleet):
         stem = os.path.relpath(self.place / name, self.root / "playbooks").removesuffix(".yml")
         return self.play(stem, *arguments)
 
-    def start_remediating(self, digest: str, **variables: object) -> subprocess.Popen[str]:
-        """Begin to apply the plan, in a process group of its own."""
+    @contextlib.contextmanager
+    def remediating(self, digest: str, *arguments: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
+        """Be within a run that applies the plan, in a process group of its own, which has ended afterwards."""
         extra = json.dumps({**self._variables(digest), **variables})
-        command = [str(BIN / "ansible-playbook"), "-i", str(self.inventory), "playbooks/remediate.yml", "-e", extra]
-        log = (self.place / "log").open("w")
-        return subprocess.Popen(
-            [sys.executable, *command],
-            cwd=self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        playbook = [str(BIN / "ansible-playbook"), "-i", str(self.inventory), "playbooks/remediate.yml"]
+        with (
+            (self.place / "log").open("w") as log,
+            subprocess.Popen(
+                [sys.executable, *playbook, *arguments, "-e", extra],
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            ) as run,
+        ):
+            try:
+                yield run
+            except BaseException:
+                os.killpg(run.pid, signal.SIGKILL)
+                raise
 
     def lose(self, *, unreachable: Iterable[str] = (), broken: Iterable[str] = ()) -> None:
         """Let hosts get lost: their inventory leads nowhere, or to an interpreter that is not there."""
@@ -138,3 +148,11 @@ def shops(root: pathlib.Path, tmp_path: pathlib.Path, needs: Callable[..., None]
     yield shops
     for world in shops.worlds.values():
         world.end()
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to it in time"
+        time.sleep(0.05)

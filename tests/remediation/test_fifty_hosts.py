@@ -7,17 +7,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 
 import pytest
 
-from .conftest import Shops
+from .conftest import Shops, until
 
 pytestmark = pytest.mark.slow
 
 FIFTY = [f"web{number}" for number in range(1, 51)]
 TEN = FIFTY[:10]
-PATIENCE = 120
 
 
 def test_the_budget_ends_a_run_on_fifty_hosts_exactly_where_it_says(shops: Shops, ends: contextlib.ExitStack):
@@ -45,14 +43,11 @@ def test_a_run_whose_controller_is_killed_is_recorded_and_finished_by_the_next(
 ):
     shops.open(ends, TEN)
     digest = shops.make_plan()
-    killed = shops.start_remediating(digest, portreeve_waves=[1, 1, "100%"])
-    ends.callback(killed.wait)
-    ends.callback(killed.kill)
 
-    _until(lambda: sum(line["event"] == "end" for line in shops.journal()) >= 3)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    _until(lambda: not any(_is_under_way(shops, name) for name in TEN))
+    with shops.remediating(digest, portreeve_waves=[1, 1, "100%"]) as killed:
+        until(lambda: sum(line["event"] == "end" for line in shops.journal()) >= 3)
+        os.killpg(killed.pid, signal.SIGKILL)
+    until(lambda: not any(_is_under_way(shops, name) for name in TEN))
 
     lines = shops.journal()
     begun = {line["host"] for line in lines if line["event"] == "begin"}
@@ -78,10 +73,3 @@ def test_a_run_whose_controller_is_killed_is_recorded_and_finished_by_the_next(
 def _is_under_way(shops: Shops, host: str) -> bool:
     events = [line["event"] for line in shops.trail(host)]
     return events.count("begin") > events.count("end")
-
-
-def _until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to it in time"
-        time.sleep(0.05)

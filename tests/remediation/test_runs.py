@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from .conftest import PORT, SHOP, Shops
+from .conftest import PORT, SHOP, Shops, until
 
 pytestmark = pytest.mark.slow
 
@@ -105,16 +105,20 @@ def test_a_stop_file_ends_it_before_the_next_wave(three: Shops):
     assert three.held() == set()
 
 
-def test_a_stop_file_holds_up_each_host_of_a_wave(three: Shops):
+def test_a_stop_file_holds_up_the_hosts_of_a_wave_that_are_not_begun(three: Shops):
     digest = three.make_plan()
     stop = three.place / "stop"
-    stop.touch()
 
-    run = three.remediate(digest, portreeve_waves=["100%"], portreeve_stop_file=str(stop))
+    with three.remediating(digest, "--forks=1", portreeve_waves=["100%"], portreeve_stop_file=str(stop)) as run:
+        until(lambda: [line for line in three.journal() if line["event"] == "end"])
+        stop.touch()
+        code = run.wait()
 
-    assert run.code == 2, run.output
-    assert three.held() == set(THREE)
-    assert three.outcomes() == {"not done": 3}
+    assert code == 2
+    assert {"web3"} <= three.held() <= {"web2", "web3"}
+    assert three.result()["ended_because"] == f"the stop file {stop} is there"
+    assert three.result()["hosts"]["web3"]["outcome"] == "not done"
+    assert three.trail("web3") == []
 
 
 def test_a_closed_window_ends_it(three: Shops):

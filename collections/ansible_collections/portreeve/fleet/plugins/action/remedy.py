@@ -15,10 +15,9 @@ from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
 from ..plugin_utils.remediation.closing import outcome_of, why_of
 from ..plugin_utils.remediation.course import DONE, DUE, FAILED, NEEDLESS, NOT_DONE, look, take_back
-from ..plugin_utils.remediation.gate import why_no_host
 from ..plugin_utils.remediation.places import Record, read_text, record_at
 from ..plugin_utils.remediation.plans import approved_plan
-from ..plugin_utils.remediation.running import why_not_now
+from ..plugin_utils.remediation.running import begin_host, why_not_now
 
 _ARGUMENTS = {
     "releases": {"type": "list", "elements": "dict"},
@@ -74,13 +73,8 @@ class ActionModule(ActionBase):
         ports = plan["hosts"][self._host]["ports"] if self._host in header["hosts"] else []
         if not ports:
             return self._result([], DONE, "The plan has nothing to do here.")
-        why = record.journal.append_unless(
-            lambda lines: why_not_now(header["stop_file"], header["window"]) or why_no_host(lines),
-            "begin",
-            host=self._host,
-        )
+        why = begin_host(record, self._host)
         if why:
-            record.journal.append("end", host=self._host, outcome=NOT_DONE, why=why, ports=[])
             return self._result([], NOT_DONE, f"Nothing was done, because {why}.")
         became: list[dict[str, Any]] = []
         outcome, reason = FAILED, "it could not be told what was done"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from .budgets import Limits, exceeded, read_limits, tightest
 from .closing import remediation, unfinished
-from .gate import why_closed, why_no_wave
+from .gate import Line, why_closed, why_no_host, why_no_wave
 from .journal import moment
 from .pages import remediation_page
 from .places import Record, earlier_records, new_record, read_text, write_text
@@ -85,11 +85,24 @@ def why_not_now(stop_file: str | None, window: str | None) -> str | None:
     return why_closed(parse_window(window) if window else None, now())
 
 
+def begin_host(record: Record, host: str) -> str | None:
+    """Record that a host is begun, or return why it may not be: then the run has ended, for all."""
+    header = record.journal.read()[0]
+
+    def obstacle(lines: Sequence[Line]) -> str | None:
+        return why_not_now(header["stop_file"], header["window"]) or why_no_host(lines)
+
+    return _ended(record, record.journal.append_unless(obstacle, "begin", host=host))
+
+
 def end_here(record: Record) -> str | None:
-    """Return why no other wave may be begun, None if it may. The run has ended then, for all."""
+    """Return why no other wave may be begun, None if it may. If not, the run has ended, for all."""
     lines = record.journal.read()
-    why = why_not_now(lines[0]["stop_file"], lines[0]["window"]) or why_no_wave(lines)
-    if why and not any(line["event"] == "ended" for line in lines):
+    return _ended(record, why_not_now(lines[0]["stop_file"], lines[0]["window"]) or why_no_wave(lines))
+
+
+def _ended(record: Record, why: str | None) -> str | None:
+    if why and not any(line["event"] == "ended" for line in record.journal.read()):
         record.journal.append("ended", why=why)
     return why
 

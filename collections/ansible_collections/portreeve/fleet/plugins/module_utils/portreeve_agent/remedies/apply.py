@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Callable, Iterator
 
-from ..errors import Gone, Moved, NotApplied, PortreeveError
+from ..descriptors import walk
+from ..errors import Gone, Moved, NotApplied, NotSupported, PortreeveError
 from ..kernel.namespaces import in_reach
 from ..kernel.sock_diag import read_sockets
 from ..model import SERVING_STATES, UNACCEPTED, Holder, Namespace, Socket
 from ..ports import overlaps
 from ..snapshot import read_host_facts
-from ..verdicts.wording import listed
+from ..verdicts.wording import listed, one_line
 from ..writing import ActingHost
 from .acts.destroy import destroy
 from .acts.detach import detach
@@ -28,9 +29,10 @@ _MOST_SWEEPS = 64  # the table that was read holds some of very many
 
 
 def apply(
-    host: ActingHost, wish: Wish, seen: Look, plan: Plan, tell: Callable[[Step | Outcome], None]
+    host: ActingHost, wish: Wish, seen: Look, plan: Plan, tell: Callable[[Step | Outcome], str | None]
 ) -> tuple[Outcome, ...]:
-    """Take the steps of a plan; ``tell`` hears of each before and after. Returns what became of those that were tried.
+    """Take the steps of a plan; ``tell`` hears of each before and after, and returns why it could not put it on record:
+    then nothing more is done. Returns what became of those that were tried.
 
     A step that could not be taken is the last one, unless another is there for just that.
     """
@@ -38,17 +40,18 @@ def apply(
     for index, step in enumerate(plan.steps):
         outcome = _skipped(host, wish, seen, step)
         if outcome is None:
-            tell(step)
-            outcome = _take(host, wish, seen, plan, step)
-        tell(outcome)
+            why = tell(step)
+            outcome = Outcome(step, "failed", "Not done: %s." % why) if why else _take(host, wish, seen, plan, step)
         outcomes.append(outcome)
-        if outcome.result == "refused":
+        if tell(outcome) or outcome.result == "refused":
             break
-        if outcome.result == "failed" and not any(
-            later.if_still_held and later.owner for later in plan.steps[index + 1 :]
-        ):
+        if outcome.result == "failed" and not _is_made_up_for(step, plan.steps[index + 1 :]):
             break
     return tuple(outcomes)
+
+
+def _is_made_up_for(step: Step, later: tuple[Step, ...]) -> bool:
+    return any(one.if_still_held and set(one.sockets) & set(step.sockets) for one in later)
 
 
 def _skipped(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome | None:
@@ -71,6 +74,7 @@ def _take(host: ActingHost, wish: Wish, seen: Look, plan: Plan, step: Step) -> O
 def _destroy(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
     if not step.sockets:
         return _sweep(host, wish, seen, step)
+    _check_nobody_else(host, seen, step)
     cookies = {one.cookie for one in step.sockets}
     rows = [row for row in _rows(host, seen.namespace, wish) if row.cookie in cookies]
     fates = destroy(host, seen.namespace, rows) if rows else ()
@@ -78,6 +82,20 @@ def _destroy(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
     if not done:
         return Outcome(step, "gone", "It had ended by itself.")
     return Outcome(step, "done", "%s destroyed; no process was ended." % _counted(done, "connection"))
+
+
+def _check_nobody_else(host: ActingHost, seen: Look, step: Step) -> None:
+    """Raise Moved if somebody has a socket who had it not when it was looked at, and may serve it now.
+
+    A child of one who had it has only just been forked, and goes the way of its parent.
+    """
+    known = {(one.pid, one.process.start_ticks) for mark in step.sockets for one in _seats(seen, mark)}
+    parents = {pid for pid, _ticks in known}
+    found = walk(host, {mark.inode for mark in step.sockets})
+    for pid in sorted({seat.pid for seats in found.seats.values() for seat in seats}):
+        process = found.processes[pid]
+        if (pid, process.start_ticks) not in known and process.ppid not in parents:
+            raise Moved("%s[%d] has it now as well, who had not when it was looked at" % (one_line(process.name), pid))
 
 
 def _sweep(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
@@ -94,7 +112,7 @@ def _sweep(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
 
 
 def _remains(rows: list[Socket], address: str | None) -> Iterator[Socket]:
-    serving = [row for row in rows if row.state in SERVING_STATES]
+    serving = [row for row in rows if row.state in SERVING_STATES and row.state != "BOUND"]  # as one that was detached
     for row in rows:
         if row.inode or row.state in UNACCEPTED or row.state in SERVING_STATES:
             continue
@@ -112,28 +130,41 @@ def _rows(host: ActingHost, namespace: Namespace, wish: Wish) -> list[Socket]:
 
 
 def _detach(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
+    _check_nobody_else(host, seen, step)
+    done = 0
     for mark in step.sockets:
-        _detach_one(host, seen, mark, step.processes)
-    names = listed(["%s[%d]" % (one.name, one.pid) for one in step.processes])
+        try:
+            done += _detach_one(host, seen, mark, step.processes)
+        except PortreeveError as error:
+            if not done:
+                raise
+            return Outcome(step, "failed", "Done to %s of %d only: %s." % (done, len(step.sockets), error))
+    names = listed(["%s[%d]" % (one_line(one.name), one.pid) for one in step.processes])
+    if not done:
+        return Outcome(step, "gone", "%s had ended by themselves." % names)
     return Outcome(step, "done", "The socket was taken from %s; nobody ended." % names)
 
 
-def _detach_one(host: ActingHost, seen: Look, mark: SocketMark, heirs: tuple[ProcessMark, ...]) -> None:
-    """All descriptors of a socket lead to the same one, so the first heir through whom it can be reached is enough."""
+def _detach_one(host: ActingHost, seen: Look, mark: SocketMark, heirs: tuple[ProcessMark, ...]) -> bool:
+    """Detach through the first heir through whom it can be reached, as all descriptors of a socket lead to the same
+    one; returns False when all heirs have ended."""
     failure: PortreeveError | None = None
     for one in _seats(seen, mark):
         heir = mark_process(one.process)
         if heir not in heirs or one.via != "descriptor":
             continue
         try:
-            return detach(host, heir, one.fd, mark)
+            detach(host, heir, one.fd, mark)
+            return True
         except NotApplied:
             raise
         except PortreeveError as error:
             failure = failure if isinstance(error, Gone) and failure else error
-    if failure is not None and not isinstance(failure, Gone):
+    if failure is None:
+        raise NotSupported("no heir has %s by a descriptor of its own" % mark.local)
+    if not isinstance(failure, Gone):
         raise failure
-    raise Moved("none of the heirs holds %s any more" % mark.local)
+    return False
 
 
 def _seats(seen: Look, mark: SocketMark) -> tuple[Holder, ...]:

@@ -19,7 +19,7 @@ from .bystanders import find_fallen
 from .look import Look, see
 from .owners import registry
 from .owners.starting import SECONDS_TO_START, start_unit
-from .plan import expectation_of, is_free, is_in_order
+from .plan import expectation_of, is_in_order
 from .proof import Proof
 from .prove import bind_now, settle
 from .records import Condition, Outcome, OwnerMark, Plan, Step, Then, Wish
@@ -31,6 +31,7 @@ _SECONDS_TO_COME_BACK = (
     3.0  # in which who starts an ended program again has done so: systemd waits 0.1 s, supervisord 1 s
 )
 _GRACE = 10.0  # seconds, for what is only stopped so that what was there before can be started
+_ON_RECORD = ("summary", "changed", "done", "proof", "collateral", "undone", "not_undone")
 _ENDING = ("restart", "stop", "terminate")
 
 
@@ -47,30 +48,55 @@ def carry_out(
     then nothing was done."""
     trail = Trail(host, run)
     trail.begin(plan, wish, _who(host), reason)
+    silence: list[str] = []
 
-    def tell(what: Step | Outcome) -> None:
-        if isinstance(what, Step):
-            trail.act(what)
-        else:
-            trail.outcome(what)
+    def tell(what: Step | Outcome) -> str | None:
+        try:
+            if isinstance(what, Step):
+                trail.act(what)
+            else:
+                trail.outcome(what)
+        except PortreeveError as error:
+            silence.append(str(error))
+            return silence[0]
+        return None
 
     outcomes = apply(host, wish, seen, plan, tell)
-    achieved, after = _conclude(host, wish, seen, plan, outcomes, [mark for one in cut_off for mark in one.undo])
+    failure = _say_failed(outcomes) or (silence[0] if silence else None)
+    after: Sight | None = None
+    try:
+        earlier = [mark for one in cut_off for mark in one.undo]
+        achieved, after = _conclude(host, wish, seen, plan, outcomes, failure, earlier)
+    except PortreeveError as error:
+        achieved = Achieved(outcomes=outcomes, failure=_about(wish, failure or str(error)))
     snapshot = seen.snapshot
     result = result_of(wish, snapshot.host, snapshot.blind_spots, seen.sight, plan, achieved, after)
-    trail.end(
-        {name: result[name] for name in ("summary", "changed", "done", "proof", "collateral", "undone", "not_undone")}
-    )
-    for one in cut_off:
-        trail.take_over(one)
+    try:
+        trail.end({name: result[name] for name in _ON_RECORD})
+        for one in cut_off:
+            trail.take_over(one)
+    except PortreeveError as error:
+        said = achieved.failure or _about(wish, str(error))
+        result.update(failed_because=said, summary=said)
     return result
 
 
+def _about(wish: Wish, failure: str) -> str:
+    return "%d/%s: %s" % (wish.port, wish.protocol, _ended(failure))
+
+
 def _conclude(
-    host: ActingHost, wish: Wish, seen: Look, plan: Plan, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
+    host: ActingHost,
+    wish: Wish,
+    seen: Look,
+    plan: Plan,
+    outcomes: tuple[Outcome, ...],
+    failure: str | None,
+    earlier: list[OwnerMark],
 ) -> tuple[Achieved, Sight]:
+    """Return what it has come to, with ``failure`` where a step has failed, and what there is on the port then."""
     expected = expectation_of(wish)
-    said, failure = None, _say_failed(outcomes)
+    said = None
     proof = bind_now(host, seen.namespace, wish)
     started = None
     if failure is None and plan.then is not None and proof.free is not False:
@@ -81,15 +107,16 @@ def _conclude(
             failure = "the port was freed, but %s" % error
     after = see(host, wish) if failure else _await(host, wish, seen, plan, outcomes)
     in_order = is_in_order(after, expected) if expected.holder else None
-    if failure is None:
-        failure = _say_missed(host, plan, after, proof, in_order, outcomes)
+    if not in_order:
+        was_free, proof = proof.free, bind_now(host, seen.namespace, wish)
+        failure = failure or _say_missed(host, plan, after, proof, bool(was_free), outcomes)
     undone: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
     if failure is not None and wish.undo:
         undone, not_undone = _undo(host, seen.sight, started, outcomes, earlier)
-        after = see(host, wish) if undone else after
-    if in_order is not True:
-        proof = bind_now(host, seen.namespace, wish)
+        if undone:
+            after, proof = see(host, wish), bind_now(host, seen.namespace, wish)
+    if not in_order:
         after = replace(after, free_now=proof.free)
     achieved = Achieved(
         outcomes=outcomes,
@@ -100,7 +127,7 @@ def _conclude(
         fallen=find_fallen(host, seen.others, _touched(outcomes), _SECONDS_TO_COME_BACK),
         undone=undone,
         not_undone=not_undone,
-        failure=failure if failure is None else "%d/%s: %s" % (wish.port, wish.protocol, _ended(failure)),
+        failure=failure and _about(wish, failure),
     )
     return achieved, after
 
@@ -125,17 +152,17 @@ def _say_failed(outcomes: tuple[Outcome, ...]) -> str | None:
 
 
 def _say_missed(
-    host: ActingHost, plan: Plan, after: Sight, proof: Proof, in_order: bool | None, outcomes: tuple[Outcome, ...]
+    host: ActingHost, plan: Plan, after: Sight, proof: Proof, was_free: bool, outcomes: tuple[Outcome, ...]
 ) -> str | None:
-    """Return why the port is not as it should be after all steps, None if it is."""
-    if in_order or (plan.then is None and (is_free(after) or (proof.free and _is_left_alone(after)))):
+    """Return why the port is not as it should be after all steps, None if it is. Only a bind proves it to be free."""
+    if plan.then is None and proof.free and _is_left_alone(after):
         return None
     holders = [one for held in after.answer.sockets for one in held.holders if one.role != "heir"]
     if not holders:
-        return "it is not back: %s" % after.answer.summary
+        return "it is not back: %s" % (proof.summary if after.answer.verdict == "free" else after.answer.summary)
     named = listed([name_process(one) for one in holders])
     owner = holders[0].owner
-    if proof.free or any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
+    if was_free or any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
         return "it was taken again at once by %s of %s%s" % (named, name_owner(owner), _say_loop(host, owner))
     return "it is still held by %s of %s" % (named, name_owner(owner))
 

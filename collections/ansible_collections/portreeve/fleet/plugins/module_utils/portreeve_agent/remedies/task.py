@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Any, Mapping
 
 from ..errors import Moved, NotPermitted, NotSupported, PortreeveError, one_sentence
@@ -18,7 +19,7 @@ from .plan import make_plan
 from .records import Plan, Wish
 from .result import Achieved, result_of
 from .run import carry_out
-from .trail import TRAIL, UnfinishedRun, read_trail, unfinished
+from .trail import TRAIL, Trail, UnfinishedRun, read_trail, unfinished
 from .wishes import parse_approved
 
 LOCK = "/run/portreeve/release.lock"
@@ -68,13 +69,27 @@ def _run(
     if pretend or failure or not (plan.steps or plan.then):
         result = _told(wish, seen, plan, Achieved(proof=seen.proof, failure=failure))
         if not pretend:
-            result.update(changed=False, diff={"before": result["diff"]["before"], "after": result["diff"]["before"]})
+            result = _unchanged(result)
+            if not failure:
+                _close(host, run, cut_off)
     else:
         result = _act(host, wish, seen, plan, run, reason, cut_off)
     result["trail"] = {"path": TRAIL, "run": run}
     result["unfinished"] = [one.summary for one in cut_off]
     result["gone"] = list(gone)
     return result
+
+
+def _close(host: ActingHost, run: str, cut_off: tuple[UnfinishedRun, ...]) -> None:
+    """Nothing is left of earlier runs that never ended; if even that cannot be put on record, the next run tries to."""
+    with suppress(PortreeveError):
+        for one in cut_off:
+            Trail(host, run).take_over(one)
+
+
+def _unchanged(result: dict[str, Any]) -> dict[str, Any]:
+    before = result["diff"]["before"]
+    return {**result, "changed": False, "diff": {"before": before, "after": before}}
 
 
 def _told(wish: Wish, seen: Look, plan: Plan, achieved: Achieved) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def _act(
         try:
             return json.dumps(carry_out(host, wish, seen, plan, run, reason, cut_off))
         except PortreeveError as error:
-            return json.dumps(_told(wish, seen, plan, Achieved(failure="%s." % error)))
+            return json.dumps(_unchanged(_told(wish, seen, plan, Achieved(failure="%s." % error))))
         except Exception as error:
             return json.dumps(_told(wish, seen, plan, Achieved(failure=one_sentence(error))))
 

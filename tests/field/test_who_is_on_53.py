@@ -28,7 +28,8 @@ Answer = Callable[..., dict[str, Any]]
 def publish(scene: Scene, *ports: str) -> None:
     """Run a container that publishes the ports; FleetError when the engine cannot."""
     scene.undo(lambda: scene.host.run("docker", "rm", "--force", CONTAINER))
-    options = [f"--publish={port}" for port in ports]
+    # What is the first process in its namespace, and has no handler, ignores SIGTERM.
+    options = ["--stop-signal=SIGKILL", *(f"--publish={port}" for port in ports)]
     scene.host.run("docker", "run", "--detach", f"--name={CONTAINER}", *options, IMAGE, "/bin/busybox", "sleep", "600")
 
 

@@ -83,9 +83,9 @@ HOLDERS = {
 }  # fmt: skip
 
 
-def holder(who: str, role: str = "creator", fd: int = 3) -> Holder:
+def holder(who: str, role: str = "creator", fd: int = 3, forked: bool | None = False) -> Holder:
     there, owner = HOLDERS[who]
-    return Holder(there.pid, fd, "descriptor", None, role, None, there, owner)
+    return Holder(there.pid, fd, "descriptor", None, role, None, there, owner, forked=forked)
 
 
 def held(

@@ -117,11 +117,10 @@ class Owner:
 class Holder(NamedTuple):
     """A process through which a socket is kept alive.
 
-    ``via``: descriptor; thread (a thread's private table, ``tid`` tells which); in_flight (queued in the UNIX
-    socket ``fd`` of that process); io_uring (registered with the ring ``fd`` of that process).
-    ``role``: creator, worker (shares the creator's program, or serves), heir (merely inherited or was handed it) or
-    unknown; ``evidence`` says from what it was concluded. ``serving``: seen waiting on the socket, None if not known.
-    """
+    ``via``: descriptor; thread (a thread's private table, ``tid`` tells which); in_flight (queued in the UNIX socket
+    ``fd`` of that process); io_uring (registered with the ring ``fd`` of that process). ``role``: creator, worker
+    (shares the creator's program, or serves), heir (merely inherited or was handed it) or unknown; ``evidence`` tells
+    why. ``serving``: seen waiting on the socket, None if not known; ``forked``: it executed nothing since its fork."""
 
     pid: int
     fd: int
@@ -133,6 +132,7 @@ class Holder(NamedTuple):
     owner: Owner
     cloexec: bool | None = None
     evidence: str | None = None
+    forked: bool | None = None
 
 
 @dataclass(frozen=True)

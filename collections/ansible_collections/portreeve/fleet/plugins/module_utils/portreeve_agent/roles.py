@@ -78,7 +78,9 @@ class _Cast:
         if holder.via == "in_flight":
             return holder._replace(evidence="in flight: nobody has received it yet")
         role, evidence = self._part(holder)
-        return holder._replace(role=role, evidence=evidence, serving=self._serves(holder.pid))
+        clues = self._clues.get(holder.pid)
+        forked = None if clues is None else clues.forked
+        return holder._replace(role=role, evidence=evidence, serving=self._serves(holder.pid), forked=forked)
 
     def _serves(self, pid: int) -> bool | None:
         clues = self._clues.get(pid)

@@ -162,7 +162,13 @@ def _plan_heirs(draft: Draft) -> None:
 
 
 def _can_be_detached(draft: Draft, held: HeldSocket) -> bool:
-    """A detached socket stays bound, so only a new one that sets SO_REUSEADDR can be bound beside it (socket(7))."""
+    """A detached socket stays bound, so only a new one that sets SO_REUSEADDR can be bound beside it (socket(7)).
+
+    What looks like an heir may be a server that went into the background with its socket and is at work on something
+    else at the moment: that is detached only where somebody says so.
+    """
+    if draft.wish.strategy == "auto" and any(_may_come_back(held, one) for one in held.holders if one.role == "heir"):
+        return False
     if "detach" in draft.sight.cannot or draft.wish.strategy not in ("auto", "detach") or held.socket.protocol != "tcp":
         return False
     return request_for("tcp", draft.wish.bind).options.reuseaddr
@@ -177,6 +183,14 @@ def _why_it_stays(draft: Draft, held: HeldSocket) -> str:
     if held.socket.protocol != "tcp":
         return "only what listens on TCP can be detached"
     return "a server that does not set SO_REUSEADDR cannot be bound beside a detached socket"
+
+
+def _may_come_back(held: HeldSocket, heir: Holder) -> bool:
+    """Return whether an heir runs what may be the very program that made the socket, and was forked with it."""
+    if heir.forked is False:
+        return False
+    makers = [one for one in held.holders if one.role == "creator"] or list(held.holders)
+    return all((one.process.exe, one.process.name) == (heir.process.exe, heir.process.name) for one in makers)
 
 
 def _plan_connection(draft: Draft, held: HeldSocket) -> None:

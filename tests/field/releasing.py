@@ -45,15 +45,20 @@ def ansible_command(*arguments: str) -> tuple[list[str], dict[str, str]]:
     return [program, "-i", INVENTORY, *arguments], {**os.environ, **settings, "ANSIBLE_NOCOLOR": "1"}
 
 
+def play_command(wishes: Wishes, place: pathlib.Path, *options: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that gets ports back, and its environment; its options are written to ``place``."""
+    given = place / "wishes.json"
+    given.write_text(json.dumps({"wishes": {host.name: list(some) for host, some in wishes.items()}}), encoding="utf-8")
+    limit = ",".join(host.name for host in wishes)
+    return ansible_command(str(PLAY), "-e", f"@{given}", "--limit", limit, *options)
+
+
 def release(wishes: Wishes, place: pathlib.Path, check: bool = False) -> dict[str, list[dict[str, Any]]]:
     """Have the playbook get ports back; returns each host's results in the order of its wishes, failures as well.
 
     ``place`` is a directory for the options. Hosts without wishes are left out.
     """
-    given = place / "wishes.json"
-    given.write_text(json.dumps({"wishes": {host.name: list(some) for host, some in wishes.items()}}), encoding="utf-8")
-    limit = ",".join(host.name for host in wishes)
-    command, environment = ansible_command(str(PLAY), "-e", f"@{given}", "--limit", limit, *(["-C"] if check else []))
+    command, environment = play_command(wishes, place, *(["--check"] if check else []))
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     found = {name: result.get("results") for name, result in parse_results(done.stdout).items()}
     assert set(found) == {host.name for host in wishes}, f"{done.stdout}\n{done.stderr}"

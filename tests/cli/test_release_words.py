@@ -47,7 +47,7 @@ def test_a_plan_says_to_whom_why_and_at_what_cost() -> None:
     assert planned(
         Step("stop", owner=WEB, kill=True, why="It holds 7766/tcp.", harm="It also serves 8088/tcp."),
         Step("terminate", processes=(ProcessMark(812, 99, "java"), ProcessMark(813, 99, "java")), if_still_held=True),
-        then=Then("start", "billing.service"),
+        then=Then("start", "billing.service", ("exim.service",), "exim.service stops."),
         withheld=("sshd[1] is a program of SSH",),
     ) == [
         "  1. stop container web (docker), by SIGKILL if nothing else helps",
@@ -55,6 +55,7 @@ def test_a_plan_says_to_whom_why_and_at_what_cost() -> None:
         "     It also serves 8088/tcp.",
         "  2. terminate java[812] and java[813], if the port is still held by then",
         "  Then: start billing.service",
+        "     exim.service stops.",
         "  Withheld: sshd[1] is a program of SSH",
     ]
 
@@ -110,10 +111,14 @@ def test_what_names_itself_cannot_write_on_the_terminal() -> None:
     state = {"port": 1, "protocol": "tcp", "verdict": "owned", "summary": HOSTILE}
     lines = [
         *planned(Step("terminate", processes=(ProcessMark(8, 9, HOSTILE),), why=HOSTILE, harm=HOSTILE)),
-        *planned(Step("stop", owner=OwnerMark("unit", HOSTILE)), then=Then("start", HOSTILE), withheld=(HOSTILE,)),
+        *planned(
+            Step("stop", owner=OwnerMark("unit", HOSTILE)),
+            then=Then("start", HOSTILE, (), HOSTILE),
+            withheld=(HOSTILE,),
+        ),
         *came(done=[dict.fromkeys(("act", "target", "result", "summary"), HOSTILE)], proof={"summary": HOSTILE}),
         *came(collateral=[{"expected": False, "summary": HOSTILE}], undone=[HOSTILE], unfinished=[HOSTILE]),
         *say_state({**state, "namespace": {"kind": "container", "name": HOSTILE}}),
     ]
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert all(line.isprintable() for line in lines)

@@ -56,7 +56,8 @@ PLAN = Plan(
             others=("web.socket",),
         ),
     ),
-    then=Then("start", "billing.service"),
+    then=Then("start", "billing.service", ("exim.service",), "exim.service stops."),
+    terms=("grace 10",),
     withheld=("sshd[1] is protected",),
     digest="0" * 64,
 )
@@ -169,8 +170,10 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
         "in step 1 ('pid'): accepted is",
     ),
     "text_for_a_socket": ({"approved": with_step(sockets=[None])}, "in step 1: accepted is"),
-    "then_in_part": ({"approved": changed(then={"verb": "start"})}, "in then ('unit'): accepted is"),
-    "then_other": ({"approved": changed(then={"verb": "stop", "unit": "a"})}, "in then: accepted is"),
+    "then_in_part": ({"approved": changed(then={"verb": "start"})}, "in then ('harm, others, unit'): accepted is"),
+    "then_other": ({"approved": changed(then={**WIRE["then"], "verb": "stop"})}, "in then: accepted is"),
+    "then_others": ({"approved": changed(then={**WIRE["then"], "others": [1]})}, "in then: accepted is"),
+    "terms": ({"approved": changed(terms=[1])}, "in the plan: accepted is"),
     "withheld": ({"approved": changed(withheld=[1])}, "in the plan: accepted is"),
 }
 

@@ -364,7 +364,7 @@ plan:
             of it from others. Null for the other acts.
           type: dict
         others:
-          description: The units that stop with that owner, or before it.
+          description: The units that stop with that owner, before it, or because it starts again.
           type: list
           elements: str
         if_still_held:
@@ -380,8 +380,26 @@ plan:
           description: What it costs whom, in one sentence.
           type: str
     then:
-      description: What is done once the port is free, by C(verb) and C(unit); null for nothing.
+      description: What is done once the port is free; null for nothing.
       type: dict
+      contains:
+        verb:
+          description: V(start) or V(restart).
+          type: str
+        unit:
+          description: The systemd unit.
+          type: str
+        others:
+          description: The units that stop because of it, for good or to start again.
+          type: list
+          elements: str
+        harm:
+          description: What that costs, in one sentence; empty where there are none.
+          type: str
+    terms:
+      description: What else of the options decides what is done, and what counts as done.
+      type: list
+      elements: str
     withheld:
       description: What is not done although it would help, each with the reason, such as a protected process.
       type: list
@@ -488,6 +506,11 @@ not_undone:
   type: list
   elements: str
   sample: []
+touched:
+  description: Whether anything was done to anybody; null where that is not known, as of a run that was killed half-way.
+  returned: when the host was looked at
+  type: bool
+  sample: true
 unfinished:
   description: Earlier runs for this port that never came to their end, a sentence each.
   returned: when the host was looked at

@@ -28,6 +28,8 @@ def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:
         yield from _say_step(number, step)
     if plan["then"]:
         yield from paragraph(one_line("Then: %(verb)s %(unit)s" % plan["then"]))
+        if plan["then"]["harm"]:
+            yield from paragraph(one_line(plan["then"]["harm"]), indent=_DEEPER)
     for reason in plan["withheld"]:
         yield from paragraph("Withheld: " + one_line(reason))
 

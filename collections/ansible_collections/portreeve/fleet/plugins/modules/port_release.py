@@ -115,8 +115,8 @@ options:
   override_protection:
     description:
       - Programs, units, containers and pids that may be acted on although they are protected. What is not named stays.
-      - The process with the number 1, kernel threads, the processes through which the task runs, and the SSH connection
-        in use are never acted on, whatever is named.
+      - The process with the number 1, kernel threads, the processes through which the task runs, the SSH connection in
+        use, and what O(protect) names are never acted on, whatever is named here.
     type: list
     elements: str
     default: []
@@ -320,7 +320,7 @@ plan:
     digest:
       description: >-
         SHA-256 over everything in the plan but the words, in hexadecimal. The same digest means the same victims, of
-        the same boot.
+        the same boot, on the same terms.
       type: str
     boot_id:
       description: The boot that the plan is for.

@@ -34,16 +34,18 @@ class Story:
 
 @pytest.fixture(scope="module")
 def stories(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
-    """On alder the daemon is dead and wanted back; on birch it is alive, and in the way of another."""
-    scenes = {name: long_stage(name) for name in ("alder", "birch")}
+    """On alder the daemon is dead and wanted back; on birch it is alive, and in the way of another; on cedar it hangs."""
+    scenes = {name: long_stage(name) for name in ("alder", "birch", "cedar")}
     who = {name: _play(scene) for name, scene in scenes.items()}
     scenes["alder"].kill(*who["alder"]["daemon"])
     scenes["birch"].install("billing", "Type=notify", f"ExecStart={LISTENER} --port {PORT}")
+    scenes["cedar"].host.run("kill", "-STOP", *map(str, who["cedar"]["daemon"]))
     before = {name: served(scene.host) for name, scene in scenes.items()}
     legacy, billing = "field-legacy.service", "field-billing.service"
     wishes = {
         "alder": {"expect": {"unit": legacy}, "then": {"start": legacy}},
         "birch": {"expect": {"unit": billing}, "then": {"start": billing}, "at_most": "stop"},
+        "cedar": {"expect": {"unit": legacy}, "at_most": "stop"},
     }
     results = release(
         {scenes[name].host: [{"port": PORT, "run": f"case-1-{name}", **wish}] for name, wish in wishes.items()},
@@ -68,8 +70,9 @@ def _play(scene: Scene) -> dict[str, list[int]]:
     [
         ("alder", "field-legacy.service", ["detach"]),
         ("birch", "field-billing.service", ["stop", "detach"]),
+        ("cedar", "field-legacy.service", ["stop", "detach"]),
     ],
-    ids=["creator dead", "creator alive"],
+    ids=["creator dead", "creator alive", "creator hangs"],
 )
 def test_the_rightful_service_has_its_port_again(
     stories: dict[str, Story], name: str, unit: str, acts: list[str]
@@ -89,7 +92,7 @@ def test_the_rightful_service_has_its_port_again(
     assert (events[0], events[-1]) == ("begin", "end")
 
 
-@pytest.mark.parametrize("name", ["alder", "birch"])
+@pytest.mark.parametrize("name", ["alder", "birch", "cedar"])
 def test_the_heirs_live_on_and_serve_their_own_ports(stories: dict[str, Story], name: str) -> None:
     story = stories[name]
     assert beside(story.after, PORT) == beside(story.before, PORT)

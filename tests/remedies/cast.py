@@ -229,6 +229,22 @@ class _Part:
         if serve:
             self._served.add(name)
 
+    def revive(self, port: int, address: str) -> None:
+        """Have a child serve a port, and another one whenever it ends."""
+
+        def bear(*_signal: object) -> None:
+            if not os.fork():
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+                with socket.socket() as one:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    one.bind((address, port))
+                    one.listen()
+                    while True:
+                        one.accept()[0].send(TOKEN)
+
+        signal.signal(signal.SIGCHLD, bear)
+        bear()
+
     def defy(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

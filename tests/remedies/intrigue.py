@@ -72,7 +72,7 @@ class Intrigue:
     def _set_scene(self) -> None:
         draw = self.random
         self._start("bystander").ask("listen", "service", self.elsewhere, ADDRESS, True, True, (REUSEADDR,))
-        kind = draw.choice(("owner", "owner", "owner", "shared", "heirs", "heirs", "deaf", "squatter", "rivals"))
+        kind = draw.choice(("owner", "owner", "shared", "shared", "heirs", "heirs", "deaf", "squatter", "rivals"))
         if kind == "squatter":
             self._squat()
         else:
@@ -131,6 +131,16 @@ class Intrigue:
         self.moves.append(said)
         self._known = self._look()
         return said
+
+    def strike(self) -> str:
+        """Do what is worst at the moment when a victim is to be seized: another one has its pid, or just anything."""
+        self.observe()
+        named = {one["pid"] for step in self._plan["steps"] for one in step["processes"]}
+        victims = [one for one in self._players.values() if one.pid in named and one.is_there()]
+        said = self._reincarnate(self.random.choice(victims)) if victims and self.random.random() < 0.7 else None
+        self.moves.append(said or self._move())
+        self._known = self._look()
+        return self.moves[-1]
 
     def observe(self) -> None:
         """Write down who was touched since the last look and is not named in the plan."""
@@ -318,9 +328,9 @@ class Intrigue:
             return None
         return f"{player.name} takes the port"
 
-    def _reincarnate(self) -> str | None:
+    def _reincarnate(self, victim: Player | None = None) -> str | None:
         """A program ends and another one gets its pid: be it one that has the same sockets, or a stranger."""
-        victim = self._some()
+        victim = victim or self._some()
         if victim.name == "bystander":
             return None
         heirs = [one for one in self._tame() if one is not victim and one.name != "bystander"]

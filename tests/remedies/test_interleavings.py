@@ -45,15 +45,16 @@ _Result = TypeVar("_Result")
 
 
 class Disturbed(ActingHost):
-    """A host on which something happens whenever the run that acts comes to one of the chosen moments.
-
-    ``proven_at`` is how many moves there had been when a bind was tried last.
+    """A host on which something happens whenever the run that acts comes to one of the chosen moments, or is about to
+    take hold of one of the chosen victims.
     """
 
-    def __init__(self, stage: Stage, moments: frozenset[int]) -> None:
+    def __init__(self, stage: Stage, moments: frozenset[int], victims: frozenset[int]) -> None:
         super().__init__()
         self._stage = stage
         self._moments = moments
+        self._victims = victims
+        self._seized = 0
         self._first = os.getpid()
         self._acting: int | None = None
         self._passed = 0
@@ -73,8 +74,11 @@ class Disturbed(ActingHost):
             return
         self._passed += 1
         if self._passed in self._moments:
-            self._stage("move")
-            self._shared[0] += 1
+            self._happen("move")
+
+    def _happen(self, what: str) -> None:
+        self._stage(what)
+        self._shared[0] += 1
 
     def in_lasting_process(self, work: Callable[[], str]) -> str | None:
         def act() -> str:
@@ -95,7 +99,10 @@ class Disturbed(ActingHost):
         self.passes()
 
     def open_handle(self, pid: int) -> ProcessHandle:
-        self.passes()
+        if os.getpid() == self._acting:
+            self._seized += 1
+            if self._seized in self._victims:
+                self._happen("strike")
         return DisturbedHandle(pid, self)
 
     def open_process(self, pid: int) -> AbstractContextManager[ProcessDirectory]:  # type: ignore[override]
@@ -192,7 +199,8 @@ def play(stage: Stage, seed: int, port: int, tally: Counter[str]) -> list[str]:
         for _each in range(before):
             stage("move")
         moments = frozenset(draw.sample(range(1, 100), draw.choice((0, 1, 2, 4, 8))))
-        host = Disturbed(stage, moments)
+        victims = frozenset(draw.sample(range(1, 4), draw.choice((0, 0, 1, 1, 2))))
+        host = Disturbed(stage, moments, victims)
         run = f"seed-{seed}"
         stage("start")
         result = release(host, wish, plan, pretend=False, run=run)

@@ -124,6 +124,8 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
      "8080/tcp is not freed: helper[13] only inherited it: a server that does not set SO_REUSEADDR cannot be bound"
      " beside a detached socket (strategy terminate would)."),
     ("orphaned and remains", sight(ORPHANED, left()), {}, ["detach 13", SWEEP]),
+    ("orphaned with connections, which may be its remains", sight(ORPHANED, connections={"TIME_WAIT": 1}), {},
+     ["detach 13", SWEEP]),
     ("orphaned on both families", sight(ORPHANED, held(holder("three", "heir"), local="::", inode=701)), {},
      ["detach 13"]),
     ("a server in the background, perhaps", sight(held(holder("three", "heir", forked=True))), {},

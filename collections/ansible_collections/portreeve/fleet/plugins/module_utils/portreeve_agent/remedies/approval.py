@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidInput, Moved
 from ..verdicts.wording import listed, one_line
 from ..wire import to_wire
-from .records import OwnerMark, Plan, ProcessMark, SocketMark, Step
+from .records import OwnerMark, Plan, ProcessMark, SocketMark, Step, Then
 
 _WORDS = ("why", "harm", "withheld", "refusal", "needless", "digest", "verdict", "state")
 
@@ -25,7 +25,9 @@ def sealed(plan: Plan) -> Plan:
 
 def digest_of(plan: Plan) -> str:
     """Return the SHA-256 of a plan, in hexadecimal digits."""
-    text = json.dumps(_essence(to_wire(plan)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    wire = to_wire(plan)
+    wire["steps"] = [_of_a_run(one) if one["owner"] else one for one in wire["steps"]]
+    text = json.dumps(_essence(wire), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
@@ -33,6 +35,12 @@ def _essence(wire: Any) -> Any:
     if isinstance(wire, dict):
         return {name: _essence(value) for name, value in wire.items() if name not in _WORDS}
     return [_essence(one) for one in wire] if isinstance(wire, list) else wire
+
+
+def _of_a_run(step: dict[str, Any]) -> dict[str, Any]:
+    """Workers and their sockets come and go while an owner runs; its birth tells that run from others."""
+    places = sorted({(one["protocol"], one["local"]) for one in step["sockets"]})
+    return {**step, "processes": [], "sockets": [list(place) for place in places]}
 
 
 def compare(now: Plan, approved: Plan) -> tuple[str, ...]:
@@ -48,16 +56,31 @@ def compare(now: Plan, approved: Plan) -> tuple[str, ...]:
             "the approved plan is about %s, not about %s: accepted is the plan of the same port and address"
             % (_place(approved), _place(now))
         )
+    if now.terms != approved.terms:
+        raise InvalidInput(
+            "the plan was approved on other terms (%s): accepted are the same" % listed(list(approved.terms), 4)
+        )
     if now.boot_id != approved.boot_id:
         raise Moved("the host was booted since the plan was made: nothing was done")
     if now.namespace != approved.namespace:
         raise Moved("the network namespace is another one than when the plan was made: nothing was done")
-    if now.then not in (None, approved.then):
-        raise Moved("what is to be started afterwards was not approved: nothing was done")
+    if now.then is not None:
+        _check_afterwards(now.then, approved.then)
     for step in now.steps:
         if not any(_covers(old, step) for old in approved.steps):
             raise Moved(_say_moved(step, approved))
     return _gone(now, approved)
+
+
+def _check_afterwards(now: Then, approved: Then | None) -> None:
+    if approved is None or (now.verb, now.unit) != (approved.verb, approved.unit):
+        raise Moved("what is to be started afterwards was not approved: nothing was done")
+    more = sorted(set(now.others) - set(approved.others))
+    if more:
+        raise Moved(
+            "%s would stop as %s is %sed, which was not part of the plan: nothing was done"
+            % (listed([one_line(one) for one in more]), one_line(now.unit), now.verb)
+        )
 
 
 def _place(plan: Plan) -> str:
@@ -72,8 +95,8 @@ def _covers(old: Step, new: Step) -> bool:
         and (old.kill or not new.kill)
         and set(new.others) <= set(old.others)
         and (new.if_still_held or not old.if_still_held or _is_sweep(new))
-        and _all_in(new.processes, old.processes)
-        and {_socket_key(one) for one in new.sockets} <= {_socket_key(one) for one in old.sockets}
+        and (new.owner is not None or _all_in(new.processes, old.processes))
+        and {_socket_key(one, new) for one in new.sockets} <= {_socket_key(one, old) for one in old.sockets}
     )
 
 
@@ -85,14 +108,16 @@ def _all_in(new: tuple[ProcessMark, ...], old: tuple[ProcessMark, ...]) -> bool:
     return {(one.pid, one.start_ticks) for one in new} <= {(one.pid, one.start_ticks) for one in old}
 
 
-def _socket_key(mark: SocketMark) -> tuple[object, ...]:
-    return mark.protocol, mark.local, mark.remote, mark.inode, mark.cookie
+def _socket_key(mark: SocketMark, step: Step) -> tuple[object, ...]:
+    """Return what a socket is known by; a running owner may close and open them, and that run is what is approved."""
+    place = (mark.protocol, mark.local)
+    return place if step.owner is not None else (*place, mark.remote, mark.inode, mark.cookie)
 
 
 def _say_moved(step: Step, approved: Plan) -> str:
     """Return what is different now, the nearest first: the same owner in another run, the same pid, anybody else."""
     said = _say_other_owner(step, approved) or _say_other_process(step, approved)
-    if not said and step.sockets and not any(_socket_key(one) in _sockets(approved) for one in step.sockets):
+    if not said and step.sockets and not any(_socket_key(one, step) in _sockets(approved) for one in step.sockets):
         said = "%s is held by another socket than when the plan was made" % _place(approved)
     if not said:
         victims = listed([_name_process(one) for one in step.processes]) or "what remains"
@@ -115,6 +140,8 @@ def _say_other_owner(step: Step, approved: Plan) -> str:
 
 
 def _say_other_process(step: Step, approved: Plan) -> str:
+    if step.owner is not None:
+        return ""
     known = {(one.pid, one.start_ticks) for old in approved.steps for one in old.processes}
     new = [one for one in step.processes if (one.pid, one.start_ticks) not in known]
     again = [one for one in new if one.pid in {pid for pid, _started in known}]
@@ -127,16 +154,19 @@ def _say_other_process(step: Step, approved: Plan) -> str:
 
 
 def _sockets(plan: Plan) -> set[tuple[object, ...]]:
-    return {_socket_key(one) for step in plan.steps for one in step.sockets}
+    return {_socket_key(one, step) for step in plan.steps for one in step.sockets}
 
 
 def _gone(now: Plan, approved: Plan) -> tuple[str, ...]:
     there = {(one.pid, one.start_ticks) for step in now.steps for one in step.processes}
-    gone = {one for step in approved.steps for one in step.processes if (one.pid, one.start_ticks) not in there}
-    return tuple(
-        "%s, who was part of the plan, holds the port no longer." % _name_process(one)
-        for one in sorted(gone, key=lambda one: one.pid)
-    )
+    owners = {step.owner for step in now.steps}
+    names = []
+    for step in approved.steps:
+        if step.owner is None:
+            names += [_name_process(one) for one in step.processes if (one.pid, one.start_ticks) not in there]
+        elif step.owner not in owners:
+            names.append(_name_owner(step.owner))
+    return tuple("%s, part of the plan, holds the port no longer." % name for name in dict.fromkeys(names))
 
 
 def _name_process(mark: ProcessMark) -> str:

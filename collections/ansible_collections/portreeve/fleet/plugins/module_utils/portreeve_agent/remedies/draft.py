@@ -19,10 +19,17 @@ from .harm import (
     harm_to_process,
     name_seats,
     name_wanted,
-    stopped_before,
 )  # fmt: skip
-from .records import ACTS, Condition, SocketMark, Step, Then, Wish
-from .sight import OwnerKey, Sight, mark_processes, mark_socket, why_left_alone, why_unit_left_alone
+from .records import ACTS, SocketMark, Step, Then, Wish
+from .sight import (
+    OwnerKey,
+    Sight,
+    mark_processes,
+    mark_socket,
+    why_left_alone,
+    why_members_left_alone,
+    why_unit_left_alone,
+)  # fmt: skip
 
 _MANAGED = ("unit", "socket_unit", "container", "program")
 _MANAGER = 1  # holds sockets for units, without being a process of theirs
@@ -145,12 +152,16 @@ class Draft:
 
     def renew_apart(self, others: tuple[Holder, ...]) -> None:
         """Have an owner that was to be restarted stopped, and started once its heirs have let go of its socket."""
-        renewed = {seat.owner.name for seat in others if self.is_ended(seat)}
-        for index, step in enumerate(self._steps):
-            owner = step.owner
-            if step.act == "restart" and owner and owner.kind == "unit" and not owner.user and owner.name in renewed:
-                self._steps[index] = replace(step, act="stop")
-                self.restart_of_the_rightful = Then("start", owner.id or owner.name)
+        for seat in others:
+            condition = self.sight.condition_of(seat.owner)
+            if condition is None or seat.owner.kind != "unit" or seat.owner.user or not self.is_ended(seat):
+                continue
+            for index, step in enumerate(self._steps):
+                if step.act == "restart" and step.owner == condition.mark:
+                    self.blocked += [why for why in (self._why_not(seat, "stop"),) if why]
+                    harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, "stop")
+                    self._steps[index] = replace(step, act="stop", others=condition.others("stop"), harm=harm)
+                    self.restart_of_the_rightful = Then("start", seat.owner.id or seat.owner.name)
 
     def _go_on(self, held: HeldSocket, seats: tuple[Holder, ...]) -> None:
         """Add what is done should the first step not help, where it may be done at all."""
@@ -202,20 +213,30 @@ class Draft:
             if identity(one.owner) == identity(seat.owner) and (one == seat or not self._is_left_behind(one))
         ]
         harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, act)
-        others = (stopped_before(condition) if act == "stop" else ()) + condition.dependants
+        others = condition.others(act)
         return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, others, why, harm)
 
     def _why_not(self, seat: Holder, act: str) -> str | None:
         """Return why nobody may do this to a holder or its owner, whatever is allowed."""
         if act == "terminate":
-            return why_left_alone(self.sight, self.wish, seat.process, seat.owner)
+            return why_left_alone(self.sight, self.wish, seat.process, seat.owner) or self._why_fatal(seat)
         condition = self.sight.condition_of(seat.owner)
         if condition is None:
             return None
         members = {one.pid for one in condition.members}
         if _lives_in(seat.owner) and seat.pid != _MANAGER and seat.pid not in members:
             return "%s holds it and is no process of %s any more" % (name_process(seat), name_owner(seat.owner))
-        return _protected_member(self.sight, self.wish, seat.owner, condition)
+        return why_unit_left_alone(self.wish, seat.owner) or why_members_left_alone(
+            self.sight, self.wish, condition, condition.others(act)
+        )
+
+    def _why_fatal(self, seat: Holder) -> str | None:
+        condition = self.sight.condition_of(seat.owner)
+        if condition is None or condition.fatal is None:
+            return None
+        return "%s is left alone: it is one of %s, and %s" % (
+            name_process(seat), name_owner(seat.owner), condition.fatal,
+        )  # fmt: skip
 
     def _left_alone(self, held: HeldSocket, seats: Iterable[Holder]) -> str | None:
         for seat in seats:
@@ -245,18 +266,6 @@ def _lives_in(owner: Owner) -> bool:
     A process can be put below a cgroup of any name by its user, so the manager is asked.
     """
     return owner.kind == "unit" or (owner.kind == "container" and "held_by" not in (owner.detail or {}))
-
-
-def _protected_member(sight: Sight, wish: Wish, owner: Owner, condition: Condition) -> str | None:
-    for name in (None, *condition.triggers, *condition.dependants):
-        why = why_unit_left_alone(wish, owner if name is None else replace(owner, name=name, id=None))
-        if why:
-            return why
-    for process in condition.members:
-        why = why_left_alone(sight, wish, process, owner)
-        if why:
-            return "%s is left alone: %s" % (name_owner(owner), why)
-    return None
 
 
 def _victim(seat: Holder, act: str) -> str:

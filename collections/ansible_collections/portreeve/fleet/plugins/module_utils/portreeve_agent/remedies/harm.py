@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable
 
 from ..model import HeldSocket, Holder, Owner
 from ..verdicts.case import distinct_processes, identity
 from ..verdicts.wording import listed, name_owner, name_peers, name_processes, one_line
-from .records import Condition, Wish
+from .records import Condition, Step, Then, Wish
 from .sight import Sight
 
 
@@ -67,22 +68,49 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
     others = sight.serves.get(identity(owner), ())
     if others:
         said += "; it also serves " + listed(list(others), 6)
-    first = stopped_before(condition) if act == "stop" else ()
+    first = condition.revivers if act == "stop" else ()
     if first:
-        said += "; before it " + listed([one_line(one) for one in first])
+        said += "; before it " + _named(first)
     left = ["%s[%d]" % (one_line(one.name), one.pid) for one in condition.members if one.pid in condition.survivors]
     if left and wish.at_most != "kill":
         said += "; it leaves %s behind" % listed(left)
-    if condition.dependants:
-        said += "; with it " + listed([one_line(one) for one in condition.dependants])
+    together = condition.dependants + (condition.deserted if act == "stop" else ())
+    if together:
+        said += "; with it " + _named(together)
+    if act == "restart" and condition.rivals:
+        said += "; %s because it starts: %s" % (_stops(condition.rivals), _named(condition.rivals))
+    said += _say_answers(condition)
     if wish.at_most == "kill":
         said += "; SIGKILL follows after %g s" % wish.grace
     return said + "."
 
 
-def stopped_before(condition: Condition) -> tuple[str, ...]:
-    """Return the units that would start an owner again at once: a timer does so at its own time only."""
-    return tuple(one for one in condition.triggers if one.endswith((".socket", ".path")))
+def with_company(sight: Sight, then: Then, steps: Iterable[Step]) -> Then:
+    """Return what is done in the end with the units that stop because of it, unless they have stopped by then."""
+    condition = sight.condition_of_unit(then.unit)
+    if condition is None:
+        return then
+    stops = [one for one in steps if one.act == "stop" and not one.if_still_held]
+    stopped = {name for one in stops for name in one.others}
+    stopped |= {name for one in stops if one.owner for name in (one.owner.name, one.owner.id) if name}
+    others = tuple(one for one in condition.others(then.verb) if one not in stopped)
+    harm = "As %s is %sed, %s: %s." % (one_line(then.unit), then.verb, _stops(others), _named(others))
+    return replace(then, others=others, harm=harm if others else "")
+
+
+def _say_answers(condition: Condition) -> str:
+    """Return what the end of a unit sets off."""
+    if not condition.answers:
+        return ""
+    return "; when it has ended, systemd may start %s (OnFailure=, OnSuccess=)" % _named(condition.answers)
+
+
+def _named(units: tuple[str, ...]) -> str:
+    return listed([one_line(one) for one in units], 6)
+
+
+def _stops(units: tuple[str, ...]) -> str:
+    return "one unit stops" if len(units) == 1 else "%d units stop" % len(units)
 
 
 def harm_to_process(sight: Sight, wish: Wish, holder: Holder) -> str:
@@ -93,6 +121,7 @@ def harm_to_process(sight: Sight, wish: Wish, holder: Holder) -> str:
     condition = sight.condition_of(holder.owner)
     if condition is not None and condition.revives:
         said += "; " + one_line(condition.revives)
+    said += _say_answers(condition) if condition is not None else ""
     others = sight.serves.get(("process", holder.pid), ())
     if others:
         said += "; it also serves " + listed(list(others), 6)

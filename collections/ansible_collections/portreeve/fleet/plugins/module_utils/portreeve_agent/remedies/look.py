@@ -51,6 +51,7 @@ def look(host: ActingHost, wish: Wish) -> Look:
     others = _others(sight, read_servers(host))
     owners = {identity(one.owner): one.owner for held in sockets for one in held.holders}
     conditions = {key: condition(host, owner) for key, owner in owners.items()}
+    then = _follower(host, wish)
     proof = bind_now(host, namespace, wish)
     own = own_ancestry(host)
     way_in = ssh_connections(host, own)
@@ -63,7 +64,8 @@ def look(host: ActingHost, wish: Wish) -> Look:
         on_purpose=_on_purpose(host, namespace, sockets),
         cannot=_impossible(host, namespace, sockets),
         free_now=proof.free,
-        cannot_start=_why_not_started(host, wish),
+        cannot_start=_why_not_started(wish, then),
+        then=then,
     )
     return Look(sight, snapshot, namespace, others, proof)
 
@@ -139,14 +141,15 @@ def _on_purpose(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSo
     return {}
 
 
-def _why_not_started(host: ActingHost, wish: Wish) -> str:
+def _follower(host: ActingHost, wish: Wish) -> Condition | None:
+    return None if wish.then is None else condition(host, Owner("unit", wish.then.unit, "systemd"))
+
+
+def _why_not_started(wish: Wish, known: Condition | None) -> str:
     """Return why the unit that is to be started afterwards cannot be, empty where it can or there is none."""
-    if wish.then is None:
+    if wish.then is None or known is None or known.obstacle is None:
         return ""
-    known = condition(host, Owner("unit", wish.then.unit, "systemd"))
-    return "" if known.obstacle is None else "%s could not be %sed afterwards: %s" % (
-        wish.then.unit, wish.then.verb, known.obstacle,
-    )  # fmt: skip
+    return "%s could not be %sed afterwards: %s" % (wish.then.unit, wish.then.verb, known.obstacle)
 
 
 def _impossible(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSocket]) -> dict[str, str]:

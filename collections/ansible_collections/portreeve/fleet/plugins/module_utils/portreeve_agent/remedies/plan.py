@@ -18,9 +18,9 @@ from ..verdicts.hung_listener import hangs
 from ..verdicts.wording import listed
 from .approval import sealed
 from .draft import Draft
-from .harm import name_seats, name_wanted
+from .harm import name_seats, name_wanted, with_company
 from .records import Plan, Wish
-from .sight import Sight, carries_the_run
+from .sight import Sight, carries_the_run, why_not_afterwards
 
 _UNWELL = ("hung_listener", "bound_not_listening")
 
@@ -28,7 +28,8 @@ _UNWELL = ("hung_listener", "bound_not_listening")
 def make_plan(sight: Sight, wish: Wish) -> Plan:
     """Return what is to be done about a port, sealed with its digest."""
     answer = sight.answer
-    plan = Plan(sight.boot_id, answer.namespace.id, answer.port, answer.protocol, wish.address, answer.verdict)
+    place = (sight.boot_id, answer.namespace.id, answer.port, answer.protocol, wish.address)
+    plan = Plan(*place, answer.verdict, terms=terms_of(wish))
     settled = _settled(sight, wish, plan)
     if settled is not None:
         return sealed(settled)
@@ -46,14 +47,15 @@ def make_plan(sight: Sight, wish: Wish) -> Plan:
     if draft.blocked:
         return sealed(replace(plan, refusal=_refuse(sight, draft), withheld=tuple(draft.withheld)))
     steps = draft.steps()
-    if remains or (draft.ends_somebody and answer.protocol == "tcp"):
+    left_over = draft.ends_somebody or (answer.connections and any(step.act == "detach" for step in steps))
+    if remains or (left_over and answer.protocol == "tcp"):
         steps += (draft.sweep(if_still_held=bool(steps)),)
     if not steps:
         why = "%s is not free, and nothing was found that could be done about it: %s"
         return sealed(replace(plan, refusal=why % (name_wanted(sight), answer.summary)))
-    return sealed(
-        replace(plan, steps=steps, then=wish.then or draft.restart_of_the_rightful, withheld=tuple(draft.withheld))
-    )
+    then = wish.then or draft.restart_of_the_rightful
+    afterwards = then and with_company(sight, then, steps)
+    return sealed(replace(plan, steps=steps, then=afterwards, withheld=tuple(draft.withheld)))
 
 
 def _settled(sight: Sight, wish: Wish, plan: Plan) -> Plan | None:
@@ -61,10 +63,11 @@ def _settled(sight: Sight, wish: Wish, plan: Plan) -> Plan | None:
     expected, port = expectation_of(wish), name_wanted(sight)
     if is_in_order(sight, expected):
         return replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder))
-    if sight.cannot_start:
-        return replace(plan, refusal="%s is not freed: %s." % (port, sight.cannot_start))
+    barred = sight.cannot_start or why_not_afterwards(sight, wish)
+    if barred:
+        return replace(plan, refusal="%s is not freed: %s." % (port, barred))
     if is_free(sight):
-        return replace(plan, needless="%s is free." % port, then=wish.then)
+        return replace(plan, needless="%s is free." % port, then=wish.then and with_company(sight, wish.then, ()))
     if sight.unseen:
         why = "%s is not freed, as there may be sockets on it that cannot be seen: %s."
         return replace(plan, refusal=why % (port, sight.unseen))
@@ -78,12 +81,20 @@ def expectation_of(wish: Wish) -> Expectation:
     return Expectation(unit=wish.then.unit)
 
 
+def terms_of(wish: Wish) -> tuple[str, ...]:
+    """Return in words what of a wish decides how a plan is carried out and what it has to come to."""
+    bind = request_for(wish.protocol, wish.bind)
+    flags = [name for name in ("reuseaddr", "reuseport", "v6only") if getattr(bind.options, name)]
+    places = [wish.bind.address or wish.address or "every address", wish.bind.device, wish.bind.user]
+    said = ["expect " + (expectation_of(wish).holder or "nobody"), "grace %g s" % wish.grace]
+    said.append("bind " + ",".join([str(one) for one in places if one is not None] + flags))
+    return (*said, "undo" if wish.undo else "no undo")
+
+
 def is_free(sight: Sight) -> bool:
     """Return whether the port can be bound now, with nobody on it but heirs of a socket that was detached before."""
-    if sight.answer.verdict == "free" and not sight.unseen:
-        return sight.free_now is not False
-    sockets = [held for held in sight.answer.sockets if held.socket.inode or held.holders]
-    return sight.free_now is True and all(_is_detached(held) for held in sockets)
+    serving = (held for held in sight.answer.sockets if held.socket.state in SERVING_STATES)
+    return sight.free_now is True and all(_is_detached(held) for held in serving)
 
 
 def is_in_order(sight: Sight, expected: Expectation) -> bool:

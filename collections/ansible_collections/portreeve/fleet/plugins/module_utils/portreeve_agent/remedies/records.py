@@ -9,6 +9,7 @@ What names a victim is an identity: it holds of one socket, process or run of an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Mapping
 
 from ..binding import BindWish
 from ..expectations import Expectation
@@ -21,10 +22,16 @@ STRATEGIES = ("auto", "destroy", "detach", "restart", "stop", "terminate")
 
 @dataclass(frozen=True)
 class Then:
-    """What is done once the port is free: ``verb`` is start or restart, ``unit`` one of the system's manager."""
+    """What is done once the port is free: ``verb`` is start or restart, ``unit`` one of the system's manager.
+
+    In a plan ``others`` are the units that stop because of it, for good or to start again, and ``harm`` is one sentence
+    on that, empty where there are none.
+    """
 
     verb: str
     unit: str
+    others: tuple[str, ...] = ()
+    harm: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,12 @@ class Condition:
 
     ``members`` are all of its processes, ``survivors`` the pids of those that it leaves behind when it stops;
     ``triggers`` names the active socket units that would start it again and ``triggered`` what it starts itself, as a
-    socket unit does; ``dependants`` are units that stop and restart with it.
-    ``revives`` is in words what starts it again should its process just end, None for nothing. ``obstacle`` says why it
-    can neither be stopped nor started, None if it can.
+    socket unit does; ``dependants`` are units that stop and restart with it, ``deserted`` those that stop when it is
+    stopped, but not when it is restarted, ``rivals`` those that stop when it is started. ``members_of`` are the
+    processes of all these, by unit.
+    ``revives`` is in words what starts it again should its process just end, None for nothing; ``answers`` are units
+    that may be started because it has ended. ``fatal`` says why its end may be the host's, None if it is not.
+    ``obstacle`` says why it can neither be stopped nor started, None if it can.
     """
 
     mark: OwnerMark
@@ -112,8 +122,24 @@ class Condition:
     triggers: tuple[str, ...] = ()
     triggered: tuple[str, ...] = ()
     dependants: tuple[str, ...] = ()
+    deserted: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
+    members_of: Mapping[str, tuple[Process, ...]] = field(default_factory=dict)
     revives: str | None = None
+    answers: tuple[str, ...] = ()
+    fatal: str | None = None
     obstacle: str | None = None
+
+    @property
+    def revivers(self) -> tuple[str, ...]:
+        """The units that stop before it, as they would start it again at once: a timer does so at its own time only."""
+        return tuple(one for one in self.triggers if one.endswith((".socket", ".path")))
+
+    def others(self, verb: str) -> tuple[str, ...]:
+        """Return the units that go with it when it is stopped, restarted or started."""
+        if verb == "stop":
+            return self.revivers + self.dependants + self.deserted
+        return self.rivals + (self.dependants if verb == "restart" else ())
 
 
 @dataclass(frozen=True)
@@ -122,8 +148,8 @@ class Step:
 
     ``owner`` is whom restart and stop are about. Without sockets, destroy is about all that remains of connections
     which no process has any more. ``kill`` allows SIGKILL for what does not end by itself. With ``if_still_held`` it is
-    done only if the port is not free by then. ``others`` are units that stop with the owner, or before it.
-    ``why`` and ``harm`` are one sentence each.
+    done only if the port is not free by then. ``others`` are units that stop with the owner, before it, or
+    because it starts again. ``why`` and ``harm`` are one sentence each.
     """
 
     act: str
@@ -141,6 +167,7 @@ class Step:
 class Plan:
     """What is to be done about a port of one host, in this order, and what is not, with the reasons.
 
+    ``terms`` are what else of a wish decides what is done and what counts as done, in words that stay the same.
     ``refusal`` says why nothing can be done though something should be. ``needless`` says why nothing need be done.
     ``digest`` stands for everything but words: who approves it approves these victims.
     """
@@ -153,6 +180,7 @@ class Plan:
     verdict: str
     steps: tuple[Step, ...] = ()
     then: Then | None = None
+    terms: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     refusal: str | None = None
     needless: str | None = None

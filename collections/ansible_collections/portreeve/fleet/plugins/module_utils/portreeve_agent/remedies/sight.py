@@ -12,7 +12,7 @@ from ..endpoint import Endpoint
 from ..model import HeldSocket, Holder, Owner, PortAnswer, Process, Socket
 from ..protected import why_protected, why_protected_unit
 from ..verdicts.case import identity
-from ..verdicts.wording import one_line
+from ..verdicts.wording import name_owner, one_line
 from .records import Condition, ProcessMark, SocketMark, Wish
 
 OwnerKey = Tuple[object, ...]
@@ -29,7 +29,8 @@ class Sight:
     ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why there
     may be sockets on the port that are not seen, ``hiding`` why there may be holders, empty when there can be none.
     ``cannot`` says why this kernel cannot destroy or detach; ``free_now`` whether the bind that is wished for succeeds
-    already, None where it could not be tried; ``cannot_start`` why the unit of ``then`` could not be started.
+    already, None where it could not be tried; ``cannot_start`` why the unit of ``then`` could not be started, and
+    ``then`` how that stands.
     """
 
     answer: PortAnswer
@@ -44,10 +45,19 @@ class Sight:
     cannot: Mapping[str, str] = field(default_factory=dict)
     free_now: bool | None = None
     cannot_start: str = ""
+    then: Condition | None = None
 
     def condition_of(self, owner: Owner) -> Condition | None:
         """Return how the manager of an owner sees it, None where nobody manages it."""
         return self.conditions.get(identity(owner))
+
+    def condition_of_unit(self, name: str) -> Condition | None:
+        """Return how a unit of the system's manager stands, None where it was not looked at."""
+        for known in (self.then, *self.conditions.values()):
+            mark = None if known is None else known.mark
+            if mark and mark.kind == "unit" and not mark.user and name in (mark.name, mark.id):
+                return known
+        return None
 
 
 def mark_socket(row: Socket) -> SocketMark:
@@ -80,8 +90,8 @@ def mark_processes(holders: Iterable[Holder]) -> tuple[ProcessMark, ...]:
 def why_left_alone(sight: Sight, wish: Wish, process: Process, owner: Owner | None) -> str | None:
     """Return why nothing is done to a process, or to what it holds, in words for a sentence; None if something may be.
 
-    What is protected by kind or by name can be named in ``wish.override``; but never the first process, threads of the
-    kernel, and what carries the run itself.
+    ``wish.override`` lifts what is protected by its kind, and neither ``wish.protect`` nor what holds for the first
+    process, threads of the kernel, and what carries the run itself.
     """
     named = "%s[%d]" % (one_line(process.name), process.pid)
     if process.pid in sight.own:
@@ -90,12 +100,10 @@ def why_left_alone(sight: Sight, wish: Wish, process: Process, owner: Owner | No
     if why in (_FIRST, _KERNEL):
         return "%s is %s" % (named, why)
     names = names_of(process, owner)
-    if names.intersection(wish.override):
-        return None
-    if why:
-        return "%s is %s" % (named, why)
     protected = sorted(names.intersection(wish.protect))
-    return "%s is protected as %s" % (named, protected[0]) if protected else None
+    if protected:
+        return "%s is protected as %s" % (named, protected[0])
+    return "%s is %s" % (named, why) if why and not names.intersection(wish.override) else None
 
 
 def why_unit_left_alone(wish: Wish, owner: Owner) -> str | None:
@@ -109,6 +117,33 @@ def why_unit_left_alone(wish: Wish, owner: Owner) -> str | None:
         return "%s is %s" % (one_line(owner.name), why)
     protected = sorted(names.intersection(wish.protect))
     return "%s is protected as %s" % (one_line(owner.name), protected[0]) if protected else None
+
+
+def why_members_left_alone(sight: Sight, wish: Wish, condition: Condition, others: Iterable[str]) -> str | None:
+    """Return why an owner is left alone because of one of its processes, or of a unit that goes with it."""
+    mark = condition.mark
+    owner = Owner(mark.kind, mark.name, mark.manager, mark.id, mark.user)
+    for process in condition.members:
+        why = why_left_alone(sight, wish, process, owner)
+        if why:
+            return "%s is left alone: %s" % (name_owner(owner), why)
+    for name in others:
+        unit = Owner("unit", name, mark.manager, user=mark.user)
+        whys = [why_left_alone(sight, wish, one, unit) for one in condition.members_of.get(name, ())]
+        why = why_unit_left_alone(wish, unit) or next((one for one in whys if one), None)
+        if why:
+            return "%s is left alone, as %s goes with it: %s" % (name_owner(owner), one_line(name), why)
+    return None
+
+
+def why_not_afterwards(sight: Sight, wish: Wish) -> str | None:
+    """Return why the unit of ``then`` is not started or restarted, because of whom that would stop."""
+    known = sight.then
+    if wish.then is None or known is None or (known.active and wish.then.verb == "start"):
+        return None
+    owner = Owner("unit", known.mark.name, known.mark.manager)
+    why = why_unit_left_alone(wish, owner) if known.active else None
+    return why or why_members_left_alone(sight, wish, known, known.others(wish.then.verb))
 
 
 def names_of(process: Process, owner: Owner | None) -> set[str]:

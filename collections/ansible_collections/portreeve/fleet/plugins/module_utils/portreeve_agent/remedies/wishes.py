@@ -192,7 +192,7 @@ _SHAPES: dict[type, dict[str, tuple[type | None, ...]]] = {
         "kind": _TEXT, "name": _TEXT,
         **dict.fromkeys(("manager", "id", "user", "birth"), _MAYBE_TEXT),
     },
-    Then: {"verb": _TEXT, "unit": _TEXT},
+    Then: {**dict.fromkeys(("verb", "unit", "harm"), _TEXT), "others": _LIST},
     Step: {
         **dict.fromkeys(("act", "why", "harm"), _TEXT),
         **dict.fromkeys(("sockets", "processes", "others"), _LIST),
@@ -202,7 +202,7 @@ _SHAPES: dict[type, dict[str, tuple[type | None, ...]]] = {
     Plan: {
         **dict.fromkeys(("boot_id", "protocol", "verdict", "digest"), _TEXT),
         **dict.fromkeys(("address", "refusal", "needless"), _MAYBE_TEXT),
-        "namespace": _NUMBER, "port": _NUMBER, "steps": _LIST, "then": _MAYBE_RECORD, "withheld": _LIST,
+        "namespace": _NUMBER, "port": _NUMBER, "steps": _LIST, "then": _MAYBE_RECORD, "withheld": _LIST, "terms": _LIST,
     },
 }  # fmt: skip
 
@@ -218,13 +218,20 @@ def parse_approved(approved: Any) -> Plan:
     if found != PLAN_FORMAT:
         raise InvalidInput("approved is not a plan of port_release: accepted is a plan of format " + PLAN_FORMAT)
     plan = _read(Plan, {name: value for name, value in approved.items() if name != "format"}, "the plan")
-    if plan["protocol"] not in PROTOCOLS or not all(isinstance(one, str) for one in plan["withheld"]):
+    if plan["protocol"] not in PROTOCOLS or not all(isinstance(one, str) for one in plan["withheld"] + plan["terms"]):
         raise _not_a_plan("the plan")
-    then = None if plan["then"] is None else Then(**_read(Then, plan["then"], "then"))
-    if then is not None and then.verb not in VERBS:
-        raise _not_a_plan("then")
+    then = None if plan["then"] is None else _afterwards(plan["then"])
     steps = tuple(_step(given, "step %d" % number) for number, given in enumerate(plan["steps"], 1))
-    return Plan(**{**plan, "steps": steps, "then": then, "withheld": tuple(plan["withheld"])})
+    return Plan(
+        **{**plan, "steps": steps, "then": then, "terms": tuple(plan["terms"]), "withheld": tuple(plan["withheld"])}
+    )
+
+
+def _afterwards(given: Any) -> Then:
+    then = _read(Then, given, "then")
+    if then["verb"] not in VERBS or not all(isinstance(one, str) for one in then["others"]):
+        raise _not_a_plan("then")
+    return Then(**{**then, "others": tuple(then["others"])})
 
 
 def _step(given: Any, where: str) -> Step:

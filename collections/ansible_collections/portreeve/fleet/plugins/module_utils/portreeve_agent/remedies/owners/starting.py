@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ...errors import NotApplied
+from ...errors import Moved, NotApplied
 from ...verdicts.wording import listed, one_line
 from ...writing import ActingHost
 from ..prove import settle
 from ..records import OwnerMark
+from .company import read_company
 from .systemctl import Systemctl
 from .unit_state import UnitState, is_unit_name, say_obstacle, say_state
 
@@ -49,8 +50,10 @@ def start(host: ActingHost, mark: OwnerMark, others: Sequence[str] = ()) -> str:
     return one_line("; ".join(said) or "%s runs already" % name)
 
 
-def start_unit(host: ActingHost, unit: str, verb: str, seconds: float) -> str:
+def start_unit(host: ActingHost, unit: str, verb: str, seconds: float, others: Sequence[str] = ()) -> str:
     """Start or restart (``verb``) a unit of the system's manager and wait until it is active, at most ``seconds``.
+
+    ``others`` may stop because of it, and nobody else: raises Moved, before anything is done, where somebody would.
 
     Earlier failures are forgotten first: a service that failed for want of its port may be at its limit of starts. One
     that systemd calls active as soon as it is executed must last half a second. Returns what came of it, in one
@@ -60,6 +63,13 @@ def start_unit(host: ActingHost, unit: str, verb: str, seconds: float) -> str:
     (seen,) = systemd.show(unit if is_unit_name(unit) else unit + ".service")
     if verb == "start" and seen.active == "active":
         return "%s was active already" % seen.id
+    company = read_company(systemd, seen)
+    falling = company.rivals + (company.dependants if verb == "restart" else ())
+    unknown = [one.id for one in falling if one.id not in others]
+    if unknown:
+        raise Moved("%s would stop because %s is %sed, which was not so when it was planned" % (
+            listed(unknown), seen.id, verb,
+        ))  # fmt: skip
     _start(host, systemd, seen, verb, seconds)
     return "%s was %sed" % (seen.id, verb)
 

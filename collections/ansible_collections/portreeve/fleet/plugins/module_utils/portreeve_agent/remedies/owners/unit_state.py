@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Iterator, Mapping, NamedTuple
+from typing import Iterable, Iterator, Mapping, NamedTuple
 
 #: Unit names that systemd gives meaning to (systemd.unit(5)); no glob is among them, which systemctl would expand.
 _NAME = re.compile(
@@ -16,13 +16,23 @@ _NAME = re.compile(
 _ENDED = ("inactive", "failed")
 #: Whose stop stops this unit's too, by the properties in which systemd keeps them (systemd.unit(5)).
 _DEPENDANTS = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
+#: What is started with it; and whom that has to be there for, as long as any of these is.
+_NEEDS = ("Requires", "Requisite", "BindsTo", "Wants", "Upholds")
+_NEEDED_BY = ("RequiredBy", "RequisiteOf", "BoundBy", "WantedBy", "UpheldBy")
+#: What stops when it is started.
+_RIVALS = ("Conflicts", "ConflictedBy")
+#: What is started when it has ended.
+_ANSWERS = ("OnFailure", "OnSuccess")
+#: What the whole host, or the whole manager, does when it has ended.
+_LAST_WORDS = ("SuccessAction", "FailureAction")
 _BY_CHANCE = ("simple", "exec", "idle")
 #: What is asked for; a property that a unit or an older systemd does not have is not printed.
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "StateChangeTimestamp", "InvocationID"),
     *("InactiveExitTimestampMonotonic", "ControlGroup", "Job", "Type", "Restart", "Result", "KillMode", "MainPID"),
     *("Accept", "CanStart", "CanStop", "RefuseManualStart", "RefuseManualStop", "TriggeredBy", "Triggers"),
-    *_DEPENDANTS,
+    *("StopWhenUnneeded", *_LAST_WORDS),
+    *dict.fromkeys((*_DEPENDANTS, *_NEEDS, *_NEEDED_BY, *_RIVALS, *_ANSWERS)),
 )
 
 
@@ -31,7 +41,10 @@ class UnitState(NamedTuple):
 
     ``birth`` tells its runs apart and stays when one has ended; ``since`` is when its state changed last, as systemd
     writes it. ``group`` is its cgroup. ``has_job`` tells whether it is being started or stopped, or waits for that.
-    ``accepts`` marks a socket unit that starts one service for each connection.
+    ``accepts`` marks a socket unit that starts one service for each connection. ``fatal`` is what the whole host does
+    when the unit ends, as ``FailureAction=reboot``. ``dependants`` stop with it, ``rivals`` when it starts; ``needs``
+    start with it; ``goes_unneeded`` says that it stops when none of ``needed_by`` is left; ``answers`` may start when
+    it has ended.
     """
 
     id: str
@@ -53,16 +66,21 @@ class UnitState(NamedTuple):
     triggered_by: tuple[str, ...]
     triggers: tuple[str, ...]
     dependants: tuple[str, ...]
+    rivals: tuple[str, ...]
+    needs: tuple[str, ...]
+    needed_by: tuple[str, ...]
+    goes_unneeded: bool
+    answers: tuple[str, ...]
+    fatal: str | None
 
     @property
     def lives(self) -> bool:
         """Whether it is anything but ended: also on its way up or down."""
         return self.active not in _ENDED
 
-    @property
-    def ends_main_process_only(self) -> bool:
-        """Whether the other processes of its cgroup live on when it stops (systemd.kill(5))."""
-        return self.kill_mode in ("process", "none")
+    def survives(self, pid: int) -> bool:
+        """Return whether systemd leaves a process of its cgroup alone when it stops (systemd.kill(5))."""
+        return self.kill_mode == "none" or (self.kill_mode == "process" and pid != self.main_pid)
 
     @property
     def says_when_ready(self) -> bool:
@@ -82,7 +100,11 @@ def parse_units(text: str) -> list[UnitState]:
 
 
 def _state(values: Mapping[str, str]) -> UnitState:
+    def names(kinds: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({name for kind in kinds for name in _names(values.get(kind, ""))}))
+
     refused = {verb for verb in ("Start", "Stop") if values.get("RefuseManual" + verb) == "yes"}
+    fatal = ["%s=%s" % (one, values[one]) for one in _LAST_WORDS if values.get(one, "none") not in ("", "none")]
     return UnitState(
         id=values["Id"],
         load=values.get("LoadState", ""),
@@ -102,7 +124,13 @@ def _state(values: Mapping[str, str]) -> UnitState:
         stoppable=values.get("CanStop") != "no" and "Stop" not in refused,
         triggered_by=tuple(_names(values.get("TriggeredBy", ""))),
         triggers=tuple(_names(values.get("Triggers", ""))),
-        dependants=tuple(sorted({name for kind in _DEPENDANTS for name in _names(values.get(kind, ""))})),
+        dependants=names(_DEPENDANTS),
+        rivals=names(_RIVALS),
+        needs=names(_NEEDS),
+        needed_by=names(_NEEDED_BY),
+        goes_unneeded=values.get("StopWhenUnneeded") == "yes",
+        answers=names(_ANSWERS),
+        fatal=", ".join(fatal) or None,
     )
 
 
@@ -132,8 +160,15 @@ def say_revival(unit: UnitState) -> str | None:
     return None if unit.restart in ("", "no") else "systemd starts it again (Restart=%s)" % unit.restart
 
 
+def say_fatal(unit: UnitState) -> str | None:
+    """Return why the end of a unit may be that of the host, None if it is not."""
+    return "the host may go down when it ends (%s)" % unit.fatal if unit.fatal else None
+
+
 def say_obstacle(unit: UnitState) -> str | None:
-    """Return why nothing can be done to a unit by hand, None if something can."""
+    """Return why nothing can be done to a unit by hand, or had better not, None if something can."""
+    if unit.fatal:
+        return say_fatal(unit)
     if unit.lives:
         return None if unit.stoppable else "systemd does not let it be stopped by hand (RefuseManualStop=yes)"
     if unit.load == "masked":

@@ -9,25 +9,24 @@ the order, and the moment between the two, some milliseconds, remains. A run tha
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Iterable, Sequence
 
-from ...errors import InvalidInput, Moved, NotApplied, NotPermitted, NotSupported, PortreeveError
+from ...errors import InvalidInput, Moved, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...model import Owner, Process
-from ...processes import ProcessReader, parse_cgroup
 from ...verdicts.wording import listed, name_owner, one_line
 from ...writing import ActingHost
 from ..prove import settle
 from ..records import Condition, OwnerMark
+from .company import at_once, living, read_company, read_members, read_triggers
 from .starting import SECONDS_TO_START, await_start
 from .systemctl import Systemctl
-from .unit_state import UnitState, say_obstacle, say_revival, say_state
+from .unit_state import UnitState, say_fatal, say_obstacle, say_revival, say_state
 
 _STOP = ("stop", "--no-block")
 _RESTART = ("restart", "--no-block")
 _KILL = ("kill", "--signal=SIGKILL")
 _SECONDS_TO_DIE = 10.0  # after SIGKILL
-_AT_ONCE = (".socket", ".path")  # start a unit again as soon as somebody asks for it; a timer does at its time
 
 
 def condition(host: Host, owner: Owner) -> Condition:
@@ -36,21 +35,32 @@ def condition(host: Host, owner: Owner) -> Condition:
     try:
         systemd = Systemctl(host, owner.user)
         (unit,) = systemd.show(_unit(mark))
-        members = _members(host, unit)
-        left = frozenset(one.pid for one in members if one.pid != unit.main_pid)
+        company = read_company(systemd, unit)
+        around = {one.id: one for group in company for one in group}
+        members_of = read_members(host, [unit, *around.values()])
+        members = members_of.pop(unit.id, ())
         return Condition(
             mark=OwnerMark(owner.kind, owner.name, owner.manager, owner.id, owner.user, unit.birth),
             active=unit.lives,
             members=members,
-            survivors=left if unit.ends_main_process_only else frozenset(),
-            triggers=tuple(one.id for one in _triggers(systemd, unit)),
-            triggered=tuple(one.id for one in _living(systemd, unit.triggers)),
-            dependants=_dependants(systemd, unit),
+            survivors=frozenset(one.pid for one in members if unit.survives(one.pid)),
+            triggers=tuple(one.id for one in company.triggers),
+            triggered=tuple(one.id for one in living(systemd, unit.triggers)),
+            dependants=tuple(one.id for one in company.dependants),
+            deserted=tuple(one.id for one in company.deserted),
+            rivals=tuple(one.id for one in company.rivals),
+            members_of=members_of,
             revives=say_revival(unit),
-            obstacle=say_obstacle(unit),
+            answers=unit.answers,
+            fatal=say_fatal(unit),
+            obstacle=say_obstacle(unit) or _say_fatal_company(around.values()),
         )
     except (InvalidInput, NotPermitted, NotSupported) as error:
         return Condition(mark, active=True, obstacle=str(error))
+
+
+def _say_fatal_company(around: Iterable[UnitState]) -> str | None:
+    return next(("%s goes with it, and %s" % (one.id, say_fatal(one)) for one in around if one.fatal), None)
 
 
 def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
@@ -66,7 +76,7 @@ def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     unit, triggers = _seize(systemd, mark)
     if unit is None:
         return "%s had ended before" % _name(mark)
-    revivers = _at_once(triggers)
+    revivers = at_once(triggers)
     names = [unit.id, *(one.id for one in revivers)]
     systemd.order(_STOP, *reversed(names))
 
@@ -101,7 +111,7 @@ def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
         raise NotSupported(
             "%s was left alone: systemd could stop it, but not start it again (LoadState=%s)" % (_name(mark), unit.load)
         )
-    served = [] if unit.accepts or not unit.triggers else [one.id for one in _living(systemd, unit.triggers)]
+    served = [] if unit.accepts or not unit.triggers else [one.id for one in living(systemd, unit.triggers)]
     if served and unit.id.endswith(".socket"):
         raise NotSupported("%s was left alone: systemd does not start it while %s runs" % (_name(mark), listed(served)))
     begun = host.clock()
@@ -123,21 +133,17 @@ def restart(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
 def _seize(systemd: Systemctl, mark: OwnerMark) -> tuple[UnitState | None, list[UnitState]]:
     """Return the unit, None if that run has ended, and what would start it again. The run is looked at last."""
     (unit,) = systemd.show(_unit(mark))
-    triggers = _triggers(systemd, unit)
+    triggers = read_triggers(systemd, unit)
     (unit,) = systemd.show(_unit(mark))
     if _runs_anew(unit, mark):
         raise Moved("%s runs anew since it was looked at: nothing was done to it" % _name(mark))
     if not unit.lives:
         return None, []
-    for one in (unit, *_at_once(triggers)):
+    for one in (unit, *at_once(triggers)):
         obstacle = say_obstacle(one)
         if obstacle:
             raise NotSupported("%s was left alone: %s: %s" % (_name(mark), one.id, obstacle))
     return unit, triggers
-
-
-def _at_once(triggers: Sequence[UnitState]) -> list[UnitState]:
-    return [one for one in triggers if one.id.endswith(_AT_ONCE)]
 
 
 def _runs_anew(unit: UnitState, mark: OwnerMark) -> bool:
@@ -152,50 +158,16 @@ def _name(mark: OwnerMark) -> str:
     return name_owner(Owner(mark.kind, mark.name, mark.manager, user=mark.user))
 
 
-def _living(systemd: Systemctl, names: Sequence[str]) -> list[UnitState]:
-    return [unit for unit in systemd.show(*names) if unit.lives] if names else []
-
-
-def _triggers(systemd: Systemctl, unit: UnitState) -> list[UnitState]:
-    """A socket unit with Accept=yes starts another service for each connection, never this one again."""
-    return [one for one in _living(systemd, unit.triggered_by) if not one.accepts]
-
-
-def _dependants(systemd: Systemctl, unit: UnitState) -> tuple[str, ...]:
-    """Return the living units that stop when this one does, and when those do, and so on."""
-    found: dict[str, None] = {}
-    names = set(unit.dependants)
-    while names:
-        living = _living(systemd, sorted(names))
-        found.update((one.id, None) for one in living)
-        names = {name for one in living for name in one.dependants} - set(found) - {unit.id}
-    return tuple(found)
-
-
-def _members(host: Host, unit: UnitState) -> tuple[Process, ...]:
-    """Return the processes in a unit's cgroup and below. Each says itself where it is: that holds of every layout of
-    cgroups, wherever they are mounted."""
-    if unit.group in (None, "/"):
-        return ()
-    reader = ProcessReader(host)
-    found = []
-    for pid in host.pids():
-        try:
-            with host.open_process(pid) as directory:
-                group = parse_cgroup(directory.read("cgroup"))
-                if group is not None and (group + "/").startswith("%s/" % unit.group):
-                    found.append(reader.read(pid, directory))
-        except PortreeveError:  # it has ended, or is hidden
-            continue
-    return tuple(process for process in found if process.state not in "ZX")
+def _members_of(host: Host, unit: UnitState) -> tuple[Process, ...]:
+    return read_members(host, [unit]).get(unit.id, ())
 
 
 def _let_go(host: ActingHost, systemd: Systemctl, unit: UnitState, kill: bool) -> tuple[Process, ...]:
     """Return what a unit that has stopped leaves behind, as it may with KillMode=process; with ``kill``, end that."""
-    left = _members(host, unit)
+    left = _members_of(host, unit)
     if left and kill:
         systemd.order(_KILL, unit.id)
-        left = settle(host, lambda: _members(host, unit), lambda found: not found, _SECONDS_TO_DIE)
+        left = settle(host, lambda: _members_of(host, unit), lambda found: not found, _SECONDS_TO_DIE)
     return left
 
 
@@ -207,7 +179,7 @@ def _say_unfinished(mark: OwnerMark, unit: UnitState, verb: str, grace: float, k
 
 def _say_stopped(mark: OwnerMark, unit: UnitState, triggers: Sequence[UnitState], left: Sequence[Process]) -> str:
     said = "%s was stopped" % _name(mark)
-    revivers = [one.id for one in _at_once(triggers)]
+    revivers = [one.id for one in at_once(triggers)]
     later = [one.id for one in triggers if one.id not in revivers]
     if revivers:
         said += ", with %s, which would have started it again" % listed(revivers)

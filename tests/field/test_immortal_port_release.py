@@ -34,7 +34,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def stories(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
-    """On alder the daemon is dead and wanted back; on birch it is alive, and in the way of another; on cedar it hangs."""
+    """The daemon is wanted back, and dead on alder, hung on cedar; on birch it is alive, and in the way of another."""
     scenes = {name: long_stage(name) for name in ("alder", "birch", "cedar")}
     who = {name: _play(scene) for name, scene in scenes.items()}
     scenes["alder"].kill(*who["alder"]["daemon"])

@@ -52,7 +52,7 @@ def port_found(
         "needless": None,
     }
     options = {"port": port, "protocol": "tcp", "expect": {"exe": "shopd"}}
-    found = {"application": "shop", "reserve": True, "options": options, "outcome": outcome}
+    found = {"application": "shop", "place": f"{port}/tcp", "reserve": True, "options": options, "outcome": outcome}
     return {**found, "summary": refusal or "as found", "plan": None if outcome == "failed" else plan, **more}
 
 

@@ -58,6 +58,19 @@ def test_what_a_plan_would_exceed_is_said_beforehand(limits, sentences):
     assert list(exceeded(plan, hosts_to_do(plan), GROUPS, Limits(**limits))) == sentences
 
 
+def test_who_is_dragged_along_counts_as_well():
+    others = {**unit("a.service"), "others": ["b.service", "c.service"]}
+    port = port_found("due", steps=[others])
+    port["plan"]["then"] = {"verb": "restart", "unit": "shop.service", "others": ["d.service"], "harm": ""}
+    plan = build({"web1": look(port)}, {}, "", "")
+
+    (sentence,) = exceeded(plan, ["web1"], GROUPS, Limits(most_owners_per_host=4))
+
+    assert "5 owners on web1 (a.service, b.service, c.service, d.service, shop.service)" in sentence
+    plan["hosts"]["web1"]["ports"][0]["plan"]["then"]["verb"] = "start"
+    assert list(exceeded(plan, ["web1"], GROUPS, Limits(most_owners_per_host=4))) == []
+
+
 def test_hosts_that_the_run_does_not_reach_do_not_count():
     plan = build(FLEET, {}, "", "")
     assert list(exceeded(plan, ["db1"], GROUPS, Limits(1, 0, 0, 0))) == []
@@ -114,6 +127,14 @@ def test_a_wave_waits_for_the_health_of_those_before():
     assert why_no_wave(journal(*done, *well, health=True)) == "the health check has not been passed by web3"
     assert why_no_wave(journal(*done, *well, {"event": "healthy", "host": "web3"}, health=True)) is None
     assert why_no_host(journal(*done, *well, health=True)) is None  # within a wave nobody waits for it
+
+
+def test_no_wave_is_begun_after_other_servers_fell():
+    fell = {**over("web1", "done"), "ports": [{"fell": ["9000/tcp is served no more."]}]}
+    fine = {**over("web2", "done"), "ports": [{"outcome": "done"}]}
+
+    assert why_no_wave(journal(fine)) is None
+    assert why_no_wave(journal(fell, fine)) == "other servers fell on web1"
 
 
 def at(text: str, zone: str = "+00:00") -> datetime.datetime:

@@ -14,11 +14,11 @@ from .looks import port_found, step
 
 RELEASE, RESERVATION = "portreeve.fleet.port_release", "portreeve.fleet.port_reservation"
 RUN = {"run": "r1"}
-FREED = {"format": "portreeve.port_release/1", "changed": True, "summary": "8080/tcp is free.", "after": {}}
+FREED = {"format": "portreeve.port_release/1", "changed": True, "summary": "8080/tcp is free.", "touched": True}
 MOVED = {"format": "portreeve.port_release/1", "failed": True, "msg": "8080/tcp: sleep[812] is another one now.",
-         "after": None}  # fmt: skip
+         "touched": False}  # fmt: skip
 KEPT = {"format": "portreeve.port_release/1", "failed": True, "changed": True, "msg": "8080/tcp is still held.",
-        "after": {}}  # fmt: skip
+        "touched": True}  # fmt: skip
 
 
 class Modules:
@@ -26,6 +26,7 @@ class Modules:
 
     def __init__(self, releases: Any = (), reservations: Any = ()) -> None:
         self.answers = {RELEASE: list(releases), RESERVATION: list(reservations)}
+        self.told: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any], bool]] = []
 
     def __call__(self, name: str, arguments: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def due(port: int = 8080, **more: Any) -> dict[str, Any]:
 
 
 def course(modules: Modules, *ports: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(take_back(ports, modules, RUN))
+    return list(take_back(ports, modules, RUN, modules.told.append))
 
 
 def outcomes(became: list[dict[str, Any]]) -> list[str]:
@@ -89,7 +90,7 @@ def test_what_the_plan_refuses_is_not_tried():
     assert modules.asked == []
 
 
-@pytest.mark.parametrize("crashed", [{"failed": True, "msg": "MODULE FAILURE"}, KEPT])
+@pytest.mark.parametrize("crashed", [{"failed": True, "msg": "MODULE FAILURE"}, KEPT, {**MOVED, "touched": None}])
 def test_what_may_have_touched_something_has_failed(crashed):
     assert outcomes(course(Modules([crashed]), due())) == ["failed"]
 
@@ -110,6 +111,28 @@ def test_a_squatted_port_is_reserved_first_beside_what_the_application_has():
     assert outcomes(course(modules, squatted())) == ["done"]
     assert modules.asked[:2] == [SEE, ADD]
     assert modules.asked[2][0] == "release"
+    assert modules.told == [{"application": "shop", "port": 36601, "protocol": "tcp"}]
+
+
+def test_what_was_reserved_is_told_before_the_host_may_be_lost():
+    modules = Modules([], [SEEN, RESERVED])
+
+    with pytest.raises(IndexError):  # nothing answers the release
+        course(modules, squatted())
+
+    assert modules.told == [{"application": "shop", "port": 36601, "protocol": "tcp"}]
+
+
+def test_servers_that_fell_though_nobody_meant_it_are_told_apart():
+    fell = [
+        {"expected": False, "namespace": "host", "summary": "9000/tcp is served no more."},
+        {"expected": True, "namespace": "host", "summary": "9001/tcp is served no more."},
+        {"expected": False, "namespace": "web", "summary": "9002/tcp is served no more."},
+    ]
+    (became,) = course(Modules([{**FREED, "namespace": {"name": "host"}, "collateral": fell}]), due())
+
+    assert became["outcome"] == "done"
+    assert became["fell"] == ["9000/tcp is served no more."]
 
 
 @pytest.mark.parametrize(

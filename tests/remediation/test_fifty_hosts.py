@@ -44,7 +44,7 @@ def test_a_run_whose_controller_is_killed_is_recorded_and_finished_by_the_next(
     shops.open(ends, TEN)
     digest = shops.make_plan()
 
-    with shops.remediating(digest, portreeve_waves=[1, 1, "100%"]) as killed:
+    with shops.remediating(digest, "--forks=2", portreeve_waves=[1, 1, "100%"]) as killed:
         until(lambda: sum(line["event"] == "end" for line in shops.journal()) >= 3)
         os.killpg(killed.pid, signal.SIGKILL)
     until(lambda: not any(_is_under_way(shops, name) for name in TEN))

@@ -15,6 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.plans 
     build,
     digest_of,
     hosts_to_do,
+    places_of,
     said_of,
 )
 
@@ -47,7 +48,8 @@ def test_every_host_is_in_the_plan_as_what_it_is():
         "web2": "to do", "web3": "nothing", "web4": "refused", "web10": "to do",
     }  # fmt: skip
     assert hosts_to_do(plan) == ["web2", "web10"]
-    assert plan["hosts"]["web2"]["in_order"] == 1
+    assert plan["hosts"]["web2"]["in_order"] == ["8081/tcp"]
+    assert places_of(plan["hosts"]["web2"]) == ["8081/tcp", "8080/tcp"]
     assert plan["hosts"]["web2"]["boot_id"] == "boot-1"
     assert "/nowhere/python3: not found" in plan["hosts"]["broken"]["problem"]
     assert said_of(plan) == (
@@ -73,6 +75,12 @@ def test_the_digest_stands_for_victims_and_not_for_words():
     assert build(FLEET, {**NO_LIMITS, "most_failed": 1}, "", "")["digest"] != plan["digest"]
 
 
+@pytest.mark.parametrize("name", ["summary", "problem", "why", "harm", "plan", "hosts", "ports"])
+def test_no_host_is_left_out_for_its_name(name):
+    one, other = (made({name: look(port_found("due", steps=[step(pid=pid)]))}) for pid in (812, 813))
+    assert one["digest"] != other["digest"]
+
+
 def test_only_the_approved_plan_is_taken():
     plan = made(FLEET)
     text = json.dumps(plan)
@@ -89,6 +97,8 @@ def test_only_the_approved_plan_is_taken():
         (lambda plan: "[]", None, "plan.json is no plan for a fleet: accepted is a file in the format"),
         (lambda plan: {**plan, "format": "portreeve.plan/2"}, None, "plan.json is no plan for a fleet"),
         (lambda plan: {**plan, "hosts": {}}, None, "plan.json has been changed since it was made"),
+        (lambda plan: {**plan, "hosts": {"web1": 7}}, None, "plan.json has been changed since it was made"),
+        (lambda plan: {**plan, "hosts": {"web1": {"ports": [7]}}}, None, "plan.json has been changed since it"),
         (lambda plan: {**plan, "limits": {}}, None, "plan.json has been changed since it was made"),
         (lambda plan: plan, "", "No digest was given: accepted is that of the plan that was approved, for plan.json "),
         (lambda plan: plan, "0" * 64, "plan.json is not the plan that was approved: its digest is "),

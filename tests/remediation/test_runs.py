@@ -64,6 +64,8 @@ def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Sh
     budget = three.remediate(digest, portreeve_most_hosts=2)
     group = three.remediate(digest, portreeve_most_owners_per_group=2)
     window = three.remediate(digest, portreeve_window="22-04")
+    ports = three.remediate(digest, portreeve_health=[PORT, 9999])
+    file = three.remediate(digest, portreeve_health="no/health.yml")
 
     for run, sentence in (
         (other, "plan.json is not the plan that was approved"),
@@ -73,6 +75,8 @@ def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Sh
         (budget, "The plan acts on 3 hosts, but most_hosts is 2. Nothing was done."),
         (group, "The plan acts on 3 owners in the group web, but most_owners_per_group is 2. Nothing was done."),
         (window, "The maintenance window '22-04' cannot be read"),
+        (ports, "The health check asks for 9999, which is declared with an owner on no host of the run."),
+        (file, f"The health check {three.root}/no/health.yml is not there"),
     ):
         assert run.code == 2, run.output
         assert sentence in run.said

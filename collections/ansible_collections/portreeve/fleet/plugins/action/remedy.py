@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             ports = look(plain(arguments["releases"] or []), self._execute)
             if self._asked_to_check:
                 return self._looked(ports)
-        became = list(take_back(ports, self._execute, _named(arguments)))
+        became = list(take_back(ports, self._execute, _named(arguments), lambda reserved: None))
         return self._result(became, outcome_of(became), why_of(became))
 
     def _recorded(self, record: Record) -> dict[str, Any]:
@@ -79,7 +79,8 @@ class ActionModule(ActionBase):
         became: list[dict[str, Any]] = []
         outcome, reason = FAILED, "it could not be told what was done"
         try:
-            for port in take_back(ports, self._execute, {"run": header["run"], "reason": f"plan {header['digest']}"}):
+            run = {"run": header["run"], "reason": f"plan {header['digest']}"}
+            for port in take_back(ports, self._execute, run, lambda one: self._reserved(record, one)):
                 became.append(port)
             outcome, reason = outcome_of(became), why_of(became) or ""
         except AnsibleConnectionFailure as error:
@@ -91,6 +92,10 @@ class ActionModule(ActionBase):
         finally:
             record.journal.append("end", host=self._host, outcome=outcome, why=reason or None, ports=became)
         return self._result(became, outcome, reason)
+
+    def _reserved(self, record: Record, port: dict[str, Any]) -> None:
+        if not self._asked_to_check:
+            record.journal.append("reserved", host=self._host, **port)
 
     def _execute(self, name: str, arguments: dict[str, Any], check: bool) -> dict[str, Any]:
         self._task.check_mode = check or self._asked_to_check

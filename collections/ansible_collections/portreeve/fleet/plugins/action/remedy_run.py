@@ -27,9 +27,10 @@ _ARGUMENTS = {
     "records": {"type": "path", "default": "reports/remediation"},
     "stop_file": {"type": "path"},
     "window": {"type": "str"},
-    "health": {"type": "bool", "default": False},
+    "health": {"type": "raw"},
     **{name: {"type": "raw"} for name in _LIMITS},
 }
+_TOLD = ("outcome", "why", "fell")
 _NEEDED = [
     ("phase", "begin", ["plan"]),
     *(("phase", phase, ["record"]) for phase in ("wave", "healthy", "end")),
@@ -61,6 +62,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "record": str(record.directory),
             "hosts": header["hosts"],
+            "health": header["health"],
             "msg": " ".join([*header["earlier"], said]),
             "_ansible_verbose_always": True,
         }
@@ -80,7 +82,7 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "msg": f"{found['summary']} Recorded in {record.directory}.",
-            "hosts": {name: {"outcome": one["outcome"], "why": one["why"]} for name, one in found["hosts"].items()},
-            "all_done": all(one["outcome"] == DONE for one in found["hosts"].values()),
+            "hosts": {name: {key: one[key] for key in _TOLD} for name, one in found["hosts"].items()},
+            "all_done": all(one["outcome"] == DONE and not one["fell"] for one in found["hosts"].values()),
             "_ansible_verbose_always": True,
         }

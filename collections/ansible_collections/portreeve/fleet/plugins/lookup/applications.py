@@ -73,7 +73,8 @@ _list:
   description:
     - The applications by name, with C(name), C(ports) and C(reserve), and what is declared of C(owner), C(service),
       C(strategy) and C(at_most).
-    - With O(releases), for each port C(application), whether to C(reserve) it, and the C(options) of the module.
+    - With O(releases), for each port C(application), C(place), such as V(8080/tcp), whether to C(reserve) it, and the
+      C(options) of the module.
     - With O(mistakes), a sentence for each mistake, after the hosts that have it where others do not; none when all is
       well.
   type: list

@@ -43,9 +43,11 @@ options:
     description: When hosts may be begun, such as V(22:00-04:00), in UTC, or V(22:00-04:00 Europe/Berlin).
     type: str
   health:
-    description: Whether a wave is begun only if all hosts that were done before have passed their health check.
-    type: bool
-    default: false
+    description:
+      - What must be well on all hosts that were done before another wave is begun.
+      - Ports, each of which is declared with an owner on some host, and is to be held as declared; or the path of a file
+        of tasks on the controller, none of which may fail. Empty for nothing.
+    type: raw
   most_hosts:
     description: >-
       On how many hosts may be acted. This and the other budgets are whole numbers. Of a budget that the plan has as
@@ -107,10 +109,15 @@ record:
   sample: /srv/reports/remediation/2026-05-04T130211Z
 hosts:
   description: >-
-    At V(begin), the names of the hosts on which something is to be done. At V(end), the C(outcome) of each and C(why).
+    At V(begin), the names of the hosts on which something is to be done. At V(end), the C(outcome) of each, C(why), and what C(fell).
   returned: at begin and end
   type: raw
   sample: [web1, web2]
+health:
+  description: The C(ports) to be seen after each wave, and the C(file) of tasks; null for no health check.
+  returned: at begin
+  type: dict
+  sample: {"ports": ["8080/tcp"], "file": null}
 ended:
   description: Whether the run has ended, so that no other wave may be begun.
   returned: at wave

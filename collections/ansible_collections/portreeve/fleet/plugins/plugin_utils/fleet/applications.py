@@ -47,7 +47,8 @@ class Application:
             wanted = {"port": port, "protocol": protocol, "expect": dict(self.owner), **options}
             if "service" in self.remedy and (port, protocol) == self.places[-1]:
                 wanted["then"] = {"start": self.remedy["service"]}
-            yield {"application": self.name, "reserve": self.reserve != NEVER, "options": wanted}
+            place = f"{port}/{protocol}"
+            yield {"application": self.name, "place": place, "reserve": self.reserve != NEVER, "options": wanted}
 
 
 def merge_applications(declared: Mapping[str, Any]) -> tuple[Application, ...]:

@@ -47,6 +47,8 @@ def remediation(lines: Sequence[Line], plan: Mapping[str, Any], ended_at: str) -
         hosts[name] = {
             "outcome": line["outcome"],
             "why": line["why"],
+            "fell": [sentence for port in line["ports"] for sentence in port.get("fell", ())],
+            "not_undone": list(_left_behind(name, lines, line["ports"])),
             "healthy": (name in passed) if header["health"] and name in over else None,
             "ports": line["ports"] or list(_untouched(plan["hosts"][name])),
         }
@@ -76,6 +78,15 @@ def unfinished(lines: Sequence[Line]) -> str | None:
     open_ones = [str(line["host"]) for line in lines if line["event"] == "begin" and line["host"] not in over]
     left = f"begun and not known to have ended: {named(open_ones)}" if open_ones else "no host was under way"
     return f"An earlier run of this plan, {lines[0]['run']}, was cut off; {left}."
+
+
+def _left_behind(host: str, lines: Sequence[Line], ports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what was reserved for a release of which nothing was heard any more."""
+    heard = {(port["application"], port["port"], port["protocol"]) for port in ports}
+    for line in lines:
+        own = line["event"] == "reserved" and line["host"] == host
+        if own and (line["application"], line["port"], line["protocol"]) not in heard:
+            yield f"the reservation of {line['port']}/{line['protocol']} for {line['application']}"
 
 
 def _without_end(was_begun: bool, ended: str | None) -> Line:

@@ -27,6 +27,8 @@ _TOLD = ("done", "proof", "collateral", "undone", "not_undone", "unfinished", "g
 
 #: Runs a module: its name, its arguments, whether in check mode.
 Execute = Callable[[str, dict[str, Any], bool], dict[str, Any]]
+#: Is told what was reserved: application, port and protocol.
+Tell = Callable[[dict[str, Any]], None]
 
 
 def look(releases: Iterable[Mapping[str, Any]], execute: Execute) -> list[dict[str, Any]]:
@@ -34,11 +36,14 @@ def look(releases: Iterable[Mapping[str, Any]], execute: Execute) -> list[dict[s
     return [_looked(release, execute(_RELEASE, dict(release["options"]), True)) for release in releases]
 
 
-def take_back(ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def take_back(
+    ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping[str, str], tell: Tell
+) -> Iterator[dict[str, Any]]:
     """Do what ``look`` returned, port by port, and yield what became of each.
 
     After a failure nothing more is done on the host; after a refusal nothing more for the same application, as its
     service needs all of its ports. ``run`` are the options of port_release that name the run in the host's trail.
+    ``tell`` is told what was reserved before anything else is done, as the host may be lost after that.
     """
     given_up: str | None = None
     refused: set[str] = set()
@@ -51,7 +56,7 @@ def take_back(ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping
         if why:
             yield _became(port, NOT_DONE, why)
             continue
-        done = _one(port, execute, run)
+        done = _one(port, execute, run, tell)
         if done["outcome"] in (FAILED, UNDONE):
             given_up = f"{number} failed before"
         elif done["outcome"] == REFUSED:
@@ -59,13 +64,15 @@ def take_back(ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping
         yield done
 
 
-def _one(port: Mapping[str, Any], execute: Execute, run: Mapping[str, str]) -> dict[str, Any]:
+def _one(port: Mapping[str, Any], execute: Execute, run: Mapping[str, str], tell: Tell) -> dict[str, Any]:
     put_back = None
     if port["reserve"] and port["plan"]["verdict"] == _SQUATTED:
         reserved = _reserve(port, execute)
         if reserved.get("failed"):
             return _became(port, FAILED, f"it could not be reserved: {reason_of(reserved)}")
         put_back = reserved.get("put_back")
+        if put_back is not None:
+            tell(_named(port))
     result = execute(_RELEASE, {**port["options"], **run, "approved": port["plan"]}, False)
     became = _became(port, _judged(result), str(result.get("summary") or ""), result)
     if became["outcome"] == DONE:
@@ -106,20 +113,39 @@ def _looked(release: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, 
 
 
 def _judged(result: Mapping[str, Any]) -> str:
-    """A run that refuses has touched nothing, so that nothing stands afterwards that did not before."""
+    """Only what says that it touched nobody has refused; what does not know, or says nothing, has failed."""
     if not result.get("failed"):
         return DONE
-    untouched = result.get("format") and result.get("after") is None
-    return REFUSED if untouched else FAILED
+    return REFUSED if result.get("touched") is False else FAILED
 
 
 def _became(
     port: Mapping[str, Any], outcome: str, summary: str, result: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     told = {key: plain((result or {})[key]) for key in _TOLD if (result or {}).get(key)}
+    fell = list(_fell(result or {}))
+    if fell:
+        told["fell"] = fell
+    return {
+        **_named(port),
+        "outcome": outcome,
+        "changed": bool((result or {}).get("changed")),
+        "summary": summary,
+        **told,
+    }
+
+
+def _fell(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield who else serves no more though nobody meant it; of other network namespaces that may be a coincidence."""
+    here = record(result.get("namespace")).get("name")
+    for one in records(result.get("collateral")):
+        if not one.get("expected") and one.get("namespace") == here:
+            yield str(one.get("summary"))
+
+
+def _named(port: Mapping[str, Any]) -> dict[str, Any]:
     options = port["options"]
-    named = {"application": port["application"], "port": options["port"], "protocol": options["protocol"]}
-    return {**named, "outcome": outcome, "changed": bool((result or {}).get("changed")), "summary": summary, **told}
+    return {"application": port["application"], "port": options["port"], "protocol": options["protocol"]}
 
 
 def _label(port: Mapping[str, Any]) -> str:

@@ -38,7 +38,10 @@ def why_no_host(lines: Sequence[Line]) -> str | None:
 
 
 def why_no_wave(lines: Sequence[Line]) -> str | None:
-    """Return why no other wave may be begun: as for a host, or as one of the waves before has not passed its check."""
+    """Return why no other wave may be begun: as for a host, or as a host before has not passed its check."""
+    fell = [str(line["host"]) for line in lines if any(port.get("fell") for port in line.get("ports", ()))]
+    if fell:
+        return why_no_host(lines) or f"other servers fell on {named(fell)}"
     passed = {line["host"] for line in lines if line["event"] == "healthy"}
     done = [line["host"] for line in lines if line["event"] == "end" and line["outcome"] == DONE]
     ill = [str(host) for host in done if host not in passed]

@@ -27,21 +27,21 @@ class Journal:
         self.path = path
 
     def begin(self, **content: Any) -> None:
-        """Make the file with its first line."""
+        """Make the file with its first line; there is none if that cannot be written."""
         try:
             self.path.parent.mkdir(parents=True)
-            with self.path.open("x", encoding="utf-8") as stream:
-                self._write(stream.fileno(), "run", {"format": FORMAT, **content})
+            self.path.touch(exist_ok=False)
+            self.append("run", format=FORMAT, **content)
         except OSError as error:
-            raise InvalidInput(f"The run cannot be recorded in {self.path}: {error.strerror}.") from None
+            raise self._not_recorded(error) from None
 
     def read(self) -> list[Line]:
-        """Return its lines, the first one first. A last one that was cut short is left out."""
+        """Return its lines, the first one first. One that was cut short, as by a power failure, is left out."""
         try:
-            *whole, _cut = self.path.read_text(encoding="utf-8").split("\n")
-            lines = [json.loads(line) for line in whole]
-        except (OSError, ValueError):
-            lines = []
+            content = self.path.read_text(encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            content = ""
+        lines = [line for line in map(_line, content.split("\n")) if line is not None]
         if not lines or lines[0].get("format") != FORMAT:
             raise InvalidInput(f"{self.path} is no journal of a run.")
         return lines
@@ -62,9 +62,9 @@ class Journal:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
-            raise InvalidInput(f"The run cannot be recorded in {self.path}: {error.strerror}.") from None
+            raise self._not_recorded(error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # the end of the process ends it
             yield descriptor
@@ -74,9 +74,27 @@ class Journal:
     def _write(self, descriptor: int, event: str, content: dict[str, Any]) -> None:
         line = {"time": moment(), "event": event, **content}
         data = json.dumps(line, sort_keys=True).encode("ascii") + b"\n"
-        while data:
-            data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data  # what was cut short is not to melt with what follows it
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, size)
+            raise self._not_recorded(error) from None
+
+    def _not_recorded(self, error: OSError) -> InvalidInput:
+        return InvalidInput(f"The run cannot be recorded in {self.path}: {error.strerror}.")
+
+
+def _line(text: str) -> Line | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "event" in line else None
 
 
 def moment() -> str:

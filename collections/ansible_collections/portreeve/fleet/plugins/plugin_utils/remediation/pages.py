@@ -39,7 +39,7 @@ def plan_page(plan: Mapping[str, Any], exceeded: Iterable[str]) -> str:
         to_do=_grouped(plan, due=True),
         refused=_grouped(plan, due=False),
         unknown=[(name, plan["hosts"][name]["problem"]) for name in (*statuses[UNREACHABLE], *statuses[FAILED])],
-        in_order=sum(host["in_order"] for host in plan["hosts"].values()),
+        in_order=sum(len(host["in_order"]) for host in plan["hosts"].values()),
         owners={name: sorted({one for port in plan["hosts"][name]["ports"] for one in owners_of(port)})
                 for name in statuses[TO_DO]},
         limits={name: value for name, value in Limits(**plan["limits"]).to_wire().items() if value is not None},

@@ -13,6 +13,7 @@ from typing import Any
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..fleet.picture import HostAnswer, natural, plain, read_answer
 from ..report.sentences import counted, named
+from ..report.wire import record
 from .course import DUE, NEEDLESS
 
 FORMAT = "portreeve.plan/1"
@@ -21,7 +22,9 @@ FORMAT = "portreeve.plan/1"
 TO_DO, NOTHING, REFUSED, UNREACHABLE, FAILED = "to do", "nothing", "refused", "unreachable", "failed"
 
 _NOT_APPROVED = frozenset(("made_at", "made_by", "digest"))
-_WORDS = frozenset(("why", "harm", "withheld", "refusal", "needless", "summary", "problem"))
+_WORDS_OF_HOST = frozenset(("problem",))
+_WORDS_OF_PORT = frozenset(("summary",))
+_WORDS_OF_PLAN = frozenset(("why", "harm", "withheld", "refusal", "needless"))
 
 
 def build(looks: Mapping[str, Any], limits: Mapping[str, int | None], made_at: str, made_by: str) -> dict[str, Any]:
@@ -39,7 +42,8 @@ def digest_of(plan: Mapping[str, Any]) -> str:
 
     So the same digest means the same victims on the same hosts, and the same budgets.
     """
-    content = {key: _without_words(value) for key, value in plan.items() if key not in _NOT_APPROVED}
+    content = _without(plan, _NOT_APPROVED)
+    content["hosts"] = {name: _host_without_words(host) for name, host in plan["hosts"].items()}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
@@ -87,10 +91,15 @@ def said_of(plan: Mapping[str, Any]) -> str:
     return said
 
 
+def places_of(host: Mapping[str, Any]) -> list[str]:
+    """Return where the applications of a plan's host should be, as ``8080/tcp``, whatever was found there."""
+    return [*host["in_order"], *(port["place"] for port in host["ports"])]
+
+
 def _host(answer: HostAnswer) -> dict[str, Any]:
     found = answer.result
     if found is None:
-        return {"status": answer.status, "boot_id": None, "ports": [], "in_order": 0, "problem": answer.reason}
+        return {"status": answer.status, "boot_id": None, "ports": [], "in_order": [], "problem": answer.reason}
     ports = [_port(one) for one in found["ports"] if one["outcome"] != NEEDLESS]
     failed = next((one for one in found["ports"] if one["outcome"] == FAILED), None)
     status = FAILED if failed else NOTHING if not ports else REFUSED
@@ -101,17 +110,32 @@ def _host(answer: HostAnswer) -> dict[str, Any]:
         "status": status,
         "boot_id": boot_id,
         "ports": ports,
-        "in_order": len(found["ports"]) - len(ports),
+        "in_order": [one["place"] for one in found["ports"] if one["outcome"] == NEEDLESS],
         "problem": failed["summary"] if failed else None,
     }
 
 
 def _port(one: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("application", "reserve", "options", "outcome", "summary", "plan")
+    kept = ("application", "place", "reserve", "options", "outcome", "summary", "plan")
     return {key: plain(one[key]) for key in kept}
+
+
+def _host_without_words(host: Any) -> Any:
+    """Names of hosts and applications are anybody's choice, so words are left out only where they stand."""
+    host = _without(host, _WORDS_OF_HOST)
+    ports = host.get("ports")
+    if isinstance(ports, list):
+        host["ports"] = [
+            {**_without(port, _WORDS_OF_PORT), "plan": _without_words(record(port).get("plan"))} for port in ports
+        ]
+    return host
 
 
 def _without_words(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_words(item) for key, item in value.items() if key not in _WORDS}
+        return {key: _without_words(item) for key, item in _without(value, _WORDS_OF_PLAN).items()}
     return [_without_words(item) for item in value] if isinstance(value, list) else value
+
+
+def _without(value: Any, keys: frozenset[str]) -> dict[str, Any]:
+    return {key: item for key, item in record(value).items() if key not in keys}

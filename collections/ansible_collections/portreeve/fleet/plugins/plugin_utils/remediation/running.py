@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from ...module_utils.portreeve_agent.errors import InvalidInput
 from .budgets import Limits, exceeded, read_limits, tightest
 from .closing import remediation, unfinished
 from .gate import Line, why_closed, why_no_host, why_no_wave
+from .health import read_health
 from .journal import moment
 from .pages import remediation_page
 from .places import Record, earlier_records, new_record, read_text, write_text
-from .plans import NOTHING, TO_DO, approved_plan, hosts_to_do
+from .plans import NOTHING, TO_DO, approved_plan, hosts_to_do, places_of
 from .windows import now, parse_window
 
 
@@ -32,14 +33,15 @@ class Order:
     limits: Limits
     stop_file: str | None = None
     window: str | None = None
-    health: bool = False
+    health: Any = None
     check: bool = False
 
 
 def begin(order: Order, hosts: Collection[str], groups: Mapping[str, Collection[str]]) -> tuple[Record, dict[str, Any]]:
     """Return the record of a new run and its first line; ``hosts`` are those that may be reached by it.
 
-    Raises InvalidInput when the plan is not the approved one, or exceeds a budget: then there is no run.
+    Raises InvalidInput when the plan is not the approved one, or exceeds a budget, or when what is asked for cannot be:
+    then there is no run.
     """
     if order.window:
         parse_window(order.window)
@@ -52,7 +54,8 @@ def begin(order: Order, hosts: Collection[str], groups: Mapping[str, Collection[
     if too_much:
         raise InvalidInput(" ".join([*too_much, "Nothing was done."]))
     records = pathlib.Path(order.records).absolute()
-    same_plan = [one.journal.read() for one in earlier_records(records)]
+    health = read_health(order.health, {place for name in due for place in places_of(plan["hosts"][name])})
+    earlier = list(_earlier(records, order.digest))
     record = new_record(records, moment())
     header = {
         "run": record.run,
@@ -64,14 +67,8 @@ def begin(order: Order, hosts: Collection[str], groups: Mapping[str, Collection[
         "limits": limits.to_wire(),
         "stop_file": str(pathlib.Path(order.stop_file).absolute()) if order.stop_file else None,
         "window": order.window or None,
-        "health": order.health,
-        "earlier": [
-            sentence
-            for lines in same_plan
-            if lines[0]["digest"] == order.digest
-            for sentence in [unfinished(lines)]
-            if sentence
-        ],
+        "health": health,
+        "earlier": earlier,
     }
     record.journal.begin(**header)
     write_text(record.plan, text)
@@ -116,6 +113,19 @@ def close(record: Record) -> dict[str, Any]:
     write_text(record.result, json.dumps(found, indent=1, sort_keys=True) + "\n")
     record.journal.append("closed")
     return found
+
+
+def _earlier(records: pathlib.Path, digest: str) -> Iterator[str]:
+    """Yield what earlier runs of the same plan left, and which records cannot be read."""
+    for one in earlier_records(records):
+        try:
+            lines = one.journal.read()
+        except InvalidInput as error:
+            yield f"{error} Whether it is a run of this plan is not known."
+            continue
+        sentence = unfinished(lines) if lines[0]["digest"] == digest else None
+        if sentence:
+            yield sentence
 
 
 def _left_out(plan: Mapping[str, Any], hosts: Collection[str]) -> dict[str, str]:

@@ -18,11 +18,20 @@ _ENDING = ("restart", "stop", "terminate", "kill")
 
 
 def owners_of(port: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the owners, and the processes that have none, that a plan's port restarts, stops or ends."""
-    for step in records(record(port["plan"]).get("steps")):
+    """Yield the owners, and the processes that have none, that a plan's port restarts, stops or ends.
+
+    Among them are the units that a manager stops with others, by their names.
+    """
+    plan = record(port["plan"])
+    for step in records(plan.get("steps")):
         if step.get("act") in _ENDING:
             owner = owner_name(step.get("owner"))
             yield from [owner] if owner else [_process(one) for one in records(step.get("processes"))]
+            yield from map(str, step.get("others") or ())
+    then = record(plan.get("then"))
+    if then.get("verb") == "restart":
+        yield str(then.get("unit"))
+    yield from map(str, then.get("others") or ())
 
 
 def target(step: Mapping[str, Any], with_pids: bool = False) -> str:

@@ -9,7 +9,7 @@ import io
 import json
 import pathlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -42,6 +42,7 @@ for name, who, *rest in calls:
         if name == "condition":
             said = dataclasses.asdict(registry.condition(host, Owner(**who)))
             said["members"] = [one["pid"] for one in said["members"]]
+            said["members_of"] = {unit: [one["pid"] for one in them] for unit, them in said["members_of"].items()}
         elif name == "start_unit":
             said = starting.start_unit(host, who, *rest)
         else:
@@ -55,6 +56,7 @@ SERVING = f"""
 Type=notify
 ExecStart={LISTENER} --port 18700
 """
+SERVING_WHAT_IT_IS_HANDED = SERVING.replace(" --port 18700", "")
 SLEEPING = """
 [Service]
 ExecStart=/bin/sleep 1000
@@ -99,8 +101,8 @@ class Agent:
     def start(self, mark: dict[str, Any], *others: str) -> Answer:
         return self.calls(["start", mark, others])[0]
 
-    def start_unit(self, unit: str, verb: str = "start", seconds: float = 20) -> Answer:
-        return self.calls(["start_unit", unit, verb, seconds])[0]
+    def start_unit(self, unit: str, verb: str = "start", seconds: float = 20, others: tuple[str, ...] = ()) -> Answer:
+        return self.calls(["start_unit", unit, verb, seconds, others])[0]
 
 
 @pytest.fixture(scope="module")
@@ -502,6 +504,122 @@ def test_what_needs_it_stops_with_it_and_starts_again(agent: Agent, host: Host) 
         assert agent.start(before["mark"], *before["dependants"])[0] is None
         assert [state(host, unit) for unit in files] == ["active"] * 4
         assert pid(host, "likes.service") == spared
+
+
+def relation(how: str, to: str, text: str = SLEEPING) -> str:
+    return f"[Unit]\n{how}={to}\nAfter={to}\n{text}"
+
+
+def lives(host: Host, names: Iterable[str]) -> set[str]:
+    return {name for name in names if state(host, name) == "active"}
+
+
+def test_all_who_stop_when_a_unit_is_stopped_are_known_before(agent: Agent, host: Host) -> None:
+    """The truth is what systemd then does: who lives afterwards was not named, who does not was."""
+    files = {
+        "base.socket": "[Socket]\nListenStream=127.0.0.1:18712\n",
+        "base.service": f"[Unit]\nRequires=lone.service shared.service\nWants=kept.service\n{SERVING_WHAT_IT_IS_HANDED}",
+        "door.service": relation("Requires", "base.socket"),
+        "behind.service": relation("BindsTo", "door.service"),
+        "front.service": relation("Requires", "base.service"),
+        "lone.service": f"[Unit]\nStopWhenUnneeded=yes\n{SLEEPING}",
+        "shared.service": f"[Unit]\nStopWhenUnneeded=yes\n{SLEEPING}",
+        "other.service": relation("Wants", "shared.service"),
+        "kept.service": SLEEPING,
+    }
+    with units(host, files, *files):
+        before = agent.condition("base.service")
+        named = {"base.service", *before["triggers"], *before["dependants"], *before["deserted"]}
+        assert before["dependants"] == ["front.service"]
+        assert set(before["deserted"]) == {"door.service", "behind.service", "lone.service"}
+        assert before["members_of"]["behind.service"] == [pid(host, "behind.service")]
+        started = lives(host, files)
+        assert agent.act("stop", before["mark"])[0] is None
+        wait_for(lambda: not lives(host, ["lone.service"]), "what nobody needs any more has stopped")
+        assert started - lives(host, files) == named
+        others = (*before["triggers"], *before["dependants"], *before["deserted"])
+        assert agent.start(before["mark"], *others)[0] is None
+        assert lives(host, files) == started
+
+
+def test_all_who_stop_when_a_unit_is_started_are_known_before(agent: Agent, host: Host) -> None:
+    files = {
+        "coming.service": f"[Unit]\nConflicts=rival.service\nRequires=aide.service\n{SLEEPING}",
+        "aide.service": f"[Unit]\nConflicts=rival-of-aide.service gone.service\n{SLEEPING}",
+        "rival.service": SLEEPING,
+        "with-rival.service": relation("Requires", "rival.service"),
+        "foe.service": f"[Unit]\nConflicts=coming.service\n{SLEEPING}",
+        "rival-of-aide.service": SLEEPING,
+        "gone.service": SLEEPING,
+        "stranger.service": SLEEPING,
+    }
+    rivals = {"rival.service", "with-rival.service", "foe.service", "rival-of-aide.service"}
+    with units(host, files, *rivals, "stranger.service"):
+        seen = agent.condition("coming.service")
+        assert (set(seen["rivals"]), seen["dependants"], seen["deserted"]) == (rivals, [], [])
+        assert set(seen["members_of"]) == rivals
+        kind, said = agent.start_unit("coming.service")
+        assert (kind, lives(host, files)) == ("Moved", {*rivals, "stranger.service"})
+        assert "rival.service" in said
+        assert agent.start_unit("coming.service", others=tuple(rivals))[0] is None
+        assert lives(host, files) == {"coming.service", "aide.service", "stranger.service"}
+
+
+def test_who_restarts_with_a_unit_has_to_be_named(agent: Agent, host: Host) -> None:
+    files = {"base.service": SLEEPING, "front.service": relation("Requires", "base.service")}
+    with units(host, files, *files):
+        before = pid(host, "base.service"), pid(host, "front.service")
+        said = "front.service would stop because base.service is restarted, which was not so when it was planned"
+        assert agent.start_unit("base.service", "restart") == ("Moved", said)
+        assert (pid(host, "base.service"), pid(host, "front.service")) == before
+        assert agent.start_unit("base.service", "restart", others=("front.service",))[0] is None
+        wait_for(lambda: pid(host, "front.service") not in (0, before[1]), "it was restarted as well")
+
+
+def test_an_ordinary_service_takes_nobody_along(agent: Agent, host: Host) -> None:
+    """Each has Conflicts=shutdown.target and needs targets that stay."""
+    with units(host, {"plain.service": f"{SERVING}\n[Install]\nWantedBy=multi-user.target\n"}, "plain.service"):
+        seen = agent.condition("plain.service")
+        assert "shutdown.target" in shown(host, "plain.service", "Conflicts")
+        assert [seen[name] for name in ("dependants", "deserted", "rivals", "answers", "fatal")] == [
+            [],
+            [],
+            [],
+            [],
+            None,
+        ]
+        assert (seen["members_of"], seen["obstacle"]) == ({}, None)
+
+
+@pytest.mark.parametrize("action", ["SuccessAction=poweroff", "FailureAction=reboot-force"])
+def test_a_unit_whose_end_may_be_the_hosts_is_left_alone(agent: Agent, host: Host, action: str) -> None:
+    """Also where it would only go along with another one. Taken out before it ends: the host is needed again."""
+    deadly = f"[Unit]\n{action}\nRequires=base.service\nAfter=base.service\n{SLEEPING}"
+    with units(host, {"base.service": SLEEPING, "deadly.service": deadly}, "deadly.service"):
+        try:
+            seen, base = agent.condition("deadly.service"), agent.condition("base.service")
+            assert seen["fatal"] == seen["obstacle"] == f"the host may go down when it ends ({action})"
+            assert (base["fatal"], action in base["obstacle"]) == (None, True)
+            kind, said = agent.act("stop", seen["mark"])
+            assert (kind, action in said, state(host, "deadly.service")) == ("NotSupported", True, "active")
+        finally:
+            host.run("tee", f"{SYSTEM}/deadly.service", given=SLEEPING.encode())
+            systemctl(host, "daemon-reload")
+
+
+def test_whom_the_end_of_a_unit_wakes_is_known(agent: Agent, host: Host) -> None:
+    text = f"[Unit]\nOnFailure=alarm@%n.service\nOnSuccess=next.service\n{SLEEPING}"
+    with units(host, {"waking.service": text}, "waking.service"):
+        assert agent.condition("waking.service")["answers"] == ["alarm@waking.service.service", "next.service"]
+
+
+def test_without_kill_mode_even_the_main_process_survives(agent: Agent, host: Host) -> None:
+    with units(host, {"lasting.service": f"{SLEEPING}KillMode=none\n"}, "lasting.service"):
+        main = pid(host, "lasting.service")
+        before = agent.condition("lasting.service")
+        assert before["survivors"] == [main]
+        assert f"sleep[{main}] behind (KillMode=none)" in agent.act("stop", before["mark"])[1]
+        host.run("kill", "-KILL", str(main))
 
 
 def test_what_a_unit_leaves_behind_is_named_and_killed_only_when_asked_for(agent: Agent, host: Host) -> None:

@@ -51,6 +51,30 @@ def append_line(path: str, line: str, room: int) -> None:
         os.close(directory)
 
 
+def check_line(path: str, room: int) -> None:
+    """Raise what ``append_line`` would raise as far as that can be told without writing anything."""
+    parent = os.path.dirname(path)
+    try:
+        for place, flags in ((path, os.O_RDWR), (parent, os.O_RDONLY | os.O_DIRECTORY), (os.path.dirname(parent), 0)):
+            with suppress(FileNotFoundError):
+                _check_place(place, flags, room, owned=place != os.path.dirname(parent))
+                return
+    except OSError as error:
+        _refuse(error, path)
+
+
+def _check_place(path: str, flags: int, room: int, owned: bool) -> None:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if owned:
+            _check_owner(descriptor, path)
+        if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        _check_room(descriptor, room, path)
+    finally:
+        os.close(descriptor)
+
+
 def _open_directory(path: str) -> int:
     try:
         with suppress(FileExistsError):

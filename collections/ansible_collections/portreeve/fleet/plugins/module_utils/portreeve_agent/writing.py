@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import Callable, Iterator
 
-from .appending import append_line
+from .appending import append_line, check_line
 from .errors import NotApplied, NotSupported
 from .host import Host
 from .process_handle import ProcessHandle
@@ -87,6 +87,10 @@ class ActingHost(Host):
     def append_line(self, path: str, line: str, room: int = 0) -> None:
         """Add a line to a record that nobody else can write, see ``appending``: NotApplied and NotPermitted."""
         append_line(self.path(path), line, room)
+
+    def check_line(self, path: str, room: int) -> None:
+        """Raise what ``append_line`` would, as far as that can be told without writing anything."""
+        check_line(self.path(path), room)
 
     def size(self, path: str) -> int:
         """Return the bytes of a file, 0 where there is none."""

@@ -55,9 +55,12 @@ def _is_made_up_for(step: Step, later: tuple[Step, ...]) -> bool:
 
 
 def _skipped(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome | None:
-    if step.if_still_held and bind_now(host, seen.namespace, wish).free:
+    if not step.if_still_held:
+        return None
+    proof = bind_now(host, seen.namespace, wish)
+    if proof.free:
         return Outcome(step, "skipped", "It was not needed: the port could be bound by then.")
-    return None
+    return Outcome(step, "failed", "Not done: " + proof.summary) if proof.free is None else None
 
 
 def _take(host: ActingHost, wish: Wish, seen: Look, plan: Plan, step: Step) -> Outcome:

@@ -56,11 +56,11 @@ def result_of(
     """Return the result of a run, or with ``after`` None of one that only looked."""
     answer, proof = before.answer, achieved.proof
     lines = _lines(before)
+    touched = any(one.result in ("done", "failed") for one in achieved.outcomes) or achieved.then is not None
     return {
         "format": FORMAT,
-        "changed": bool(plan.steps or plan.then) and not plan.refusal
-        if after is None
-        else any(one.result in ("done", "failed") for one in achieved.outcomes) or achieved.then is not None,
+        "changed": bool(plan.steps or plan.then) and not plan.refusal if after is None else touched,
+        "touched": touched,
         "complete": not blind_spots,
         "blind_spots": to_wire(blind_spots),
         "host": to_wire(host),

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
-from ..errors import PortreeveError
-from ..model import Owner
+from ..errors import NotApplied, PortreeveError
+from ..model import SERVING_STATES, Owner
 from ..verdicts.wording import listed, name_owner, name_process
 from ..writing import ActingHost
 from .apply import apply
@@ -19,7 +19,7 @@ from .bystanders import find_fallen
 from .look import Look, see
 from .owners import registry
 from .owners.starting import SECONDS_TO_START, start_unit
-from .plan import expectation_of, is_in_order
+from .plan import expectation_of, is_free, is_in_order
 from .proof import Proof
 from .prove import bind_now, settle
 from .records import Condition, Outcome, OwnerMark, Plan, Step, Then, Wish
@@ -27,9 +27,7 @@ from .result import Achieved, result_of
 from .sight import Sight
 from .trail import Trail, UnfinishedRun
 
-_SECONDS_TO_COME_BACK = (
-    3.0  # in which who starts an ended program again has done so: systemd waits 0.1 s, supervisord 1 s
-)
+_SECONDS_TO_COME_BACK = 3.0  # in which who starts an ended program again has done so; systemd waits 0.1 s
 _GRACE = 10.0  # seconds, for what is only stopped so that what was there before can be started
 _ON_RECORD = ("summary", "changed", "done", "proof", "collateral", "undone", "not_undone")
 _ENDING = ("restart", "stop", "terminate")
@@ -65,7 +63,7 @@ def carry_out(
     failure = _say_failed(outcomes) or (silence[0] if silence else None)
     after: Sight | None = None
     try:
-        earlier = [mark for one in cut_off for mark in one.undo]
+        earlier = [mark for one in cut_off for mark in one.undo if one.boot_id == plan.boot_id]
         achieved, after = _conclude(host, wish, seen, plan, outcomes, failure, earlier)
     except PortreeveError as error:
         achieved = Achieved(outcomes=outcomes, failure=_about(wish, failure or str(error)))
@@ -102,29 +100,29 @@ def _conclude(
     if failure is None and plan.then is not None and proof.free is not False:
         started = None if _is_active(host, plan.then) else plan.then
         try:
-            said = start_unit(host, plan.then.unit, plan.then.verb, max(wish.grace, SECONDS_TO_START))
+            said = _start_afterwards(host, plan.then, outcomes, max(wish.grace, SECONDS_TO_START))
         except PortreeveError as error:
             failure = "the port was freed, but %s" % error
     after = see(host, wish) if failure else _await(host, wish, seen, plan, outcomes)
     in_order = is_in_order(after, expected) if expected.holder else None
     if not in_order:
         was_free, proof = proof.free, bind_now(host, seen.namespace, wish)
-        failure = failure or _say_missed(host, plan, after, proof, bool(was_free), outcomes)
+        after = replace(after, free_now=proof.free)
+        failure = failure or _say_missed(host, seen.sight, plan, after, proof, bool(was_free), outcomes)
     undone: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
     if failure is not None and wish.undo:
-        undone, not_undone = _undo(host, seen.sight, started, outcomes, earlier)
+        undone, not_undone = _undo(host, seen.sight, plan.then, started, outcomes, earlier)
         if undone:
-            after, proof = see(host, wish), bind_now(host, seen.namespace, wish)
-    if not in_order:
-        after = replace(after, free_now=proof.free)
+            proof = bind_now(host, seen.namespace, wish)
+            after = replace(see(host, wish), free_now=proof.free)
     achieved = Achieved(
         outcomes=outcomes,
         then=said,
         proof=proof,
         held_as_expected=in_order,
         unit_active=None if plan.then is None else said is not None,
-        fallen=find_fallen(host, seen.others, _touched(outcomes), _SECONDS_TO_COME_BACK),
+        fallen=find_fallen(host, seen.others, _touched(outcomes, plan.then), _SECONDS_TO_COME_BACK),
         undone=undone,
         not_undone=not_undone,
         failure=failure and _about(wish, failure),
@@ -143,6 +141,15 @@ def _await(host: ActingHost, wish: Wish, seen: Look, plan: Plan, outcomes: tuple
     return see(host, wish)
 
 
+def _start_afterwards(host: ActingHost, then: Then, outcomes: tuple[Outcome, ...], seconds: float) -> str:
+    """Start or restart the unit that the port is for; where that was stopped first, with those that stopped with it."""
+    for one in outcomes:
+        owner = one.undo if one.result == "done" else None
+        if owner is not None and owner.user is None and then.unit in (owner.id, owner.name):
+            return registry.start(host, owner, one.step.others)
+    return start_unit(host, then.unit, then.verb, seconds, then.others)
+
+
 def _say_failed(outcomes: tuple[Outcome, ...]) -> str | None:
     """Return what went wrong with a step, unless a later one made up for it."""
     for index, one in enumerate(outcomes):
@@ -152,24 +159,27 @@ def _say_failed(outcomes: tuple[Outcome, ...]) -> str | None:
 
 
 def _say_missed(
-    host: ActingHost, plan: Plan, after: Sight, proof: Proof, was_free: bool, outcomes: tuple[Outcome, ...]
+    host: ActingHost,
+    before: Sight,
+    plan: Plan,
+    after: Sight,
+    proof: Proof,
+    was_free: bool,
+    outcomes: tuple[Outcome, ...],
 ) -> str | None:
     """Return why the port is not as it should be after all steps, None if it is. Only a bind proves it to be free."""
-    if plan.then is None and proof.free and _is_left_alone(after):
+    if plan.then is None and is_free(after):
         return None
-    holders = [one for held in after.answer.sockets for one in held.holders if one.role != "heir"]
+    left = [held for held in after.answer.sockets if held.socket.state in SERVING_STATES]
+    holders = [one for held in left for one in held.holders if one.role != "heir"]
     if not holders:
         return "it is not back: %s" % (proof.summary if after.answer.verdict == "free" else after.answer.summary)
     named = listed([name_process(one) for one in holders])
     owner = holders[0].owner
-    if was_free or any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
+    old = {held.socket.cookie for held in before.answer.sockets}
+    if was_free or any(held.socket.cookie not in old for held in left if held.holders):
         return "it was taken again at once by %s of %s%s" % (named, name_owner(owner), _say_loop(host, owner))
     return "it is still held by %s of %s" % (named, name_owner(owner))
-
-
-def _is_left_alone(after: Sight) -> bool:
-    """Return whether nobody who serves holds the port."""
-    return not any(one.role != "heir" for held in after.answer.sockets for one in held.holders)
 
 
 def _say_loop(host: ActingHost, owner: Owner) -> str:
@@ -178,7 +188,12 @@ def _say_loop(host: ActingHost, owner: Owner) -> str:
 
 
 def _undo(
-    host: ActingHost, before: Sight, started: Then | None, outcomes: tuple[Outcome, ...], earlier: list[OwnerMark]
+    host: ActingHost,
+    before: Sight,
+    then: Then | None,
+    started: Then | None,
+    outcomes: tuple[Outcome, ...],
+    earlier: list[OwnerMark],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Start again what was stopped, the last first; returns what was undone and what was not."""
     undone: list[str] = []
@@ -186,9 +201,17 @@ def _undo(
     if started is not None and _is_active(host, started):
         # it did not come up as it should, may be tried again by its manager, and would fight for the port
         _try_to(undone, left, lambda: registry.stop(host, _unit(host, started).mark, _GRACE, False))
-    together = {known.mark: known.triggers + known.triggered + known.dependants for known in before.conditions.values()}
-    for mark in [one.undo for one in reversed(outcomes) if one.result == "done" and one.undo] + earlier:
+    for mark in [OwnerMark("unit", name, "systemd") for name in (then.others if then else ())]:
+        if not registry.condition(host, Owner("unit", mark.name, "systemd")).active:
+            _try_to(undone, left, partial(registry.start, host, mark))
+    together = {
+        known.mark: known.triggers + known.triggered + known.dependants + known.deserted
+        for known in before.conditions.values()
+    }
+    for mark in [one.undo for one in reversed(outcomes) if one.result == "done" and one.undo]:
         _try_to(undone, left, partial(registry.start, host, mark, together.get(mark, ())))
+    for mark in earlier:
+        _try_to(undone, left, partial(_start_if_left_so, host, mark))
     left += ["Cannot be undone: " + one.summary for one in outcomes if one.result == "done" and one.undo is None]
     return tuple(undone), tuple(left)
 
@@ -200,6 +223,14 @@ def _try_to(undone: list[str], left: list[str], act: Callable[[], str]) -> None:
         left.append("%s." % error)
 
 
+def _start_if_left_so(host: ActingHost, mark: OwnerMark) -> str:
+    """Start what an earlier run had stopped, unless somebody has started and stopped it since."""
+    there = registry.condition(host, Owner(mark.kind, mark.name, mark.manager, mark.id, mark.user)).mark
+    if there.birth not in (None, "", mark.birth):
+        raise NotApplied("%s ran again since it was stopped, and is left as it is" % mark.name)
+    return registry.start(host, mark)
+
+
 def _unit(host: ActingHost, then: Then) -> Condition:
     return registry.condition(host, Owner("unit", then.unit, "systemd"))
 
@@ -208,12 +239,13 @@ def _is_active(host: ActingHost, then: Then) -> bool:
     return _unit(host, then).active
 
 
-def _touched(outcomes: tuple[Outcome, ...]) -> list[OwnerMark | int]:
-    touched: list[OwnerMark | int] = []
+def _touched(outcomes: tuple[Outcome, ...], then: Then | None) -> list[OwnerMark | int]:
+    touched: list[OwnerMark | int] = [OwnerMark("unit", name, "systemd") for name in (then.others if then else ())]
     for one in outcomes:
-        if one.result == "done" and one.step.act in _ENDING:
+        if one.result == "done":
             touched += [mark.pid for mark in one.step.processes]
             touched += [one.step.owner] if one.step.owner else []
+            touched += [replace(one.step.owner, name=name, id=None) for name in one.step.others if one.step.owner]
     return touched
 
 

@@ -67,6 +67,8 @@ def _run(
         except Moved as error:
             failure = "%d/%s: %s." % (plan.port, plan.protocol, error)
     if pretend or failure or not (plan.steps or plan.then):
+        if pretend and not failure and (plan.steps or plan.then):
+            failure = _why_not_on_record(host, wish, run)
         result = _told(wish, seen, plan, Achieved(proof=seen.proof, failure=failure))
         if not pretend:
             result = _unchanged(result)
@@ -80,6 +82,14 @@ def _run(
     return result
 
 
+def _why_not_on_record(host: ActingHost, wish: Wish, run: str) -> str | None:
+    try:
+        Trail(host, run).check()
+    except PortreeveError as error:
+        return "%d/%s: %s." % (wish.port, wish.protocol, error)
+    return None
+
+
 def _close(host: ActingHost, run: str, cut_off: tuple[UnfinishedRun, ...]) -> None:
     """Nothing is left of earlier runs that never ended; if even that cannot be put on record, the next run tries to."""
     with suppress(PortreeveError):
@@ -89,7 +99,12 @@ def _close(host: ActingHost, run: str, cut_off: tuple[UnfinishedRun, ...]) -> No
 
 def _unchanged(result: dict[str, Any]) -> dict[str, Any]:
     before = result["diff"]["before"]
-    return {**result, "changed": False, "diff": {"before": before, "after": before}}
+    return {**result, "changed": False, "touched": False, "diff": {"before": before, "after": before}}
+
+
+def _unknown(result: dict[str, Any]) -> dict[str, Any]:
+    """Nobody is left who could tell how far it came: something may have been done."""
+    return {**result, "changed": True, "touched": None}
 
 
 def _told(wish: Wish, seen: Look, plan: Plan, achieved: Achieved) -> dict[str, Any]:
@@ -121,11 +136,11 @@ def _act(
         except PortreeveError as error:
             return json.dumps(_unchanged(_told(wish, seen, plan, Achieved(failure="%s." % error))))
         except Exception as error:
-            return json.dumps(_told(wish, seen, plan, Achieved(failure=one_sentence(error))))
+            return json.dumps(_unknown(_told(wish, seen, plan, Achieved(failure=one_sentence(error)))))
 
     said = host.in_lasting_process(work)
     if said is None:
         why = "the process that did it ended half-way: %s tells how far it came, and the next run goes on from there."
-        return _told(wish, seen, plan, Achieved(failure=why % TRAIL))
+        return _unknown(_told(wish, seen, plan, Achieved(failure=why % TRAIL)))
     result: dict[str, Any] = json.loads(said)
     return result

@@ -49,6 +49,13 @@ class Trail:
         target = {"port": wish.port, "protocol": wish.protocol, "address": wish.address, "namespace": wish.namespace}
         self._add(_NOT_DONE, _ROOM, event="begin", what="release", target=target, why=why, before=plan)
 
+    def check(self) -> None:
+        """Raise what ``begin`` would raise as far as that can be told without writing anything."""
+        try:
+            self._host.check_line(TRAIL, _ROOM)
+        except (NotApplied, NotPermitted) as error:
+            raise type(error)("%s; %s" % (error, _NOT_DONE)) from error
+
     def act(self, step: Step) -> None:
         """Announce a step that is about to be done."""
         self._add(_NOT_DONE, 0, event="act", what=step.act, target=_target(step), why=step.why)
@@ -89,10 +96,12 @@ class Trail:
 @dataclass(frozen=True)
 class UnfinishedRun:
     """A run that began and never ended. ``done`` are its steps with an outcome, each as its line says; ``doubtful`` is
-    the step that was announced and may or may not have been done. ``undo`` are the owners it ended, the last first."""
+    the step that was announced and may or may not have been done. ``undo`` are the owners it ended, the last first.
+    It was of the boot ``boot_id``."""
 
     run: str
     time: str
+    boot_id: str | None
     who: str
     target: Mapping[str, Any]
     done: tuple[Mapping[str, Any], ...]
@@ -154,7 +163,18 @@ def _recall(lines: list[Mapping[str, Any]]) -> UnfinishedRun:
         which = "next" if done else "first"
         parts.append("whether its %s step, %s, was done is not known" % (which, doubtful.get("what")))
     told += "; ".join(parts) or "nothing was done"
-    return UnfinishedRun(run, began, who, target, done, doubtful, undo, one_line(told) + ".")
+    boot_id = _record(first.get("before")).get("boot_id")
+    return UnfinishedRun(
+        run,
+        began,
+        boot_id if isinstance(boot_id, str) else None,
+        who,
+        target,
+        done,
+        doubtful,
+        undo,
+        one_line(told) + ".",
+    )
 
 
 def _record(said: Any) -> Mapping[str, Any]:

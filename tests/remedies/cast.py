@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import pickle
@@ -285,3 +286,29 @@ class _Part:
 def tick_on(since: int) -> None:
     """Wait until a process that is started now is told from one of ``since`` by its ticks."""
     until(lambda: float(pathlib.Path("/proc/uptime").read_text().split()[0]) * os.sysconf("SC_CLK_TCK") >= since + 2)
+
+
+def end(player: Player) -> None:
+    """End a program, unless it has ended, and wait until nothing is left of it."""
+    if player.is_there():
+        os.kill(player.pid, signal.SIGKILL)
+    if player.line is not None:
+        player.line.close()
+
+    def is_reaped() -> bool:
+        reap()
+        return not player.state()
+
+    until(is_reaped)
+
+
+def adopt_orphans() -> None:
+    """Have those whose parent ends become our children (prctl(2)): the first process of the world waits for nobody."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def reap() -> None:
+    """Let children of ours that have ended go."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

@@ -37,7 +37,8 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wr
 
 from tests.reservations.world import World
 
-from .intrigue import Stage, adopt_orphans, reap
+from .cast import adopt_orphans, reap
+from .stage import Stage
 
 INTERLEAVINGS = int(os.environ.get("PORTREEVE_INTERLEAVINGS", "600"))
 SEED = int(os.environ.get("PORTREEVE_SEED", "20261121"))
@@ -197,7 +198,7 @@ def play(stage: Stage, seed: int, port: int, tally: Counter[str]) -> list[str]:
         stage("approve", plan)
         before = draw.choice((0, 0, 1, 1, 2))
         for _each in range(before):
-            stage("move")
+            stage(draw.choice(("move", "strike")))
         moments = frozenset(draw.sample(range(1, 100), draw.choice((0, 1, 2, 4, 8))))
         victims = frozenset(draw.sample(range(1, 4), draw.choice((0, 0, 1, 1, 2))))
         host = Disturbed(stage, moments, victims)

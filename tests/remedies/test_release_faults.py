@@ -38,8 +38,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wr
 from tests.agent.conftest import NOBODY
 from tests.reservations.world import World, change_boot_id
 
-from .cast import PLACE, TOKEN, Player, fork_shell, start
-from .intrigue import adopt_orphans, reap
+from .cast import PLACE, TOKEN, Player, adopt_orphans, end, fork_shell, start
 from .scene import until
 
 pytestmark = pytest.mark.needs("root", "setpriv", "unshare", "nsenter", "mount", "ip")
@@ -75,17 +74,6 @@ def heirs(options: tuple[int, ...] = REUSE, before_the_end: Callable[[Player], N
     before_the_end(creator)
     end(creator)
     return heir
-
-
-def end(player: Player) -> None:
-    if player.is_there():
-        os.kill(player.pid, signal.SIGKILL)
-
-    def is_reaped() -> bool:
-        reap()
-        return not player.state()
-
-    until(is_reaped)
 
 
 def released(
@@ -301,7 +289,7 @@ def test_remains_that_bar_a_detached_port_go_as_well(world: World) -> None:
 
     result, lives, free = world.run(play)
     assert lives
-    assert free, json.dumps({k: result[k] for k in ("done","summary","proof","after","plan")})
+    assert free, json.dumps({k: result[k] for k in ("done", "summary", "proof", "after", "plan")})
     assert [(one["act"], one["result"]) for one in result["done"]] == [("detach", "done"), ("destroy", "done")]
     assert (result["failed_because"], result["proof"]["free"]) == (None, True)
 

@@ -56,7 +56,7 @@ SERVING = f"""
 Type=notify
 ExecStart={LISTENER} --port 18700
 """
-SERVING_WHAT_IT_IS_HANDED = SERVING.replace(" --port 18700", "")
+SERVING_HANDED = SERVING.replace(" --port 18700", "")
 SLEEPING = """
 [Service]
 ExecStart=/bin/sleep 1000
@@ -518,7 +518,7 @@ def test_all_who_stop_when_a_unit_is_stopped_are_known_before(agent: Agent, host
     """The truth is what systemd then does: who lives afterwards was not named, who does not was."""
     files = {
         "base.socket": "[Socket]\nListenStream=127.0.0.1:18712\n",
-        "base.service": f"[Unit]\nRequires=lone.service shared.service\nWants=kept.service\n{SERVING_WHAT_IT_IS_HANDED}",
+        "base.service": f"[Unit]\nRequires=lone.service shared.service\nWants=kept.service\n{SERVING_HANDED}",
         "door.service": relation("Requires", "base.socket"),
         "behind.service": relation("BindsTo", "door.service"),
         "front.service": relation("Requires", "base.service"),

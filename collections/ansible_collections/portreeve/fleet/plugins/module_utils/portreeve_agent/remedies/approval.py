@@ -26,7 +26,7 @@ def sealed(plan: Plan) -> Plan:
 def digest_of(plan: Plan) -> str:
     """Return the SHA-256 of a plan, in hexadecimal digits."""
     wire = to_wire(plan)
-    wire["steps"] = [_of_a_run(one) if one["owner"] else one for one in wire["steps"]]
+    wire["steps"] = [_of_a_run(one) if (one["owner"] or {}).get("birth") else one for one in wire["steps"]]
     text = json.dumps(_essence(wire), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -94,10 +94,16 @@ def _covers(old: Step, new: Step) -> bool:
         and old.owner == new.owner
         and (old.kill or not new.kill)
         and set(new.others) <= set(old.others)
+        and _is_sweep(old) == _is_sweep(new)
         and (new.if_still_held or not old.if_still_held or _is_sweep(new))
-        and (new.owner is not None or _all_in(new.processes, old.processes))
+        and (_is_of_a_run(new) or _all_in(new.processes, old.processes))
         and {_socket_key(one, new) for one in new.sockets} <= {_socket_key(one, old) for one in old.sockets}
     )
+
+
+def _is_of_a_run(step: Step) -> bool:
+    """Return whether its owner's manager tells one run from another, so that who takes part in the run may change."""
+    return step.owner is not None and bool(step.owner.birth)
 
 
 def _is_sweep(step: Step) -> bool:
@@ -111,7 +117,7 @@ def _all_in(new: tuple[ProcessMark, ...], old: tuple[ProcessMark, ...]) -> bool:
 def _socket_key(mark: SocketMark, step: Step) -> tuple[object, ...]:
     """Return what a socket is known by; a running owner may close and open them, and that run is what is approved."""
     place = (mark.protocol, mark.local)
-    return place if step.owner is not None else (*place, mark.remote, mark.inode, mark.cookie)
+    return place if _is_of_a_run(step) else (*place, mark.remote, mark.inode, mark.cookie)
 
 
 def _say_moved(step: Step, approved: Plan) -> str:
@@ -140,7 +146,7 @@ def _say_other_owner(step: Step, approved: Plan) -> str:
 
 
 def _say_other_process(step: Step, approved: Plan) -> str:
-    if step.owner is not None:
+    if _is_of_a_run(step):
         return ""
     known = {(one.pid, one.start_ticks) for old in approved.steps for one in old.processes}
     new = [one for one in step.processes if (one.pid, one.start_ticks) not in known]

@@ -11,7 +11,7 @@ from ..bind_words import name_endpoint
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.openers import bound_on_purpose
-from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner, Snapshot
+from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner, Snapshot, Socket
 from ..snapshot import take_snapshot
 from ..tables import USUAL_AUTOMATIC_RANGE, Question
 from .collateral import Fallen, Keeper, Server, Touched, fallen
@@ -57,12 +57,17 @@ def _server(namespace: Namespace, there: list[HeldSocket], chosen: set[int], bor
         protocol=first.protocol,
         state="LISTEN" if "LISTEN" in states else first.state,
         port=first.local.port,
-        local=name_endpoint(first.local, first.family) + ("%" + first.device if first.device else ""),
+        local=name_place(first),
         namespace=namespace.name,
         namespace_id=namespace.id,
         keepers=tuple(_keeper(keepers[which], born_later) for which in sorted(keepers)),
         automatic=all(held.socket.inode in chosen for held in there),
     )
+
+
+def name_place(row: Socket) -> str:
+    """Return ``0.0.0.0:80``, with ``%eth0`` if the socket is bound to a device."""
+    return name_endpoint(row.local, row.family) + ("%" + row.device if row.device else "")
 
 
 def _keeper(holder: Holder, born_later: float) -> Keeper:

@@ -22,7 +22,7 @@ from ..way_in import SshConnection, carriers, is_end_of, ssh_connections
 from ..writing import ActingHost
 from .acts.destroy import can_destroy
 from .acts.detach import can_detach
-from .bystanders import read_servers
+from .bystanders import name_place, read_servers
 from .collateral import Server
 from .owners.registry import condition
 from .proof import Proof
@@ -102,7 +102,7 @@ def _say(spots: Iterable[tuple[str, str]]) -> str:
 
 def _others(sight: Sight, servers: Iterable[Server]) -> tuple[Server, ...]:
     """Return those who serve something else than the sockets that are in the way."""
-    here = {(held.socket.protocol, mark_socket(held.socket).local) for held in sight.answer.sockets}
+    here = {(held.socket.protocol, name_place(held.socket)) for held in sight.answer.sockets}
     number = sight.answer.namespace.id
     return tuple(one for one in servers if one.namespace_id != number or (one.protocol, one.local) not in here)
 

@@ -104,10 +104,17 @@ def is_in_order(sight: Sight, expected: Expectation) -> bool:
     sockets = [held for held in sight.answer.sockets if (held.socket.inode or held.holders) and not _is_detached(held)]
     serving = [held for held in sockets if held.socket.state in SERVING_STATES]
     for held in sockets:
-        others = [one for one in held.holders if one.role != "heir"]
-        if not others or not all(is_expected(expected, one) for one in others):
+        others = tuple(one for one in held.holders if one.role != "heir")
+        if not others or _strangers(sight, others, expected):
             return False
     return bool(serving)
+
+
+def _strangers(sight: Sight, others: tuple[Holder, ...], expected: Expectation) -> tuple[Holder, ...]:
+    """Return who of those that are no heirs should not have the socket; not who has lent it, as supervisors do."""
+    strangers = tuple(one for one in others if not (expected.holder and is_expected(expected, one)))
+    lent = sight.answer.verdict == "passed_descriptor" and any(one.serving for one in others if one not in strangers)
+    return tuple(one for one in strangers if one.serving is not False) if lent else strangers
 
 
 def _is_unwell(sight: Sight) -> bool:
@@ -131,7 +138,7 @@ def _plan_serving(draft: Draft, held: HeldSocket, expected: Expectation) -> None
         )
         return
     others = tuple(one for one in held.holders if one.role != "heir")
-    strangers = tuple(one for one in others if not (expected.holder and is_expected(expected, one)))
+    strangers = _strangers(draft.sight, others, expected)
     strategy = draft.wish.strategy
     if strategy in ("destroy", "detach") and others:
         why = "%s %s it: %s" % (

@@ -26,7 +26,9 @@ def sealed(plan: Plan) -> Plan:
 def digest_of(plan: Plan) -> str:
     """Return the SHA-256 of a plan, in hexadecimal digits."""
     wire = to_wire(plan)
-    wire["steps"] = [_of_a_run(one) if (one["owner"] or {}).get("birth") else one for one in wire["steps"]]
+    wire["steps"] = [
+        _of_a_run(one) if isinstance(one["owner"], dict) and one["owner"]["birth"] else one for one in wire["steps"]
+    ]
     text = json.dumps(_essence(wire), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -168,7 +170,7 @@ def _gone(now: Plan, approved: Plan) -> tuple[str, ...]:
     owners = {step.owner for step in now.steps}
     names = []
     for step in approved.steps:
-        if step.owner is None:
+        if not _is_of_a_run(step):
             names += [_name_process(one) for one in step.processes if (one.pid, one.start_ticks) not in there]
         elif step.owner not in owners:
             names.append(_name_owner(step.owner))

@@ -36,14 +36,16 @@ IN_STEPS = {"stop": ("shop.socket", "front.service", "door.service"), "restart":
 
 def planned(*sockets: HeldSocket, shop: Condition | None = None, till: Condition | None = None, **wish: Any) -> Plan:
     """Return the plan where shop.service, if it is that, and the unit to be started stand as given."""
-    known = {"conditions": {identity(SHOP): shop}} if shop else {}
+    known: dict[str, Any] = {"conditions": {identity(SHOP): shop}} if shop else {}
     seen = sight(*sockets, verdict=wish.pop("verdict", "owned" if sockets else "free"), then=till, **known)
     return make_plan(seen, Wish(PORT, **wish))
 
 
 def of_the_shop(act: str, **known: Any) -> Plan:
     """Return the plan to stop or restart shop.service."""
-    expected = {"expect": Expectation(unit="shop.service"), "verdict": "hung_listener"} if act == "restart" else {}
+    expected: dict[str, Any] = (
+        {"expect": Expectation(unit="shop.service"), "verdict": "hung_listener"} if act == "restart" else {}
+    )
     shop = condition(SHOP, SHOP_MAIN, SHOP_CHILD, **{**COMPANY, **known.pop("shop", {})})
     return planned(held(holder("shop")), shop=shop, at_most=act, **expected, **known)
 

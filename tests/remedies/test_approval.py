@@ -63,7 +63,8 @@ def variants(record: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(record, field.name)
         for changed in [("", SHOP)] if field.name == "owner" and value is None else changed_values(value):
             name, later = changed if isinstance(changed, tuple) and len(changed) == 2 else ("", changed)
-            yield f"{field.name}{name}", replace(record, **{field.name: later})
+            if later != value:
+                yield f"{field.name}{name}", replace(record, **{field.name: later})
 
 
 def changed_values(value: Any) -> Iterator[Any]:

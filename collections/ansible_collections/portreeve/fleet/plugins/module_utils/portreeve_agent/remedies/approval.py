@@ -170,7 +170,7 @@ def _gone(now: Plan, approved: Plan) -> tuple[str, ...]:
     owners = {step.owner for step in now.steps}
     names = []
     for step in approved.steps:
-        if not _is_of_a_run(step):
+        if step.owner is None or not step.owner.birth:
             names += [_name_process(one) for one in step.processes if (one.pid, one.start_ticks) not in there]
         elif step.owner not in owners:
             names.append(_name_owner(step.owner))

@@ -9,6 +9,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     UnitState,
     is_unit_name,
     parse_units,
+    say_fatal,
     say_obstacle,
     say_revival,
     say_state,
@@ -140,3 +141,36 @@ def test_names_of_units(name: str) -> None:
 )
 def test_what_systemctl_would_expand_or_mend_is_no_name(name: str) -> None:
     assert not is_unit_name(name)
+
+
+def test_whom_a_unit_concerns_is_read_from_all_properties_there_are() -> None:
+    unit = one(
+        Conflicts="shutdown.target rival.service", ConflictedBy="foe.service",
+        Requires="sysinit.target", Wants="aide.service",
+        WantedBy="multi-user.target", RequiredBy="front.service", StopWhenUnneeded="yes",
+        OnFailure="alarm.service", OnSuccess="next.service",
+    )  # fmt: skip
+    assert unit.rivals == ("foe.service", "rival.service", "shutdown.target")
+    assert (unit.needs, unit.needed_by) == (("aide.service", "sysinit.target"), ("front.service", "multi-user.target"))
+    assert (unit.goes_unneeded, unit.answers) == (True, ("alarm.service", "next.service"))
+
+
+@pytest.mark.parametrize("none", [{}, {"FailureAction": "none", "SuccessAction": "none"}, {"FailureAction": ""}])
+def test_most_units_do_not_take_the_host_along(none: dict[str, str]) -> None:
+    assert (one(**none).fatal, say_fatal(one(**none))) == (None, None)
+
+
+@pytest.mark.parametrize("active", ["active", "inactive"])
+def test_a_unit_that_may_take_the_host_along_is_neither_stopped_nor_started(active: str) -> None:
+    unit = one(FailureAction="reboot", SuccessAction="none", ActiveState=active)
+    assert say_obstacle(unit) == say_fatal(unit) == "the host may go down when it ends (FailureAction=reboot)"
+    assert one(FailureAction="reboot", SuccessAction="exit").fatal == "SuccessAction=exit, FailureAction=reboot"
+
+
+@pytest.mark.parametrize(
+    ("kill_mode", "main", "other"),
+    [("none", True, True), ("process", False, True), ("mixed", False, False), ("control-group", False, False)],
+)
+def test_who_survives_the_stop_of_a_unit(kill_mode: str, main: bool, other: bool) -> None:
+    unit = one(KillMode=kill_mode, MainPID="12")
+    assert (unit.survives(12), unit.survives(13)) == (main, other)

@@ -96,7 +96,7 @@ remediate: $(AUDIT_ENV) ## do what the plan with that digest says, wave by wave 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(TEST_ENV) debian-packages ## run every test [ARGS='-k word']
+test: $(TEST_ENV) debian-packages ## run every test, of slow matrices a few cases [ARGS='-k word']
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-quick
@@ -104,7 +104,8 @@ test-quick: $(TEST_ENV) ## run the tests that take seconds
 	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
 
 .PHONY: test-full
-test-full: test ## run every test, then the collection on each ansible-core the interpreters here allow
+test-full: export PORTREEVE_FULL := 1
+test-full: test ## run every test and every case, then the collection on each ansible-core the interpreters here allow
 	@$(BIN)/nox
 
 # Only root on Debian can install them; elsewhere the tests that need them are skipped and say so.

@@ -5,6 +5,8 @@
 A test says what it cannot do without: ``@pytest.mark.needs("root", "nsenter", "module:psutil")``. Where that is absent
 the test is skipped with the reason; in CI (``CI=true``) it fails instead, so nothing goes unproven unnoticed. A fixture
 that finds out later calls ``needs(...)`` of the fixture of that name.
+
+Of a slow matrix a few cases run always; the others are marked ``full`` and run by ``make test-full``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+WHOLE = bool(os.environ.get("PORTREEVE_FULL"))  # make test-full sets it
 COMMAND_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -40,6 +43,16 @@ def require(*needed: str) -> None:
         pytest.fail("nothing may be skipped in CI: " + "; ".join(reasons), pytrace=False)
     if reasons:
         pytest.skip("; ".join(reasons))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for `make test-full` only, unless it was asked for by name."""
+    if WHOLE or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -36,7 +36,8 @@ class Story:
 def stories(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
     """The daemon is wanted back, and dead on alder, hung on cedar; on birch it is alive, and in the way of another."""
     scenes = {name: long_stage(name) for name in ("alder", "birch", "cedar")}
-    who = {name: _play(scene) for name, scene in scenes.items()}
+    # A socket that was made without SO_REUSEADDR gets it when it is taken from the heirs.
+    who = {name: _play(scene, reuse=name != "birch") for name, scene in scenes.items()}
     scenes["alder"].kill(*who["alder"]["daemon"])
     scenes["birch"].install("billing", "Type=notify", f"ExecStart={LISTENER} --port {PORT}")
     scenes["cedar"].host.run("kill", "-STOP", *map(str, who["cedar"]["daemon"]))
@@ -55,10 +56,11 @@ def stories(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {name: Story(scenes[name], who[name], before[name], results[name][0], after[name]) for name in scenes}
 
 
-def _play(scene: Scene) -> dict[str, list[int]]:
+def _play(scene: Scene, reuse: bool) -> dict[str, list[int]]:
     unit = scene.run_unit(
         "legacy",
         "KillMode=process",
+        f"Environment=REUSE={int(reuse)}",
         "CapabilityBoundingSet=~CAP_SYS_TIME",
         f'ExecStart={oldest_python(scene)} {PLACE}/legacy_daemon.py {PORT} "{NTPD}" "{HTTPD}"',
     )

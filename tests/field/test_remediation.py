@@ -94,15 +94,16 @@ def on_cedar(scene: Scene) -> tuple[list[dict[str, Any]], set[int]]:
 def story(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Story:
     place = tmp_path_factory.mktemp("remediation")
     scenes = {name: long_stage(name) for name in ("alder", "birch", "cedar")}
-    birch = scenes["birch"]
-    birch.undo(lambda: birch.host.run("sh", "-c", f"rm -rf {OWN_FILES}; echo > {RESERVED}"))
+    for scene in scenes.values():
+        scene.undo(lambda scene=scene: scene.host.run("sh", "-c", f"rm -rf {OWN_FILES}; echo > {RESERVED}"))
     staged = {
         "alder": on_alder(scenes["alder"]),
-        "birch": on_birch(birch, scenes["cedar"]),
+        "birch": on_birch(scenes["birch"], scenes["cedar"]),
         "cedar": on_cedar(scenes["cedar"]),
     }
     hosts = {name: {"portreeve_applications": applications} for name, (applications, _) in staged.items()}
-    (place / "declared.yml").write_text(json.dumps({"fleet": {"hosts": hosts}}), encoding="utf-8")
+    everywhere = {"portreeve_applications_clones": [{"name": "clones", "ports": list(CLONES)}]}
+    (place / "declared.yml").write_text(json.dumps({"fleet": {"hosts": hosts, "vars": everywhere}}), encoding="utf-8")
     seen: dict[str, list[Served]] = {name: [served(scene.host)] for name, scene in scenes.items()}
 
     def play(name: str, **variables: str) -> int:
@@ -119,6 +120,7 @@ def story(long_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Story:
     assert play("plan") == 0, (place / "plan.log").read_text()
     plan = json.loads((place / "plan.json").read_text())
     runs = [play("remediate", portreeve_digest=digest) for digest in ("0" * 64, plan["digest"], plan["digest"])]
+    assert play("reserve") == 0, (place / "reserve.log").read_text()
     found = sorted((place / "records").glob("*/remediation.json"), key=lambda path: path.stat().st_mtime)
     records = [json.loads(path.read_text()) for path in found]
     assert runs == [2, 0, 0], (place / "remediate.log").read_text()
@@ -161,7 +163,7 @@ def test_every_port_is_back_and_nobody_else_noticed(story: Story, name: str) -> 
         unit = options["expect"]["unit"]
         assert scene.host.run("systemctl", "is-active", unit).strip() == "active"
         assert scene.main_process(unit) in holders
-    before, _, _, after, again = story.served[name]
+    before, _, _, after, again, _ = story.served[name]
     # The squatter's peer is told of its connection's end by a reset, and its program minds.
     ports = [PEER_PORT, *(options["port"] for options in mine)]
     assert beside(after, *ports) == beside(before, *ports)
@@ -177,8 +179,12 @@ def test_the_rightful_services_serve(story: Story) -> None:
     assert cedar.run("docker", "inspect", "--format", "{{.State.Status}}", CONTAINER).strip() == "exited"
 
 
-def test_the_squatted_port_is_reserved_for_its_application(story: Story) -> None:
-    assert str(SQUATTED) in story.scenes["birch"].host.run("cat", RESERVED).strip().split(",")
+def test_the_clones_ports_are_reserved_on_the_whole_fleet(story: Story) -> None:
+    """The squatted one before it was got back, all of them by the playbook reserve, which finds the same declared."""
+    [squatted] = [port for port in story.plan["hosts"]["birch"]["ports"] if port["options"]["port"] == SQUATTED]
+    assert squatted["reserve"]
+    for scene in story.scenes.values():
+        assert {str(port) for port in CLONES} <= set(scene.host.run("cat", RESERVED).strip().split(","))
 
 
 def test_the_record_names_every_host(story: Story) -> None:

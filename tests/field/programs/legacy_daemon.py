@@ -20,7 +20,7 @@ except ImportError:  # Python 3
 
 port, commands = int(sys.argv[1]), sys.argv[2:]
 listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(os.environ.get("REUSE", "1")))
 listener.bind(("0.0.0.0", port))
 listener.listen(5)
 if hasattr(os, "set_inheritable"):

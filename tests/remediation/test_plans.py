@@ -117,6 +117,18 @@ def test_anything_else_is_refused_in_a_sentence(change, digest, sentence):
     assert str(refused.value).count("\n") == 0
 
 
+@pytest.mark.parametrize(
+    "older", [{"in_order": 3}, {"ports": {}}, {"ports": [{"place": "80/tcp"}]}, {"status": "done"}, {"status": []}]
+)
+def test_a_plan_of_another_version_is_refused_though_its_digest_is_right(older):
+    plan = made(FLEET)
+    plan["hosts"]["web2"] = {**plan["hosts"]["web2"], **older}
+    plan["digest"] = digest_of(plan)
+
+    with pytest.raises(InvalidInput, match="is no plan as this version makes them: make it anew"):
+        approved_plan(json.dumps(plan), "plan.json", plan["digest"])
+
+
 def test_every_victim_of_a_tampered_plan_is_noticed():
     plan = made(FLEET)
     victim = plan["hosts"]["web2"]["ports"][0]["plan"]["steps"][0]["processes"][0]

@@ -21,6 +21,7 @@ FORMAT = "portreeve.plan/1"
 #: What a host of a plan is: something is to be done; nothing is; what should be done is refused; not known.
 TO_DO, NOTHING, REFUSED, UNREACHABLE, FAILED = "to do", "nothing", "refused", "unreachable", "failed"
 
+_OF_A_PORT = ("application", "place", "reserve", "options", "outcome", "summary", "plan")
 _NOT_APPROVED = frozenset(("made_at", "made_by", "digest"))
 _WORDS_OF_HOST = frozenset(("problem",))
 _WORDS_OF_PORT = frozenset(("summary",))
@@ -62,6 +63,8 @@ def approved_plan(text: str, where: str, digest: str) -> dict[str, Any]:
     found = digest_of(plan)
     if found != plan.get("digest"):
         raise InvalidInput(f"{where} has been changed since it was made: its digest is not the one it says.")
+    if not all(map(_is_host, plan["hosts"].values())) or not isinstance(plan.get("limits"), dict):
+        raise InvalidInput(f"{where} is no plan as this version makes them: make it anew.")
     if not digest:
         raise InvalidInput(f"No digest was given: accepted is that of the plan that was approved, for {where} {found}.")
     if digest != found:
@@ -115,9 +118,20 @@ def _host(answer: HostAnswer) -> dict[str, Any]:
     }
 
 
+def _is_host(host: Any) -> bool:
+    """Return whether a host of a plan has what is read of it; one of another version may not, whatever its digest."""
+    if not isinstance(host, dict) or host.get("status") not in (TO_DO, NOTHING, REFUSED, UNREACHABLE, FAILED):
+        return False
+    in_order, ports = host.get("in_order"), host.get("ports")
+    if not isinstance(in_order, list) or not isinstance(ports, list):
+        return False
+    return all(isinstance(place, str) for place in in_order) and all(
+        isinstance(port, dict) and set(_OF_A_PORT) <= set(port) and isinstance(port["options"], dict) for port in ports
+    )
+
+
 def _port(one: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("application", "place", "reserve", "options", "outcome", "summary", "plan")
-    return {key: plain(one[key]) for key in kept}
+    return {key: plain(one[key]) for key in _OF_A_PORT}
 
 
 def _host_without_words(host: Any) -> Any:

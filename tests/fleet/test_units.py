@@ -32,6 +32,7 @@ if search:
     os.environ["PATH"] = search
 from portreeve_agent.errors import PortreeveError
 from portreeve_agent.model import Owner
+from portreeve_agent.remedies import task, wishes
 from portreeve_agent.remedies.owners import registry, starting
 from portreeve_agent.remedies.records import OwnerMark
 from portreeve_agent.writing import ActingHost
@@ -43,6 +44,8 @@ for name, who, *rest in calls:
             said = dataclasses.asdict(registry.condition(host, Owner(**who)))
             said["members"] = [one["pid"] for one in said["members"]]
             said["members_of"] = {unit: [one["pid"] for one in them] for unit, them in said["members_of"].items()}
+        elif name == "release":
+            said = task.release(host, wishes.checked_wish(who), *rest)
         elif name == "start_unit":
             said = starting.start_unit(host, who, *rest)
         else:
@@ -90,8 +93,8 @@ class Agent:
         """Return how a unit stands; ``unit`` is its name where people write it otherwise."""
         kind = "socket_unit" if name.endswith(".socket") else "unit"
         owner = {"kind": kind, "name": name, "manager": "systemd", "id": unit, "user": user}
-        ((kind, said),) = self.calls(["condition", owner])
-        assert kind is None, said
+        ((raised, said),) = self.calls(["condition", owner])
+        assert raised is None, said
         return dict(said)
 
     def act(self, name: str, mark: dict[str, Any], grace: float = 10, kill: bool = False) -> Answer:
@@ -103,6 +106,11 @@ class Agent:
 
     def start_unit(self, unit: str, verb: str = "start", seconds: float = 20, others: tuple[str, ...] = ()) -> Answer:
         return self.calls(["start_unit", unit, verb, seconds, others])[0]
+
+    def release(self, **options: Any) -> dict[str, Any]:
+        ((raised, said),) = self.calls(["release", options])
+        assert raised is None, said
+        return dict(said)
 
 
 @pytest.fixture(scope="module")
@@ -563,6 +571,22 @@ def test_all_who_stop_when_a_unit_is_started_are_known_before(agent: Agent, host
         assert "rival.service" in said
         assert agent.start_unit("coming.service", others=tuple(rivals))[0] is None
         assert lives(host, files) == {"coming.service", "aide.service", "stranger.service"}
+
+
+def test_who_stops_for_the_rightful_unit_is_told_and_started_again_where_that_fails(agent: Agent, host: Host) -> None:
+    coming = f"[Unit]\nConflicts=rival.service\n{SERVING.replace('18700', '18713')}"
+    broken = f"[Unit]\nConflicts=coming.service\n{SERVING.replace('--port', '--such')}"
+    files = {"rival.service": SERVING, "coming.service": coming, "broken.service": broken}
+    with units(host, files, "rival.service"):
+        done = agent.release(port=18713, then={"start": "coming.service"})
+        assert (done["failed_because"], done["plan"]["then"]["others"]) == (None, ["rival.service"])
+        assert lives(host, files) == {"coming.service"}
+        assert [(one["port"], one["expected"]) for one in done["collateral"]] == [(18700, True)]
+
+        failed = agent.release(port=18714, then={"start": "broken.service"})
+        assert "broken.service did not come up" in failed["failed_because"]
+        assert failed["undone"] == ["coming.service was started again."]
+        assert lives(host, files) == {"coming.service"}
 
 
 def test_who_restarts_with_a_unit_has_to_be_named(agent: Agent, host: Host) -> None:

@@ -40,7 +40,7 @@ from tests.reservations.world import World
 from .cast import adopt_orphans, reap
 from .stage import Stage
 
-INTERLEAVINGS = int(os.environ.get("PORTREEVE_INTERLEAVINGS", "600"))
+INTERLEAVINGS = int(os.environ.get("PORTREEVE_INTERLEAVINGS", "500"))
 SEED = int(os.environ.get("PORTREEVE_SEED", "20261121"))
 _Result = TypeVar("_Result")
 

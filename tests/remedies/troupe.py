@@ -167,7 +167,7 @@ class Troupe:
         victim = victim or self.anybody()
         if victim.name == "bystander":
             return None
-        heirs = [one for one in self._tame() if one is not victim and one.name != "bystander"]
+        heirs = [one for one in self._tame() if one is not victim and self._on_port(one)]
         pid = victim.pid
         self._end(victim)
         tick_on(victim.born)
@@ -265,6 +265,9 @@ class Troupe:
             return (player, str(self.random.choice(numbers))) if numbers else (None, "")
         names = [name for name, seen in player.ask("seen").items() if seen.local[1] == self.port]
         return (player, self.random.choice(names)) if names else (None, "")
+
+    def _on_port(self, player: Player) -> bool:
+        return any(seen.local[1] == self.port for seen in player.ask("seen").values())
 
     def _numbers(self, player: Player) -> list[int]:
         """Return the descriptors of a shell that are sockets."""

@@ -83,7 +83,7 @@ class Intrigue:
         said = None
         if victims:
             act = self._random.choice((self.troupe.reincarnate, self.troupe.reincarnate, self.troupe.abandon, None))
-            said = act(self._random.choice(victims)) if act else None
+            said = act(self._random.choice(victims)) if act else self.troupe.squat()
         self.moves.append(said or self.troupe.move())
         self._known = self._look()
         return self.moves[-1]

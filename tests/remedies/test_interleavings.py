@@ -47,7 +47,7 @@ _Result = TypeVar("_Result")
 
 class Disturbed(ActingHost):
     """A host on which something happens whenever the run that acts comes to one of the chosen moments, or is about to
-    take hold of one of the chosen victims.
+    act or to take hold of a victim for one of the chosen times.
     """
 
     def __init__(self, stage: Stage, moments: frozenset[int], victims: frozenset[int]) -> None:
@@ -77,6 +77,12 @@ class Disturbed(ActingHost):
         if self._passed in self._moments:
             self._happen("move")
 
+    def _seize(self) -> None:
+        if os.getpid() == self._acting:
+            self._seized += 1
+            if self._seized in self._victims:
+                self._happen("strike")
+
     def _happen(self, what: str) -> None:
         self._stage(what)
         self._shared[0] += 1
@@ -98,12 +104,11 @@ class Disturbed(ActingHost):
         self.passes()
         super().append_line(path, line, room)
         self.passes()
+        if '"event":"act"' in line:
+            self._seize()
 
     def open_handle(self, pid: int) -> ProcessHandle:
-        if os.getpid() == self._acting:
-            self._seized += 1
-            if self._seized in self._victims:
-                self._happen("strike")
+        self._seize()
         return DisturbedHandle(pid, self)
 
     def open_process(self, pid: int) -> AbstractContextManager[ProcessDirectory]:  # type: ignore[override]
@@ -200,7 +205,7 @@ def play(stage: Stage, seed: int, port: int, tally: Counter[str]) -> list[str]:
         for _each in range(before):
             stage(draw.choice(("move", "strike")))
         moments = frozenset(draw.sample(range(1, 100), draw.choice((0, 1, 2, 4, 8))))
-        victims = frozenset(draw.sample(range(1, 4), draw.choice((0, 0, 1, 1, 2))))
+        victims = frozenset(draw.sample(range(1, 5), draw.choice((0, 0, 1, 1, 2))))
         host = Disturbed(stage, moments, victims)
         run = f"seed-{seed}"
         stage("start")

@@ -27,6 +27,7 @@ class Troupe:
         self.random = random.Random(seed)
         self.port = port
         self.elsewhere = port + 1
+        self._ways_out = (port + 2, port + 3)
         self.players: dict[str, Player] = {}
         self.is_shared = False
         self._count = 0
@@ -34,10 +35,12 @@ class Troupe:
 
     def _set_scene(self) -> None:
         draw = self.random
-        self._start("bystander").ask("listen", "service", self.elsewhere, ADDRESS, True, True, (REUSEADDR,))
+        bystander = self._start("bystander")
+        for number, port in enumerate(self._ways_out):
+            bystander.ask("listen", f"service {number}", port, ADDRESS, True, True, (REUSEADDR,))
         kind = draw.choice(("owner", "owner", "shared", "shared", "heirs", "heirs", "deaf", "squatter", "rivals"))
         if kind == "squatter":
-            self._squat()
+            self.squat()
         else:
             options = draw.choice(((), (REUSEADDR,), (REUSEADDR,), (REUSEPORT,)))
             if kind == "rivals":
@@ -46,7 +49,7 @@ class Troupe:
             owner = self._start("owner")
             owner.ask("listen", "it", self.port, ADDRESS, True, kind != "deaf", options)
             if draw.random() < 0.2:
-                owner.ask("listen", "other service", self.elsewhere + 1, ADDRESS, True, True, (REUSEADDR,))
+                owner.ask("listen", "other service", self.elsewhere, ADDRESS, True, True, (REUSEADDR,))
             if draw.random() < 0.15:
                 owner.ask("defy")
             if kind == "rivals":
@@ -73,7 +76,7 @@ class Troupe:
         moves: list[Callable[[], str | None]] = [
             self._die, self._die, self._let_go, self._shift, self._double, self._hand_over, self._take_again,
             self._take_again, self.reincarnate, self.reincarnate, self._worker, self._heir, self._client,
-            self._hang_up, self._another_service, self._squat,
+            self._hang_up, self._another_service, self.squat,
         ]  # fmt: skip
         while moves:
             move = self.random.choice(moves)
@@ -226,12 +229,12 @@ class Troupe:
         player.ask("listen", "service", self.elsewhere + 10 + self._count, ADDRESS, True, True, (REUSEADDR,))
         return f"{player.name} serves another port"
 
-    def _squat(self) -> str | None:
+    def squat(self) -> str | None:
         """A connection goes out with the port, which the kernel chose."""
         RANGE.write_text(f"{self.port} {self.port}")
         squatter = self._start("squatter")
         try:
-            squatter.ask("connect", "way out", self.elsewhere, ADDRESS)
+            squatter.ask("connect", "way out", self.random.choice(self._ways_out), ADDRESS)
         except OSError:
             self._end(squatter)
             return None

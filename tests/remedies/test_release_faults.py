@@ -480,8 +480,17 @@ def await_the_one_that_lasts() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["first", "second", "both"])
-@pytest.mark.parametrize("kind", ["server", "heirs"])
+@pytest.mark.parametrize(
+    ("victim", "kind"),
+    [
+        ("second", "server"),
+        ("both", "heirs"),
+        pytest.param("both", "server", marks=pytest.mark.full),
+        pytest.param("second", "heirs", marks=pytest.mark.full),
+        pytest.param("first", "server", marks=pytest.mark.full),
+        pytest.param("first", "heirs", marks=pytest.mark.full),
+    ],
+)
 def test_killed_at_any_moment_the_next_run_goes_on(world: World, victim: str, kind: str) -> None:
     def play(moment: int) -> tuple[Any, ...]:
         for name in (TRAIL, LOCK):

@@ -82,7 +82,9 @@ class Intrigue:
         victims = [one for one in self.troupe.players.values() if one.pid in named and one.is_there()]
         said = None
         if victims:
-            act = self._random.choice((self.troupe.reincarnate, self.troupe.reincarnate, self.troupe.abandon, None))
+            connections = any(step["act"] == "destroy" and step["sockets"] for step in self._plan["steps"])
+            acts = [self.troupe.reincarnate, self.troupe.reincarnate, self.troupe.abandon, None]
+            act = self._random.choice(acts + [None] * 8 * connections)
             said = act(self._random.choice(victims)) if act else self.troupe.squat()
         self.moves.append(said or self.troupe.move())
         self._known = self._look()

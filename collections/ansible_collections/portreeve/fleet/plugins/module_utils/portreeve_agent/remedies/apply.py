@@ -14,7 +14,7 @@ from ..kernel.sock_diag import read_sockets
 from ..model import SERVING_STATES, UNACCEPTED, Holder, Namespace, Socket
 from ..ports import overlaps
 from ..snapshot import read_host_facts
-from ..verdicts.wording import listed, one_line
+from ..verdicts.wording import listed, name_mark
 from ..writing import ActingHost
 from .acts.destroy import destroy
 from .acts.detach import detach
@@ -98,7 +98,7 @@ def _check_nobody_else(host: ActingHost, seen: Look, step: Step) -> None:
     for pid in sorted({seat.pid for seats in found.seats.values() for seat in seats}):
         process = found.processes[pid]
         if (pid, process.start_ticks) not in known and process.ppid not in parents:
-            raise Moved("%s[%d] has it now as well, who had not when it was looked at" % (one_line(process.name), pid))
+            raise Moved("%s has it now as well, who had not when it was looked at" % name_mark(process))
 
 
 def _sweep(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
@@ -142,7 +142,7 @@ def _detach(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
             if not done:
                 raise
             return Outcome(step, "failed", "Done to %s of %d only: %s." % (done, len(step.sockets), error))
-    names = listed(["%s[%d]" % (one_line(one.name), one.pid) for one in step.processes])
+    names = listed([name_mark(one) for one in step.processes])
     if not done:
         return Outcome(step, "gone", "%s had ended by themselves." % names)
     return Outcome(step, "done", "The socket was taken from %s; nobody ended." % names)
@@ -194,7 +194,7 @@ def _owner(step: Step) -> OwnerMark:
 
 def _terminate(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
     fates = [terminate(host, one, step.sockets, wish.grace, step.kill) for one in step.processes]
-    names = listed(["%s[%d]" % (one.name, one.pid) for one in step.processes])
+    names = listed([name_mark(one) for one in step.processes])
     if all(fate == "gone" for fate in fates):
         return Outcome(step, "gone", "%s had ended by itself." % names)
     return Outcome(step, "done", "%s ended%s." % (names, " by SIGKILL" if "killed" in fates else ""))

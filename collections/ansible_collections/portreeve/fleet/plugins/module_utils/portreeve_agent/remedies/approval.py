@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidInput, Moved
-from ..verdicts.wording import listed, one_line
+from ..verdicts.wording import listed, name_mark, one_line
 from ..wire import to_wire
 from .records import OwnerMark, Plan, ProcessMark, SocketMark, Step, Then
 
@@ -128,7 +128,7 @@ def _say_moved(step: Step, approved: Plan) -> str:
     if not said and step.sockets and not any(_socket_key(one, step) in _sockets(approved) for one in step.sockets):
         said = "%s is held by another socket than when the plan was made" % _place(approved)
     if not said:
-        victims = listed([_name_process(one) for one in step.processes]) or "what remains"
+        victims = listed([name_mark(one) for one in step.processes]) or "what remains"
         said = "to %s %s was not part of the plan" % (step.act, victims)
     return said + ": nothing was done"
 
@@ -156,7 +156,7 @@ def _say_other_process(step: Step, approved: Plan) -> str:
     if again:
         return "process %d is another one than when the plan was made" % again[0].pid
     if new:
-        names = listed([_name_process(one) for one in new])
+        names = listed([name_mark(one) for one in new])
         return "%s holds %s now, who did not when the plan was made" % (names, _place(approved))
     return ""
 
@@ -171,14 +171,10 @@ def _gone(now: Plan, approved: Plan) -> tuple[str, ...]:
     names = []
     for step in approved.steps:
         if step.owner is None or not step.owner.birth:
-            names += [_name_process(one) for one in step.processes if (one.pid, one.start_ticks) not in there]
+            names += [name_mark(one) for one in step.processes if (one.pid, one.start_ticks) not in there]
         elif step.owner not in owners:
             names.append(_name_owner(step.owner))
     return tuple("%s, part of the plan, holds the port no longer." % name for name in dict.fromkeys(names))
-
-
-def _name_process(mark: ProcessMark) -> str:
-    return "%s[%d]" % (one_line(mark.name), mark.pid)
 
 
 def _name_owner(mark: OwnerMark) -> str:

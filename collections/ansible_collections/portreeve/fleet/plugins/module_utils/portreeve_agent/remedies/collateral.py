@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Collection, Iterable, Mapping, Union
 
 from ..model import Owner
-from ..verdicts.wording import listed, name_owner, one_line
+from ..verdicts.wording import listed, name_mark, name_owner, one_line
 from .records import OwnerMark, ProcessMark
 
 Touched = Collection[Union[OwnerMark, int]]  # owners and pids that were acted upon
@@ -169,6 +169,6 @@ def _name(keepers: Iterable[Keeper]) -> str:
     for keeper in keepers:
         mark = keeper.owner
         owner = "" if mark.kind == "process" else name_owner(Owner(mark.kind, mark.name, mark.manager, user=mark.user))
-        by_owner.setdefault(owner, []).append("%s[%d]" % (one_line(keeper.process.name), keeper.process.pid))
+        by_owner.setdefault(owner, []).append(name_mark(keeper.process))
     named = ["%s (%s)" % (owner, listed(them)) if owner else listed(them) for owner, them in by_owner.items()]
     return listed(named) or "somebody unseen"

@@ -10,7 +10,7 @@ from typing import Iterable
 
 from ..model import HeldSocket, Holder, Owner
 from ..verdicts.case import distinct_processes, identity
-from ..verdicts.wording import listed, name_owner, name_peers, name_processes, one_line
+from ..verdicts.wording import listed, name_mark, name_owner, name_peers, name_processes, one_line
 from .records import Condition, Step, Then, Wish
 from .sight import Sight
 
@@ -71,7 +71,7 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
     first = condition.revivers if act == "stop" else ()
     if first:
         said += "; before it " + _named(first)
-    left = ["%s[%d]" % (one_line(one.name), one.pid) for one in condition.members if one.pid in condition.survivors]
+    left = [name_mark(one) for one in condition.members if one.pid in condition.survivors]
     if left and wish.at_most != "kill":
         said += "; it leaves %s behind" % listed(left)
     together = condition.dependants + (condition.deserted if act == "stop" else ())

@@ -12,7 +12,7 @@ from ..endpoint import Endpoint
 from ..model import HeldSocket, Holder, Owner, PortAnswer, Process, Socket
 from ..protected import why_protected, why_protected_unit
 from ..verdicts.case import identity
-from ..verdicts.wording import name_owner, one_line
+from ..verdicts.wording import name_mark, name_owner, one_line
 from .records import Condition, ProcessMark, SocketMark, Wish
 
 OwnerKey = Tuple[object, ...]
@@ -93,7 +93,7 @@ def why_left_alone(sight: Sight, wish: Wish, process: Process, owner: Owner | No
     ``wish.override`` lifts what is protected by its kind, and neither ``wish.protect`` nor what holds for the first
     process, threads of the kernel, and what carries the run itself.
     """
-    named = "%s[%d]" % (one_line(process.name), process.pid)
+    named = name_mark(process)
     if process.pid in sight.own:
         return "%s carries this very run" % named
     why = why_protected(process)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot, Owner
-from ..verdicts.wording import listed, name_owner, one_line
+from ..verdicts.wording import listed, name_mark, name_owner, one_line
 from ..words import paragraph, say_blind_spots
+from .records import ProcessMark
 
 _INDENT = "  "
 _DEEPER = "     "  # as far as what stands behind a step's number
@@ -70,7 +71,7 @@ def name_target(step: Mapping[str, Any]) -> str:
     if owner is not None:
         return name_owner(Owner(owner["kind"], owner["name"], manager=owner["manager"], user=owner["user"]))
     if step["act"] != "destroy" and step["processes"]:
-        return listed(["%s[%d]" % (one_line(one["name"]), one["pid"]) for one in step["processes"]])
+        return listed([name_mark(ProcessMark(**one)) for one in step["processes"]])
     return listed([_name_socket(one) for one in step["sockets"]]) or "what remained of connections"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..model import Namespace, Socket
-from ..verdicts.wording import listed, one_line
+from ..verdicts.wording import listed, name_mark, one_line
 from ..wire import to_wire
 
 _MOST_TOLD = 8  # the result has them all
@@ -83,7 +83,7 @@ def say(row: Socket, holders: tuple[Holding, ...], namespace: Namespace, automat
 
 def _name_holders(holders: tuple[Holding, ...]) -> str:
     """Return ``curl[812] and wget[813]``; a process chooses its name, so it is kept to one line."""
-    return listed(["%s[%d]" % (one_line(one.name), one.pid) for one in holders])
+    return listed([name_mark(one) for one in holders])
 
 
 def _name_port(row: Socket, namespace: Namespace) -> str:

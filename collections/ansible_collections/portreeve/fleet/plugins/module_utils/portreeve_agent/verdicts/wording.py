@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import Mapping, Protocol
 
 from ..model import HeldSocket, Holder, Owner
 from .case import Case
@@ -43,7 +43,24 @@ def name_owner(owner: Owner) -> str:
 
 def name_process(holder: Holder) -> str:
     """Return ``nginx[812]``."""
-    return "%s[%d]" % (one_line(holder.process.name), holder.pid)
+    return name_mark(holder.process)
+
+
+class Numbered(Protocol):
+    """A process, or what tells it from others."""
+
+    @property
+    def name(self) -> str:
+        """What it calls itself, which may be anything."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+
+def name_mark(process: Numbered) -> str:
+    """Return ``nginx[812]``, on one line whatever the process calls itself."""
+    return "%s[%d]" % (one_line(process.name), process.pid)
 
 
 def name_processes(holders: tuple[Holder, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ..model import HeldSocket, Holder, Namespace
-from ..verdicts.wording import listed, name_address, name_owner, name_process, one_line
+from ..verdicts.wording import listed, name_address, name_mark, name_owner, name_process, one_line
 from .moments import Event, Place, Span
 
 _STATES = {"LISTEN": "listening", "UNCONNECTED": "open", "BOUND": "bound but not listening"}
@@ -95,7 +95,7 @@ def _refused(event: Event) -> str:
         return "a failed start"
     who = "pid %d (gone already)" % refusal.pid
     if refusal.process is not None:
-        who = "%s[%d]" % (one_line(refusal.process.name), refusal.pid)
+        who = name_mark(refusal.process)
     if refusal.port is None:
         return "%s: %s() refused with %s at that moment; port not told" % (who, refusal.call, refusal.error)
     what = ("[%s]:%d" if ":" in (refusal.address or "") else "%s:%d") % (refusal.address, refusal.port)

@@ -19,9 +19,10 @@ from ...descriptors import link_of
 from ...errors import Gone, Moved, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...process_handle import ProcessHandle
+from ...verdicts.wording import name_mark
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark
-from .victim import name, private_tables, seized
+from .victim import private_tables, seized
 
 _SO_COOKIE = 57  # asm-generic/socket.h
 _CLOSED, _LISTENING = 7, 10  # net/tcp_states.h
@@ -84,7 +85,7 @@ def _check_link(host: Host, holder: ProcessMark, descriptor: int, socket: Socket
                 if directory.readlink("%sfd/%d" % (table, descriptor)) == link:
                     raise NotSupported(
                         "descriptor %d of %s is in a table of thread %s alone, out of reach"
-                        % (descriptor, name(holder), table.split("/")[1])
+                        % (descriptor, name_mark(holder), table.split("/")[1])
                     )
     raise _moved(holder, descriptor, socket)
 
@@ -105,7 +106,7 @@ def _copy(handle: ProcessHandle, holder: ProcessMark, descriptor: int, socket: S
 
 def _moved(holder: ProcessMark, descriptor: int, socket: SocketMark) -> Moved:
     return Moved(
-        "descriptor %d of %s does not lead to the socket on %s any more" % (descriptor, name(holder), socket.local)
+        "descriptor %d of %s does not lead to the socket on %s any more" % (descriptor, name_mark(holder), socket.local)
     )
 
 

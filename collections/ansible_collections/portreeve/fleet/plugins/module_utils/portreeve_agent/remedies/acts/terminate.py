@@ -13,9 +13,10 @@ from ...errors import Gone, Moved, NotApplied, NotPermitted
 from ...host import Host
 from ...process_handle import ProcessHandle
 from ...processes import own_ancestry
+from ...verdicts.wording import name_mark
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark
-from .victim import holds, name, read_stat, seized
+from .victim import holds, read_stat, seized
 
 _SECONDS_TO_DIE = 10.0  # after SIGKILL: no process can hold it up, but the kernel may be at work for one
 _STOPPED = "T"
@@ -52,9 +53,11 @@ def _seized(host: ActingHost, process: ProcessMark, sockets: Sequence[SocketMark
     with seized(host, process) as handle:
         why = _why_never(host, process)
         if why:
-            raise NotPermitted("%s is %s: nobody may end it" % (name(process), why))
+            raise NotPermitted("%s is %s: nobody may end it" % (name_mark(process), why))
         if not holds(host, process, sockets):
-            raise Moved("%s does not hold %s any more" % (name(process), " or ".join(one.local for one in sockets)))
+            raise Moved(
+                "%s does not hold %s any more" % (name_mark(process), " or ".join(one.local for one in sockets))
+            )
         yield handle
 
 
@@ -83,14 +86,14 @@ def _await_end(
         if handle.has_ended_within(grace) or not holds(host, process, sockets):
             return "done"
         if not kill:
-            raise NotApplied("%s %s" % (name(process), _say_still_there(host, process, grace)))
+            raise NotApplied("%s %s" % (name_mark(process), _say_still_there(host, process, grace)))
         handle.send(signal.SIGKILL)
     except Gone:
         return "done"
     if not handle.has_ended_within(_SECONDS_TO_DIE):
         raise NotApplied(
             "%s was sent SIGKILL and has not ended for %g s: the kernel is at work for it"
-            % (name(process), _SECONDS_TO_DIE)
+            % (name_mark(process), _SECONDS_TO_DIE)
         )
     return "killed"
 

@@ -16,7 +16,7 @@ from ...host import Host
 from ...process_directory import ProcessDirectory
 from ...process_handle import ProcessHandle
 from ...processes import Stat, parse_stat, read_process
-from ...verdicts.wording import one_line
+from ...verdicts.wording import name_mark, one_line
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark
 
@@ -37,15 +37,10 @@ def seized(host: ActingHost, mark: ProcessMark) -> Iterator[ProcessHandle]:
         handle = host.open_handle(mark.pid)
     except Gone:
         _check_numbers_are_ours(host, mark)
-        raise Gone("%s has ended" % name(mark)) from None
+        raise Gone("%s has ended" % name_mark(mark)) from None
     with handle:
         _check_identity(host, mark, handle)
         yield handle
-
-
-def name(mark: ProcessMark) -> str:
-    """Return ``nginx[812]``, on one line whatever the process calls itself."""
-    return "%s[%d]" % (one_line(mark.name), mark.pid)
 
 
 def read_stat(host: Host, mark: ProcessMark) -> Stat:
@@ -78,7 +73,7 @@ def _check_numbers_are_ours(host: Host, mark: ProcessMark) -> None:
     with suppress(Gone):
         stat = read_stat(host, mark)
         if stat.start_ticks == mark.start_ticks and stat.state not in "ZX":
-            raise NotSupported("%s is in a PID namespace that cannot be reached from here" % name(mark))
+            raise NotSupported("%s is in a PID namespace that cannot be reached from here" % name_mark(mark))
 
 
 def _check_identity(host: ActingHost, mark: ProcessMark, handle: ProcessHandle) -> None:
@@ -87,20 +82,22 @@ def _check_identity(host: ActingHost, mark: ProcessMark, handle: ProcessHandle) 
     except Gone:
         number = None
     if handle.has_ended_within(0):
-        raise Gone("%s has ended" % name(mark))
+        raise Gone("%s has ended" % name_mark(mark))
     if number != mark.pid:
-        raise NotSupported("%s is in a PID namespace that cannot be reached from here" % name(mark))
+        raise NotSupported("%s is in a PID namespace that cannot be reached from here" % name_mark(mark))
     try:
         stat = read_stat(host, mark)
     except Gone:
         if handle.has_ended_within(0):
-            raise Gone("%s has ended" % name(mark)) from None
-        raise NotPermitted("%s is hidden from us in /proc: it may be another one by now" % name(mark)) from None
+            raise Gone("%s has ended" % name_mark(mark)) from None
+        raise NotPermitted("%s is hidden from us in /proc: it may be another one by now" % name_mark(mark)) from None
     if stat.start_ticks != mark.start_ticks:
-        raise Moved("%s has ended, and its pid is that of another process now, %s" % (name(mark), one_line(stat.name)))
+        raise Moved(
+            "%s has ended, and its pid is that of another process now, %s" % (name_mark(mark), one_line(stat.name))
+        )
     program = read_process(host, mark.pid).exe if mark.exe else None
     if program is not None and program != mark.exe:
-        raise Moved("%s runs another program now, %s" % (name(mark), one_line(program)))
+        raise Moved("%s runs another program now, %s" % (name_mark(mark), one_line(program)))
 
 
 def parse_pid(fdinfo: bytes) -> int | None:

@@ -14,7 +14,7 @@ from typing import Iterable, Sequence
 from ...errors import InvalidInput, Moved, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...model import Owner, Process
-from ...verdicts.wording import listed, name_owner, one_line
+from ...verdicts.wording import listed, name_mark, name_owner
 from ...writing import ActingHost
 from ..prove import settle
 from ..records import Condition, OwnerMark
@@ -188,6 +188,6 @@ def _say_stopped(mark: OwnerMark, unit: UnitState, triggers: Sequence[UnitState]
     if unit.result == "timeout":
         said += "; systemd had to kill it after its own TimeoutStopSec"
     if left:
-        names = ["%s[%d]" % (one_line(one.name), one.pid) for one in left]
+        names = [name_mark(one) for one in left]
         said += "; it leaves %s behind (KillMode=%s)" % (listed(names), unit.kill_mode)
     return said

@@ -16,6 +16,10 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.binding import BindWish
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import InvalidInput
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.expectations import Expectation
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.approved import (
+    PLAN_FORMAT,
+    parse_approved,
+)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.records import (
     OwnerMark,
     Plan,
@@ -26,9 +30,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     Wish,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.wishes import (
-    PLAN_FORMAT,
     checked_wish,
-    parse_approved,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wire import to_wire
 

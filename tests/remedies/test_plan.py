@@ -13,6 +13,10 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ex
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import HeldSocket, Process
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.protected import why_protected
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.approval import digest_of
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.approved import (
+    PLAN_FORMAT,
+    parse_approved,
+)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.plan import make_plan
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.records import (
     ACTS,
@@ -23,10 +27,6 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     Wish,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.sight import Sight, names_of
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.wishes import (
-    PLAN_FORMAT,
-    parse_approved,
-)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.verdicts.case import identity
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wire import to_wire
 from hypothesis import given, settings

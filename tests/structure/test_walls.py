@@ -54,6 +54,7 @@ JUDGING = {
     "bind_words": WORDS,
     "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
     "remedies.records": WORDS | {"expectations"},
+    "remedies.approved": BASE | {"ports", "remedies.records"},
     "remedies.wishes": BASE | {"ports", "bind_wish", "expectations", "remedies.records"},
     "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
     **dict.fromkeys(
@@ -63,7 +64,7 @@ JUDGING = {
     "remedies.collateral": WORDS | REMEDYING,
     "remedies.proof": WORDS | REMEDYING | {"bind_words"},
     "remedies.words": WORDS | {"words", "remedies.records"},
-    "remedies.result": WORDS | REMEDYING | {"wire", "remedies.plan", "remedies.wishes", "remedies.words"},
+    "remedies.result": WORDS | REMEDYING | {"wire", "remedies.plan", "remedies.approved", "remedies.words"},
     "reservations.ledger": BASE | {"ports"},
     "reservations.plan": BASE | {"ports", "reservations.ledger"},
     "reservations.guards": BASE | {"ports", "reservations.ledger", "reservations.plan"},

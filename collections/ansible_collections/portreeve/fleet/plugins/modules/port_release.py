@@ -534,9 +534,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.model import PROTOCOLS
-from ..module_utils.portreeve_agent.remedies.records import ACTS, STRATEGIES
+from ..module_utils.portreeve_agent.remedies.records import ACTS, STRATEGIES, VERBS
 from ..module_utils.portreeve_agent.remedies.task import release
-from ..module_utils.portreeve_agent.remedies.wishes import VERBS, checked_reason, checked_run, checked_wish
+from ..module_utils.portreeve_agent.remedies.wishes import checked_reason, checked_run, checked_wish
 from ..module_utils.portreeve_agent.writing import ActingHost
 
 BIND_OPTIONS = {

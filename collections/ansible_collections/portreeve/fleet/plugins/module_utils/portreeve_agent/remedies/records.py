@@ -18,6 +18,7 @@ from ..model import Process
 #: What can be done about a port, by rising harm.
 ACTS = ("destroy", "detach", "restart", "stop", "terminate", "kill")
 STRATEGIES = ("auto", "destroy", "detach", "restart", "stop", "terminate")
+VERBS = ("start", "restart")  # what may be done once a port is free
 
 
 @dataclass(frozen=True)

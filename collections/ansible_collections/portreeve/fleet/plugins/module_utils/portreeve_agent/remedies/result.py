@@ -11,12 +11,12 @@ from typing import Any, Sequence
 from ..model import BlindSpot, HostFacts, PortAnswer
 from ..verdicts.wording import listed, name_owner, name_process, one_line
 from ..wire import to_wire
+from .approved import PLAN_FORMAT
 from .collateral import Fallen
-from .plan import expectation_of, is_free, is_in_order
+from .plan import is_free, is_in_order
 from .proof import Proof
 from .records import Outcome, Plan, Wish
-from .sight import Sight, mark_socket
-from .wishes import PLAN_FORMAT
+from .sight import Sight, expectation_of, mark_socket
 from .words import name_target
 
 FORMAT = "portreeve.port_release/1"

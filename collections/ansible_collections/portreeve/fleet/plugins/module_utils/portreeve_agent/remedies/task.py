@@ -14,13 +14,13 @@ from typing import Any, Mapping
 from ..errors import Moved, NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..writing import ActingHost
 from .approval import compare
+from .approved import parse_approved
 from .look import Look, look
 from .plan import make_plan
 from .records import Plan, Wish
 from .result import Achieved, result_of
 from .run import carry_out
 from .trail import TRAIL, Trail, UnfinishedRun, read_trail, unfinished
-from .wishes import parse_approved
 
 LOCK = "/run/portreeve/release.lock"
 _SECONDS_FOR_OTHERS = 60.0

@@ -27,15 +27,9 @@ class Hands(NamedTuple):
 
 HANDS = (
     Hands(("unit", "socket_unit"), units.condition, units.stop, units.restart, starting.start),
-    Hands(
-        ("container",), containers.condition, containers.stop, containers.restart,
-        lambda host, mark, _others: containers.start(host, mark),
-    ),
-    Hands(
-        ("program",), programs.condition, programs.stop, programs.restart,
-        lambda host, mark, _others: programs.start(host, mark),
-    ),
-)  # fmt: skip
+    Hands(("container",), containers.condition, containers.stop, containers.restart, containers.start),
+    Hands(("program",), programs.condition, programs.stop, programs.restart, programs.start),
+)
 _NOBODY = {
     "session": "nobody starts a login session again: only processes in it can be ended",
     "process": "no manager knows of it: only the process itself can be ended",
@@ -72,6 +66,11 @@ def start(host: ActingHost, mark: OwnerMark, others: Sequence[str] = ()) -> str:
     ``others`` are the triggers and dependants of its ``Condition`` before it was stopped.
     """
     return _able(mark).start(host, mark, others)
+
+
+def knows_unit(host: Host, unit: str, user: str | None = None) -> bool | None:
+    """Return whether a manager of systemd has such a unit, be it stopped; None where it does not tell."""
+    return units.is_known(host, unit, user)
 
 
 def _hands(kind: str) -> Hands | None:

@@ -24,6 +24,7 @@ RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
 REMEDYING = {
     "remedies.records",
     "remedies.sight",
+    "remedies.protection",
     "remedies.harm",
     "remedies.draft",
     "remedies.approval",
@@ -35,6 +36,7 @@ JUDGING = {
     "version": set(),
     "errors": set(),
     "endpoint": set(),
+    "durations": set(),
     "binding": {"errors", "endpoint"},
     "model": {"errors", "endpoint", "binding"},
     "ports": BASE,
@@ -55,10 +57,11 @@ JUDGING = {
     "answers": WORDS | {"bind_words", "bind_rules", "risks", "wire"},
     "remedies.records": WORDS | {"expectations"},
     "remedies.approved": BASE | {"ports", "remedies.records"},
-    "remedies.wishes": BASE | {"ports", "bind_wish", "expectations", "remedies.records"},
+    "remedies.wishes": BASE | {"ports", "durations", "bind_wish", "expectations", "remedies.records"},
     "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
     **dict.fromkeys(
-        ("remedies.sight", "remedies.harm", "remedies.draft"), WORDS | REMEDYING | {"protected", "expectations"}
+        ("remedies.sight", "remedies.protection", "remedies.harm", "remedies.draft"),
+        WORDS | REMEDYING | {"protected", "expectations"},
     ),
     "remedies.approval": WORDS | REMEDYING | {"wire"},
     "remedies.collateral": WORDS | REMEDYING,

@@ -46,14 +46,13 @@ options:
   port:
     description:
       - The port, one number.
-      - It may name its protocol as V(53/udp), if O(protocol) is the same.
+      - It may name its protocol as V(53/udp).
     type: raw
     required: true
   protocol:
-    description: The protocol.
+    description: The protocol. If left out, that of O(port), or else V(tcp).
     type: str
     choices: [tcp, udp]
-    default: tcp
   address:
     description:
       - Only sockets that a bind to this address would meet are in the way.
@@ -100,9 +99,10 @@ options:
     type: str
     choices: [destroy, detach, restart, stop, terminate, kill]
   grace:
-    description: How long an owner or a process gets to end, in seconds, from V(0) to V(3600).
-    type: float
-    default: 10
+    description:
+      - How long an owner or a process gets to end, in seconds or as V(30s), V(5m), up to V(1h).
+    type: str
+    default: 10s
   protect:
     description:
       - Programs, units, containers and pids that nothing is to be done to, besides those that are protected anyway.
@@ -227,7 +227,7 @@ EXAMPLES = r"""
     port: 8080
     strategy: terminate
     at_most: kill
-    grace: 30
+    grace: 30s
     bind:
       address: 127.0.0.1
       user: www-data
@@ -546,7 +546,7 @@ BIND_OPTIONS = {
 
 OPTIONS = {
     "port": {"type": "raw", "required": True},
-    "protocol": {"type": "str", "choices": list(PROTOCOLS), "default": "tcp"},
+    "protocol": {"type": "str", "choices": list(PROTOCOLS)},
     "address": {"type": "str"},
     "namespace": {"type": "str", "default": "host"},
     "expect": {
@@ -555,7 +555,7 @@ OPTIONS = {
     },
     "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
     "at_most": {"type": "str", "choices": list(ACTS)},
-    "grace": {"type": "float", "default": 10},
+    "grace": {"type": "str", "default": "10s"},
     "protect": {"type": "list", "elements": "str", "default": []},
     "override_protection": {"type": "list", "elements": "str", "default": []},
     "then": {"type": "dict", "options": {verb: {"type": "str"} for verb in VERBS}},

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any, NoReturn
 
+from .durations import parse_seconds
 from .errors import InvalidInput
 from .expectations import Expectation
 from .model import PROTOCOLS
@@ -24,7 +24,6 @@ exit codes:
   3  answered, but something relevant could not be seen
   4  no answer, or nowhere to write it
 """
-_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
 FAILURES = "/var/log/portreeve/failures.jsonl"
 _BIND = "ADDRESS[,reuseaddr=no][,reuseport][,v6only][,protocol=P][,device=D][,user=U]"
 EXPECTED = (
@@ -33,7 +32,6 @@ EXPECTED = (
     ("user", "user (name or uid) that should hold the port"),
     ("container", "container (name or id) that should hold the port"),
 )
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,12 +101,15 @@ def _add_release(release: argparse.ArgumentParser) -> None:
         help="destroy, detach, restart, stop or terminate; default: auto, the least harmful",
     )
     release.add_argument("--at-most", metavar="ACT", help="go this far, or kill; default: detach, or as --strategy")
-    release.add_argument("--grace", type=_seconds, metavar="TIME", help="to end in: 30s, 5m (default: 10s)")
+    release.add_argument("--grace", metavar="TIME", help="to end in: 30s, 5m, at most 1h (default: 10s)")
     release.add_argument("--protect", action="append", default=[], metavar="NAME", help="do nothing to this one")
     release.add_argument("--override", action="append", default=[], metavar="NAME", help="protected, but not this time")
     release.add_argument("--start", metavar="UNIT", help="start it once the port is free")
     release.add_argument("--restart", metavar="UNIT", help="restart it once the port is free")
     release.add_argument("--bind", metavar="BIND", help="the bind that must succeed: " + _BIND)
+    release.add_argument("--no-undo", action="store_true", help="on failure leave stopped what was stopped")
+    release.add_argument("--run", metavar="NAME", help="name of this run in the trail (default: made up)")
+    release.add_argument("--reason", metavar="TEXT", help="why, for the trail")
     release.add_argument("--json", action="store_true", help="print JSON, as the Ansible module returns it")
 
 
@@ -119,10 +120,10 @@ def _add_expected(verb: argparse.ArgumentParser) -> None:
 
 def _seconds(text: str) -> float:
     """Return a length of time in seconds: ``_seconds("5m") == 300``."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise InvalidInput("%r is not a length of time: accepted are 30s, 5m or 2h" % text)
-    return float(match.group(1)) * _SECONDS[match.group(2) or "s"]
+    seconds = parse_seconds(text)
+    if seconds is None:
+        raise InvalidInput("%r is not a length of time: accepted are 30, 30s, 5m or 2h" % text)
+    return seconds
 
 
 def _milliseconds(text: str) -> float:

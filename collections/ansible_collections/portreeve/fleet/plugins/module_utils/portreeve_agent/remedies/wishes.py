@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from ..bind_wish import checked_bind
 from ..binding import BindWish
+from ..durations import parse_seconds
 from ..errors import InvalidInput
 from ..expectations import Expectation
 from ..model import PROTOCOLS
@@ -131,12 +132,11 @@ def _namespace(name: Any) -> str:
 
 
 def _grace(value: Any) -> float:
-    try:
-        grace = -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        grace = -1.0
-    if not 0 <= grace <= _LONGEST_GRACE:  # what is not a number is not in between, either
-        raise InvalidInput("grace %s is not accepted: accepted are 0 to %d seconds" % (shown(value), _LONGEST_GRACE))
+    grace = None if isinstance(value, bool) else parse_seconds(str(value))
+    if grace is None or grace > _LONGEST_GRACE:
+        raise InvalidInput(
+            "grace %s is not accepted: accepted are seconds, or a time such as 30s or 5m, up to 1h" % shown(value)
+        )
     return grace
 
 

@@ -17,6 +17,8 @@ from .scene import Scene
 from .test_who_is_on_53 import CONTAINER, publish
 
 DNSMASQ, RESOLVED = "dnsmasq.service", "systemd-resolved.service"
+#: systemd-resolved serves this as well (RFC 4795).
+LLMNR = 5355
 FOR_DNSMASQ = {"expect": {"unit": DNSMASQ}, "then": {"start": DNSMASQ}}
 
 pytestmark = pytest.mark.slow
@@ -67,14 +69,16 @@ def test_the_resolvers_make_room_for_the_container(stories: dict[str, Story]) ->
     stopped = {one["target"] for one in udp["done"] if (one["act"], one["result"]) == ("stop", "done")}
     assert {unit for unit in (DNSMASQ, RESOLVED) if any(unit in target for target in stopped)} == {DNSMASQ, RESOLVED}
     assert (udp["proof"]["free"], tcp["proof"]["free"]) == (True, True)
-    # One unit served both protocols, and went as a whole: the collateral that was to be expected.
-    assert {(one["port"], one["protocol"], one["expected"]) for one in udp["collateral"] if one["port"] == 53} == {
-        (53, "tcp", True)
+    # A unit goes as a whole, with all that it served beside: the collateral that was to be expected.
+    assert {(one["port"], one["protocol"], one["expected"]) for one in udp["collateral"]} == {
+        (53, "tcp", True),
+        (LLMNR, "tcp", True),
+        (LLMNR, "udp", True),
     }
     assert tcp["changed"] is False
     scene.host.run("docker", "rm", "--force", CONTAINER)
     publish(scene, "53:53/udp", "53:53/tcp")
-    assert beside(served(scene.host), 53) == beside(stories["alder"].before, 53)
+    assert beside(served(scene.host), 53) == beside(stories["alder"].before, 53, LLMNR)
 
 
 @pytest.mark.parametrize("name", ["birch", "cedar"], ids=["dockerd holds it", "docker-proxy holds it"])

@@ -50,6 +50,15 @@ def of_the_shop(act: str, **known: Any) -> Plan:
     return planned(held(holder("shop")), shop=shop, at_most=act, **expected, **known)
 
 
+@pytest.mark.parametrize(
+    ("act", "revivable", "said"), [("stop", False, True), ("stop", True, False), ("restart", False, False)]
+)
+def test_what_cannot_be_started_again_is_said_before(act: str, revivable: bool, said: bool) -> None:
+    (step, _sweep) = of_the_shop(act, shop={"revivable": revivable}).steps
+    assert step.act == act
+    assert ("it is gone then, and cannot be started again" in step.harm) is said
+
+
 @pytest.mark.parametrize("act", ["stop", "restart"])
 def test_a_step_names_just_those_who_go_along(act: str) -> None:
     (step, _sweep) = of_the_shop(act).steps

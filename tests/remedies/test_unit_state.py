@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.owners.unit_state import (
+    PROPERTIES,
     UnitState,
     is_unit_name,
     parse_units,
@@ -67,6 +68,13 @@ def test_a_service_as_it_is_printed() -> None:
     assert say_revival(unit) == "systemd starts it again (Restart=always)"
     assert say_state(unit) == "active (running) since Sat 2026-11-21 10:39:59 UTC"
     assert say_obstacle(unit) is None
+
+
+def test_a_unit_that_was_made_at_run_time_is_gone_once_it_has_ended() -> None:
+    assert "Transient" in PROPERTIES
+    assert one(Transient="yes").transient
+    assert not one(Transient="no").transient
+    assert not one().transient
 
 
 def test_a_socket_that_starts_a_service_for_each_connection() -> None:

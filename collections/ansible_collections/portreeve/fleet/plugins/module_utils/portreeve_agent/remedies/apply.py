@@ -183,7 +183,9 @@ def _restart(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
 
 def _stop(host: ActingHost, wish: Wish, seen: Look, step: Step) -> Outcome:
     owner = _owner(step)
-    return Outcome(step, "done", registry.stop(host, owner, wish.grace, step.kill), undo=owner)
+    summary = registry.stop(host, owner, wish.grace, step.kill)
+    gone = any(known.mark == owner and not known.revivable for known in seen.sight.conditions.values())
+    return Outcome(step, "done", summary, undo=None if gone else owner)
 
 
 def _owner(step: Step) -> OwnerMark:

@@ -71,6 +71,8 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
     first = condition.revivers if act == "stop" else ()
     if first:
         said += "; before it " + _named(first)
+    if act == "stop" and not condition.revivable:
+        said += "; it is gone then, and cannot be started again"
     left = [name_mark(one) for one in condition.members if one.pid in condition.survivors]
     if left and wish.at_most != "kill":
         said += "; it leaves %s behind" % listed(left)

@@ -46,7 +46,14 @@ def condition(host: Host, owner: Owner) -> Condition:
         if run:
             mark = OwnerMark(owner.kind, owner.name, engine.name, run.id, owner.user, run.birth)
             members = _members(host, run.id, run.pid)
-            return Condition(mark, run.alive, members, revives=revives(run, engine.name), obstacle=why_not(run))
+            return Condition(
+                mark,
+                run.alive,
+                members,
+                revives=revives(run, engine.name),
+                revivable=not run.brief,
+                obstacle=why_not(run),
+            )
         obstacle = "%s does not know it" % engine.name
     members = _members(host, owner.id or "")
     return Condition(mark, bool(members), members, obstacle=obstacle)

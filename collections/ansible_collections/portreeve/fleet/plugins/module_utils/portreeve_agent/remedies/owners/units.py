@@ -52,6 +52,7 @@ def condition(host: Host, owner: Owner) -> Condition:
             members_of=members_of,
             revives=say_revival(unit),
             answers=unit.answers,
+            revivable=not unit.transient,
             fatal=say_fatal(unit),
             obstacle=say_obstacle(unit) or _say_fatal_company(around.values()),
         )

@@ -18,6 +18,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     parse_approved,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.plan import make_plan
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.protection import names_of
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.records import (
     ACTS,
     STRATEGIES,
@@ -26,7 +27,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     Then,
     Wish,
 )
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.sight import Sight, names_of
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.sight import Sight
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.verdicts.case import identity
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.wire import to_wire
 from hypothesis import given, settings
@@ -77,7 +78,12 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
      "8080/tcp is held by whom it should be: unit shop.service."),
     ("heirs beside whom it should be", sight(LEAKED, verdict="leaked_to_heirs"), SHOP_UNIT,
      "8080/tcp is held by whom it should be: unit shop.service."),
-    ("detached before", sight(held(holder("three", "heir"), state="BOUND"), free_now=True), {}, "8080/tcp is free."),
+    ("a bind that fails whoever has the port", sight(held(holder("one")), cannot_bind="that bind fails"), {"at_most": "kill"},
+     "8080/tcp is left as it is: that bind fails."),
+    ("nobody can be who is expected", sight(held(holder("one")), cannot_expect="no such unit"), {"at_most": "kill"},
+     "8080/tcp is left as it is: no such unit."),
+    ("detached before", sight(held(holder("three", "heir"), state="BOUND"), free_now=True), {},
+     "8080/tcp can be bound by a server that sets SO_REUSEADDR: what heirs still hold of it is detached."),
     # lingering, squatted: destroy
     ("remains", sight(left(), verdict="lingering"), {}, ["destroy what remains"]),
     ("remains, least allowed", sight(left(), verdict="lingering"), {"at_most": "destroy"}, ["destroy what remains"]),
@@ -90,7 +96,8 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
     ("squatted by a unit, more allowed", sight(connection(holder("shop")), verdict="squatted"), {"at_most": "kill"},
      ["destroy 21", "restart shop.service?"]),
     ("squatted, bound on purpose", sight(SQUATTED, on_purpose={9700: True}), {},
-     "8080/tcp is not freed: app[11] has to be ended for it, which at_most: terminate would allow."),
+     "8080/tcp is not freed: app[11] has to be ended for it (app[11] bound the port itself, and keeps it without the"
+     " connection), which at_most: terminate would allow."),
     ("squatted, bound on purpose, destroy only", sight(SQUATTED, on_purpose={9700: True}), {"strategy": "destroy"},
      "8080/tcp is not freed: app[11] bound the port itself, and keeps it without the connection"
      " (strategy terminate would)."),
@@ -113,7 +120,8 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
     ("orphaned, new server without SO_REUSEADDR", sight(ORPHANED), {**NO_REUSE, "at_most": "terminate"},
      ["terminate 13", SWEEP]),
     ("orphaned, kernel cannot", sight(ORPHANED, **CANNOT), {},
-     "8080/tcp is not freed: helper[13] has to be ended for it, which at_most: terminate would allow."),
+     "8080/tcp is not freed: helper[13] has to be ended for it (this kernel lends no descriptors), which at_most:"
+     " terminate would allow."),
     ("orphaned, destroy", sight(ORPHANED), {"strategy": "destroy", "at_most": "destroy"},
      "8080/tcp is not freed: helper[13] only inherited it: to destroy a listening socket does not free its port"
      " (strategy detach would)."),
@@ -129,7 +137,8 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
     ("orphaned on both families", sight(ORPHANED, held(holder("three", "heir"), local="::", inode=701)), {},
      ["detach 13"]),
     ("a server in the background, perhaps", sight(held(holder("three", "heir", forked=True))), {},
-     "8080/tcp is not freed: helper[13] has to be ended for it, which at_most: terminate would allow."),
+     "8080/tcp is not freed: helper[13] has to be ended for it (it may be the server itself, at work on something else"
+     " just now; strategy detach would not mind), which at_most: terminate would allow."),
     ("a server in the background, and more allowed", sight(held(holder("three", "heir", forked=True))),
      {"at_most": "terminate"}, ["terminate 13", SWEEP]),
     ("a server in the background, by strategy", sight(held(holder("three", "heir", forked=True))),
@@ -141,7 +150,7 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
     ("leaked", sight(LEAKED, verdict="leaked_to_heirs"), {"at_most": "stop"},
      ["stop shop.service", "detach 13", SWEEP]),
     ("leaked, too little allowed", sight(LEAKED), {},
-     "8080/tcp is not freed: shop.service (shop[21]) has to be stopped for it, which at_most: stop would allow."),
+     "8080/tcp is not freed: shop.service has to be stopped for it (2 processes), which at_most: stop would allow."),
     # owners
     ("owned", sight(held(holder("shop"))), {"at_most": "stop"}, ["stop shop.service", SWEEP]),
     ("owned, killed if need be", sight(held(holder("shop"))), {"at_most": "kill"}, ["stop shop.service", SWEEP]),

@@ -233,7 +233,7 @@ def test_a_kernel_that_lends_no_descriptors(world: World, monkeypatch: pytest.Mo
     foretold, refused, strict, lives, done = world.run(play)
     assert lives
     assert foretold == refused
-    assert refused.endswith("has to be ended for it, which at_most: terminate would allow.")
+    assert "has to be ended for it" in refused
     assert "this kernel refuses pidfd_getfd(2), Linux 5.6" in strict
     assert (done["done"][0]["act"], done["done"][0]["result"]) == ("terminate", "done")
     assert done["proof"]["free"] and not done["failed_because"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Iterable
 
-from ..model import HeldSocket, Holder, Owner
+from ..expectations import is_expected
+from ..model import HeldSocket, Holder
 from ..verdicts.case import identity
 from ..verdicts.wording import name_owner, name_process
 from .harm import (
@@ -20,19 +21,17 @@ from .harm import (
     name_seats,
     name_wanted,
 )  # fmt: skip
+from .protection import why_left_alone, why_not
 from .records import ACTS, SocketMark, Step, Then, Wish
 from .sight import (
     OwnerKey,
     Sight,
+    expectation_of,
     mark_processes,
     mark_socket,
-    why_left_alone,
-    why_members_left_alone,
-    why_unit_left_alone,
 )  # fmt: skip
 
 _MANAGED = ("unit", "socket_unit", "container", "program")
-_MANAGER = 1  # holds sockets for units, without being a process of theirs
 _ORDER = ("destroy", "stop", "restart", "terminate", "detach")
 
 
@@ -133,22 +132,31 @@ class Draft:
             )
             self._go_on(held, heirs)
 
-    def let_go(self, held: HeldSocket, seats: Iterable[Holder], act: str) -> None:
-        """Have all owners of some holders stopped or restarted, as their managers can, or processes ended."""
+    def let_go(self, held: HeldSocket, seats: Iterable[Holder], act: str, because: str = "") -> None:
+        """Have all owners of some holders stopped or restarted, as their managers can, or processes ended; ``because``
+        says why nothing less harmful does."""
         for seat in seats:
             if self.is_ended(seat):
                 continue
             wanted = self._act_for(seat, act)
             if wanted is None:
                 continue
-            why = self._why_not(seat, wanted)
+            why = why_not(self.sight, self.wish, seat, wanted)
             if why:
                 self.blocked.append(why)
             elif not self._is_allowed(wanted):
-                self.block("%s has to be %s for it" % (_victim(seat, wanted), _PAST[wanted]), wanted)
+                self.block(self._say_needed(held, seat, wanted, because), wanted)
             else:
                 self._ended[self._key(seat, wanted)] = wanted
                 self._steps.append(self._ending(held, seat, wanted))
+
+    def _say_needed(self, held: HeldSocket, seat: Holder, act: str, because: str) -> str:
+        """Return what would have to be done, what it would cost, and why nothing less does."""
+        victim = name_process(seat) if act == "terminate" else name_owner(seat.owner)
+        told = "%s has to be %s for it" % (victim, _PAST[act])
+        harm = self._ending(held, seat, act).harm.rstrip(".")
+        costs = [one for one in (harm.partition(_COSTS[act])[2].strip(",; "), because) if one]
+        return told + (" (%s)" % "; ".join(costs) if costs else "")
 
     def renew_apart(self, others: tuple[Holder, ...]) -> None:
         """Have an owner that was to be restarted stopped, and started once its heirs have let go of its socket."""
@@ -158,7 +166,7 @@ class Draft:
                 continue
             for index, step in enumerate(self._steps):
                 if step.act == "restart" and step.owner == condition.mark:
-                    self.blocked += [why for why in (self._why_not(seat, "stop"),) if why]
+                    self.blocked += [why for why in (why_not(self.sight, self.wish, seat, "stop"),) if why]
                     harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, "stop")
                     self._steps[index] = replace(step, act="stop", others=condition.others("stop"), harm=harm)
                     self.restart_of_the_rightful = Then("start", seat.owner.id or seat.owner.name)
@@ -169,7 +177,7 @@ class Draft:
             return
         for seat in seats:
             act = "restart" if self.is_managed(seat) and not self._is_left_behind(seat) else "terminate"
-            why = self._why_not(seat, act)
+            why = why_not(self.sight, self.wish, seat, act)
             if not self._is_allowed(act) or any(self._names(step, seat) for step in self._later):
                 continue
             if why:
@@ -202,7 +210,7 @@ class Draft:
     def _ending(self, held: HeldSocket, seat: Holder, act: str, if_still_held: bool = False) -> Step:
         condition = self.sight.condition_of(seat.owner)
         kill = self.wish.at_most == "kill"
-        why = "%s %s %s." % (name_seats([seat]), "holds", name_wanted(self.sight))
+        why = "%s holds %s%s." % (name_seats([seat]), name_wanted(self.sight), self._say_expected(seat))
         sockets = (mark_socket(held.socket),)
         if act == "terminate" or condition is None:
             harm = harm_to_process(self.sight, self.wish, seat)
@@ -216,27 +224,11 @@ class Draft:
         others = condition.others(act)
         return Step(act, sockets, mark_processes(together), condition.mark, if_still_held, kill, others, why, harm)
 
-    def _why_not(self, seat: Holder, act: str) -> str | None:
-        """Return why nobody may do this to a holder or its owner, whatever is allowed."""
-        if act == "terminate":
-            return why_left_alone(self.sight, self.wish, seat.process, seat.owner) or self._why_fatal(seat)
-        condition = self.sight.condition_of(seat.owner)
-        if condition is None:
-            return None
-        members = {one.pid for one in condition.members}
-        if _lives_in(seat.owner) and seat.pid != _MANAGER and seat.pid not in members:
-            return "%s holds it and is no process of %s any more" % (name_process(seat), name_owner(seat.owner))
-        return why_unit_left_alone(self.wish, seat.owner) or why_members_left_alone(
-            self.sight, self.wish, condition, condition.others(act)
-        )
-
-    def _why_fatal(self, seat: Holder) -> str | None:
-        condition = self.sight.condition_of(seat.owner)
-        if condition is None or condition.fatal is None:
-            return None
-        return "%s is left alone: it is one of %s, and %s" % (
-            name_process(seat), name_owner(seat.owner), condition.fatal,
-        )  # fmt: skip
+    def _say_expected(self, seat: Holder) -> str:
+        expected = expectation_of(self.wish)
+        if not expected.holder or is_expected(expected, seat):
+            return ""
+        return ", which should be held by " + expected.holder
 
     def _left_alone(self, held: HeldSocket, seats: Iterable[Holder]) -> str | None:
         for seat in seats:
@@ -257,19 +249,8 @@ class Draft:
         return ("process", seat.pid) if act == "terminate" else identity(seat.owner)
 
 
+_COSTS = {"restart": " is restarted", "stop": " is stopped", "terminate": " gets SIGTERM"}  # what harm begins with
 _PAST = {"restart": "restarted", "stop": "stopped", "terminate": "ended"}
-
-
-def _lives_in(owner: Owner) -> bool:
-    """Return whether whoever holds a socket for an owner is one of its processes: a proxy of an engine is not.
-
-    A process can be put below a cgroup of any name by its user, so the manager is asked.
-    """
-    return owner.kind == "unit" or (owner.kind == "container" and "held_by" not in (owner.detail or {}))
-
-
-def _victim(seat: Holder, act: str) -> str:
-    return name_process(seat) if act == "terminate" else "%s (%s)" % (name_owner(seat.owner), name_process(seat))
 
 
 def _have(seats: tuple[Holder, ...]) -> str:

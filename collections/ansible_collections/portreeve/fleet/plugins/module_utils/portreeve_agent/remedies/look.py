@@ -18,14 +18,15 @@ from ..processes import own_ancestry
 from ..snapshot import take_snapshot
 from ..tables import Question
 from ..verdicts.case import identity
+from ..verdicts.wording import one_line
 from ..way_in import SshConnection, carriers, is_end_of, ssh_connections
 from ..writing import ActingHost
 from .acts.destroy import can_destroy
 from .acts.detach import can_detach
 from .bystanders import name_place, read_servers
 from .collateral import Server
-from .owners.registry import condition
-from .proof import Proof
+from .owners.registry import condition, knows_unit
+from .proof import UNTRIED, Proof, say_attempt
 from .prove import bind_now
 from .records import Condition, Wish
 from .sight import OwnerKey, Sight, mark_process, mark_socket
@@ -65,6 +66,8 @@ def look(host: ActingHost, wish: Wish) -> Look:
         cannot=_impossible(host, namespace, sockets),
         free_now=proof.free,
         cannot_start=_why_not_started(wish, then),
+        cannot_bind=_why_never_bound(wish, proof),
+        cannot_expect=_why_never_expected(host, wish),
         then=then,
     )
     return Look(sight, snapshot, namespace, others, proof)
@@ -150,6 +153,19 @@ def _why_not_started(wish: Wish, known: Condition | None) -> str:
     if wish.then is None or known is None or known.obstacle is None:
         return ""
     return "%s could not be %sed afterwards: %s" % (wish.then.unit, wish.then.verb, known.obstacle)
+
+
+def _why_never_bound(wish: Wish, proof: Proof) -> str:
+    """Return why the bind fails whoever has the port: bind(2) finds that out before it looks for others."""
+    barred = [one for one in proof.attempts if one.result not in ("ok", "EADDRINUSE", UNTRIED)]
+    return say_attempt(barred[0], wish.port) if barred else ""
+
+
+def _why_never_expected(host: ActingHost, wish: Wish) -> str:
+    unit = wish.expect.unit
+    if not unit or knows_unit(host, unit if "." in unit else unit + ".service", wish.expect.user) is not False:
+        return ""
+    return "systemd has no unit %s, which should have it" % one_line(unit)
 
 
 def _impossible(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSocket]) -> dict[str, str]:

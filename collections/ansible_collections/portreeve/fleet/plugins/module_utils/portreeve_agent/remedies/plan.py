@@ -19,8 +19,9 @@ from ..verdicts.wording import listed
 from .approval import sealed
 from .draft import Draft
 from .harm import name_seats, name_wanted, with_company
+from .protection import why_not_afterwards
 from .records import Plan, Wish
-from .sight import Sight, carries_the_run, why_not_afterwards
+from .sight import Sight, carries_the_run, expectation_of
 
 _UNWELL = ("hung_listener", "bound_not_listening")
 
@@ -63,22 +64,24 @@ def _settled(sight: Sight, wish: Wish, plan: Plan) -> Plan | None:
     expected, port = expectation_of(wish), name_wanted(sight)
     if is_in_order(sight, expected):
         return replace(plan, needless="%s is held by whom it should be: %s." % (port, expected.holder))
-    barred = sight.cannot_start or why_not_afterwards(sight, wish)
+    barred = sight.cannot_start or sight.cannot_bind or sight.cannot_expect or why_not_afterwards(sight, wish)
     if barred:
-        return replace(plan, refusal="%s is not freed: %s." % (port, barred))
+        return replace(plan, refusal="%s is left as it is: %s." % (port, barred))
     if is_free(sight):
-        return replace(plan, needless="%s is free." % port, then=wish.then and with_company(sight, wish.then, ()))
+        then = wish.then and with_company(sight, wish.then, ())
+        return replace(plan, needless=_say_free(sight, port), then=then)
     if sight.unseen:
         why = "%s is not freed, as there may be sockets on it that cannot be seen: %s."
         return replace(plan, refusal=why % (port, sight.unseen))
     return None
 
 
-def expectation_of(wish: Wish) -> Expectation:
-    """Return who is to have the port in the end: whom the wish names, or the unit that is to be started."""
-    if wish.expect.holder or wish.then is None:
-        return wish.expect
-    return Expectation(unit=wish.then.unit)
+def _say_free(sight: Sight, port: str) -> str:
+    if sight.answer.verdict == "free":
+        return "%s is free." % port
+    if any(held.holders for held in sight.answer.sockets):
+        return "%s can be bound by a server that sets SO_REUSEADDR: what heirs still hold of it is detached." % port
+    return "%s can be bound as it is." % port
 
 
 def terms_of(wish: Wish) -> tuple[str, ...]:
@@ -170,37 +173,35 @@ def _plan_heirs(draft: Draft) -> None:
         if not heirs or not all(draft.lets_go(one) for one in others):
             continue
         draft.renew_apart(others)
-        if _can_be_detached(draft, held):
+        why = _why_not_detached(draft, held)
+        if not why:
             draft.detach(held, heirs)
         elif draft.wish.strategy in ("destroy", "detach"):
             needed = "detach" if draft.wish.strategy == "destroy" else _what_ends(draft, heirs, "restart")
-            draft.block("%s only inherited it: %s" % (name_seats(heirs), _why_it_stays(draft, held)), needed)
+            draft.block("%s only inherited it: %s" % (name_seats(heirs), why), needed)
         else:
-            draft.let_go(held, heirs, "restart")
+            draft.let_go(held, heirs, "restart", why)
 
 
-def _can_be_detached(draft: Draft, held: HeldSocket) -> bool:
-    """A detached socket stays bound, so only a new one that sets SO_REUSEADDR can be bound beside it (socket(7)).
+def _why_not_detached(draft: Draft, held: HeldSocket) -> str:
+    """Return why a socket is not taken from its heirs, empty where it can be.
 
-    What looks like an heir may be a server that went into the background with its socket and is at work on something
-    else at the moment: that is detached only where somebody says so.
+    A detached socket stays bound, so only a new one that sets SO_REUSEADDR can be bound beside it (socket(7)). What
+    looks like an heir may be a server that went into the background with its socket and is at work on something else
+    at the moment: that is detached only where somebody says so.
     """
-    if draft.wish.strategy == "auto" and any(_may_come_back(held, one) for one in held.holders if one.role == "heir"):
-        return False
-    if "detach" in draft.sight.cannot or draft.wish.strategy not in ("auto", "detach") or held.socket.protocol != "tcp":
-        return False
-    return request_for("tcp", draft.wish.bind).options.reuseaddr
-
-
-def _why_it_stays(draft: Draft, held: HeldSocket) -> str:
-    """Return why the strategy that was chosen does not get a socket off its port."""
-    if draft.wish.strategy == "destroy":
+    strategy = draft.wish.strategy
+    if strategy == "destroy":
         return "to destroy a listening socket does not free its port"
-    if "detach" in draft.sight.cannot:
-        return draft.sight.cannot["detach"]
+    if strategy not in ("auto", "detach"):
+        return "strategy %s was chosen" % strategy
     if held.socket.protocol != "tcp":
         return "only what listens on TCP can be detached"
-    return "a server that does not set SO_REUSEADDR cannot be bound beside a detached socket"
+    if not request_for("tcp", draft.wish.bind).options.reuseaddr:
+        return "a server that does not set SO_REUSEADDR cannot be bound beside a detached socket"
+    if strategy == "auto" and any(_may_come_back(held, one) for one in held.holders if one.role == "heir"):
+        return "it may be the server itself, at work on something else just now; strategy detach would not mind"
+    return draft.sight.cannot.get("detach", "")
 
 
 def _may_come_back(held: HeldSocket, heir: Holder) -> bool:
@@ -223,7 +224,7 @@ def _plan_connection(draft: Draft, held: HeldSocket) -> None:
         if not why:
             draft.destroy(held)
         elif draft.wish.strategy == "auto":
-            draft.let_go(held, held.holders, "restart")
+            draft.let_go(held, held.holders, "restart", why)
         else:
             draft.block(why, _what_ends(draft, held.holders, "restart"))
 

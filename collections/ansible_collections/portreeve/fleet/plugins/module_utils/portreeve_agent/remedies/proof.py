@@ -67,7 +67,7 @@ def conclude(attempts: Sequence[Attempt], port: int) -> Proof:
     """Return what the attempts prove together."""
     results = {attempt.result for attempt in attempts}
     free = False if results - {"ok", UNTRIED} else None if UNTRIED in results else True
-    told = "; ".join(_say(attempt, port) for attempt in attempts) + "."
+    told = "; ".join(say_attempt(attempt, port) for attempt in attempts) + "."
     return Proof(free, tuple(attempts), told[0].upper() + told[1:])
 
 
@@ -76,7 +76,8 @@ def untried(why: str) -> Proof:
     return Proof(None, (), "Whether the port is free could not be tried: %s." % why)
 
 
-def _say(attempt: Attempt, port: int) -> str:
+def say_attempt(attempt: Attempt, port: int) -> str:
+    """Return what became of an attempt, and what that means, as part of a sentence."""
     named = name_call(attempt.address, attempt.options, port)
     named = named[0].lower() + named[1:]
     if attempt.result == UNTRIED:

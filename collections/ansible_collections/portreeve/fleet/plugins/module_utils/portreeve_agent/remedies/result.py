@@ -54,7 +54,7 @@ def result_of(
     after: Sight | None = None,
 ) -> dict[str, Any]:
     """Return the result of a run, or with ``after`` None of one that only looked."""
-    answer, proof = before.answer, achieved.proof
+    answer = before.answer
     lines = _lines(before)
     touched = any(one.result in ("done", "failed") for one in achieved.outcomes) or achieved.then is not None
     return {
@@ -72,27 +72,29 @@ def result_of(
         "before": to_wire(answer),
         "after": None if after is None else to_wire(after.answer),
         "plan": {"format": PLAN_FORMAT, **to_wire(plan)},
-        "done": [
-            {
-                "act": one.step.act,
-                "target": name_target(to_wire(one.step)),
-                "result": one.result,
-                "summary": one.summary,
-            }
-            for one in achieved.outcomes
-        ],
-        "proof": {
-            "free": proof.free if proof else None,
-            "bind": to_wire(proof.attempts) if proof else [],
-            "held_as_expected": achieved.held_as_expected,
-            "unit_active": achieved.unit_active,
-            "summary": proof.summary if proof else "",
-        },
+        "done": [_told(one) for one in achieved.outcomes],
+        "proof": _proven(achieved),
         "collateral": to_wire(achieved.fallen),
         "undone": list(achieved.undone),
         "not_undone": list(achieved.not_undone),
         "diff": {"before": lines, "after": _foretold(wish, before, plan, lines) if after is None else _lines(after)},
         "failed_because": achieved.failure,
+    }
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    target = name_target(to_wire(outcome.step))
+    return {"act": outcome.step.act, "target": target, "result": outcome.result, "summary": outcome.summary}
+
+
+def _proven(achieved: Achieved) -> dict[str, Any]:
+    proof = achieved.proof
+    return {
+        "free": proof.free if proof else None,
+        "bind": to_wire(proof.attempts) if proof else [],
+        "held_as_expected": achieved.held_as_expected,
+        "unit_active": achieved.unit_active,
+        "summary": proof.summary if proof else "",
     }
 
 

@@ -19,12 +19,12 @@ from .bystanders import find_fallen
 from .look import Look, see
 from .owners import registry
 from .owners.starting import SECONDS_TO_START, start_unit
-from .plan import expectation_of, is_free, is_in_order
+from .plan import is_free, is_in_order
 from .proof import Proof
 from .prove import bind_now, settle
 from .records import Condition, Outcome, OwnerMark, Plan, Step, Then, Wish
 from .result import Achieved, result_of
-from .sight import Sight
+from .sight import Sight, expectation_of
 from .trail import Trail, UnfinishedRun
 
 _SECONDS_TO_COME_BACK = 3.0  # in which who starts an ended program again has done so; systemd waits 0.1 s

@@ -64,6 +64,15 @@ def _say_fatal_company(around: Iterable[UnitState]) -> str | None:
     return next(("%s goes with it, and %s" % (one.id, say_fatal(one)) for one in around if one.fatal), None)
 
 
+def is_known(host: Host, unit: str, user: str | None) -> bool | None:
+    """Return whether systemd has such a unit, be it stopped; None where it does not tell."""
+    try:
+        (seen,) = Systemctl(host, user).show(unit)
+    except (InvalidInput, NotPermitted, NotSupported):
+        return None
+    return seen.lives or seen.load != "not-found"
+
+
 def stop(host: ActingHost, mark: OwnerMark, grace: float, kill: bool) -> str:
     """Stop the run of a unit that ``mark`` means, with the socket and path units that would start it again.
 

@@ -78,7 +78,7 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
      "8080/tcp is held by whom it should be: unit shop.service."),
     ("heirs beside whom it should be", sight(LEAKED, verdict="leaked_to_heirs"), SHOP_UNIT,
      "8080/tcp is held by whom it should be: unit shop.service."),
-    ("a bind that fails whoever has the port", sight(held(holder("one")), cannot_bind="that bind fails"), {"at_most": "kill"},
+    ("a bind that always fails", sight(held(holder("one")), cannot_bind="that bind fails"), {"at_most": "kill"},
      "8080/tcp is left as it is: that bind fails."),
     ("nobody can be who is expected", sight(held(holder("one")), cannot_expect="no such unit"), {"at_most": "kill"},
      "8080/tcp is left as it is: no such unit."),

@@ -26,7 +26,7 @@ LOCK = "/run/portreeve/release.lock"
 #: Everybody who has the lock of a run open: the task, and the process that goes on without it.
 KILL_RUN = f"find /proc/[0-9]*/fd -lname {LOCK} 2>/dev/null | cut -d/ -f3 | sort -u | xargs -r kill -9"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

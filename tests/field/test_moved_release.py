@@ -35,7 +35,7 @@ done
 umount {PLACE}/proc
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ BUS_UNIT = "field-bus.service"
 #: As a session's bus, but over TCP; nobody can be let in.
 START_BUS = f"dbus-daemon --session --nofork --nopidfile --address=tcp:host=127.0.0.1,port={BUS},family=ipv4"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .test_squatted_clone import CLONES, call_from
 
 SQUATTED, LINGERING = CLONES[:2]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ SAT_ON = 7911
 #: How the next server binds its port: both that set SO_REUSEADDR and those that do not.
 CAREFUL = {7901: True, 7902: True, 7903: False, 7904: False, 7905: True, 7906: True, SAT_ON: False}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ DNSMASQ, RESOLVED = "dnsmasq.service", "systemd-resolved.service"
 LLMNR = 5355
 FOR_DNSMASQ = {"expect": {"unit": DNSMASQ}, "then": {"start": DNSMASQ}}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @dataclass(frozen=True)

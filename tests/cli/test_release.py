@@ -105,8 +105,9 @@ def test_another_plan_than_the_approved_one_is_not_done(town: Stage, ask: Ask) -
     digest = digest_in(ask("7766").stdout)
     refused = ask("7766", "--at-most", "terminate", "--apply", digest)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("portreeve: the plan made now is not the approved one, so nothing was done: its ")
-    assert digest_in(refused.stderr) != digest
+    assert "the plan made now is another one than the approved (other victims, or other options)" in refused.stderr
+    assert f" release 7766 --at-most=terminate --apply={digest_in(refused.stdout)}\n" in refused.stdout
+    assert digest_in(refused.stdout) != digest
     assert digest_in(ask("7766").stdout) == digest
 
 
@@ -115,21 +116,33 @@ def test_what_goes_too_far_is_refused_with_the_reason(town: Stage, ask: Ask) -> 
     assert refused.returncode == 1
     assert refused.stderr.startswith("portreeve: 7700/tcp is not freed: ")
     assert f"stranger[{town.facts['stranger']}]" in refused.stderr
+    assert "--at-most terminate" in refused.stderr
+    assert "--apply takes" not in refused.stderr
+    assert "; --apply takes the options with which its digest was shown" in ask("7700", "--apply", "0" * 64).stderr
     assert "--apply" not in refused.stdout
     allowed = ask("7700", "--at-most=terminate", "--grace=5s")
     assert f"  1. terminate stranger[{town.facts['stranger']}]" in allowed.stdout.split("\n")
-    assert f" release 7700 --at-most=terminate --grace=5.0 --apply={digest_in(allowed.stdout)}\n" in allowed.stdout
+    assert f" release 7700 --at-most=terminate --grace=5s --apply={digest_in(allowed.stdout)}\n" in allowed.stdout
     assert town.facts["stranger"] in alive(town)
 
 
 def test_the_command_that_is_shown_works_as_it_stands(town: Stage, ask: Ask) -> None:
-    shown = ask("7700", "--at-most", "terminate", "--bind", "127.0.0.1,reuseaddr=no", "--protect", "a b")
+    trail = ("--no-undo", "--run=change-4711", "--reason", "a b")
+    shown = ask("7700", "--at-most", "terminate", "--bind", "127.0.0.1,reuseaddr=no", "--protect", "a b", *trail)
     command = shown.stdout.strip("\n").rpartition("\n")[2]
     assert "'--protect=a b'" in command
     done = town.run("sh", "-c", command)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n  terminate: stranger[" in done.stdout
     assert alive(town) == town.facts["heirs"]
+    lines = [json.loads(line) for line in town.run("cat", "/var/log/portreeve/trail.jsonl").stdout.strip().split("\n")]
+    assert {(one["run"], one["why"]) for one in lines if one["event"] == "begin"} == {("change-4711", "a b")}
+
+
+def test_what_is_said_of_one_address_names_it(ask: Ask) -> None:
+    free = ask("7700", "--address", "::1")
+    assert free.stdout.startswith("7700/tcp on ::1: free\n  No socket that a bind to ::1 would meet has it.\n")
+    assert json.loads(ask("7700", "--address", "::1", "--json").stdout)["summary"] == "7700/tcp on ::1 is free."
 
 
 def test_json_is_the_module_s(town: Stage, ask: Ask) -> None:

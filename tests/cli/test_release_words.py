@@ -15,6 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.re
     Then,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.words import (
+    name_options,
     name_target,
     say_release,
     say_state,
@@ -107,6 +108,23 @@ def test_an_outcome_says_what_failed_what_fell_and_what_was_undone() -> None:
     ]
 
 
+def test_what_is_free_is_so_on_the_address_that_was_asked_for() -> None:
+    state = {"port": 1, "protocol": "tcp", "verdict": "free", "summary": "-", "namespace": {"kind": "host"}}
+    assert list(say_state(state, "::1")) == [
+        "1/tcp on ::1: free",
+        "  No socket that a bind to ::1 would meet has it.",
+    ]
+
+
+def test_options_are_named_as_the_command_line_has_them() -> None:
+    assert name_options("a[1] has to be ended for it, which at_most: stop would allow (strategy stop would)") == (
+        "a[1] has to be ended for it, which --at-most stop would allow (--strategy stop would)"
+    )
+    assert name_options("strategy[8] and at_most.service are left alone") == (
+        "strategy[8] and at_most.service are left alone"
+    )
+
+
 def test_what_names_itself_cannot_write_on_the_terminal() -> None:
     state = {"port": 1, "protocol": "tcp", "verdict": "owned", "summary": HOSTILE}
     lines = [
@@ -118,7 +136,7 @@ def test_what_names_itself_cannot_write_on_the_terminal() -> None:
         ),
         *came(done=[dict.fromkeys(("act", "target", "result", "summary"), HOSTILE)], proof={"summary": HOSTILE}),
         *came(collateral=[{"expected": False, "summary": HOSTILE}], undone=[HOSTILE], unfinished=[HOSTILE]),
-        *say_state({**state, "namespace": {"kind": "container", "name": HOSTILE}}),
+        *say_state({**state, "namespace": {"kind": "container", "name": HOSTILE}}, None),
     ]
     assert len(lines) == 15
     assert all(line.isprintable() for line in lines)

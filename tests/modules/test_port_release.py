@@ -60,7 +60,9 @@ _TASKS = [
         diff=True,
     ),
     _task("again", **{MODULE: {"port": 7766, "approved": "{{ asked_rehearsed.plan }}"}}),
-    _task("too_far", **{MODULE: {"port": 7700}}),
+    _task("too_far", **{MODULE: {"port": "7700/tcp"}}),
+    _task("allowed", **{MODULE: {"port": 7700, "at_most": "terminate", "grace": "5m"}}, check_mode=True),
+    _task("not_as_allowed", **{MODULE: {"port": 7700, "grace": 300, "approved": "{{ asked_allowed.plan }}"}}),
     _task("protected", **{MODULE: {"port": 7700, "at_most": "kill", "protect": ["stranger"]}}),
 ]
 _BY_GROUP = _task("by_group", **{MODULE: {"port": 7700}})
@@ -146,6 +148,7 @@ def test_the_trail_has_run_and_reason(town: Stage, returned: Returned) -> None:
         ("forged", "its digest does not stand for it"),
         ("of_another", "the approved plan is about 7766/tcp, not about 7700/tcp"),
         ("too_far", "at_most: terminate"),
+        ("not_as_allowed", "the approved plan goes as far as terminate, and at_most is detach now: accepted are the"),
         ("protected", "stranger"),
         ("by_group", "namespace 'attic' is not on this host"),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidInput, Moved
 from ..verdicts.wording import listed, name_mark, one_line
 from ..wire import to_wire
-from .records import OwnerMark, Plan, ProcessMark, SocketMark, Step, Then
+from .records import ACTS, OwnerMark, Plan, ProcessMark, SocketMark, Step, Then
 
 _WORDS = ("why", "harm", "withheld", "refusal", "needless", "digest", "verdict", "state")
 
@@ -72,6 +72,17 @@ def compare(now: Plan, approved: Plan) -> tuple[str, ...]:
         if not any(_covers(old, step) for old in approved.steps):
             raise Moved(_say_moved(step, approved))
     return _gone(now, approved)
+
+
+def check_reach(now: Plan, approved: Plan, at_most: str) -> None:
+    """Raise InvalidInput if nothing can be done now that this is the most, though more was approved."""
+    acts = ["kill" if step.kill else step.act for step in approved.steps]
+    furthest = max(acts, key=ACTS.index, default=at_most)
+    if now.refusal and ACTS.index(furthest) > ACTS.index(at_most):
+        raise InvalidInput(
+            "the approved plan goes as far as %s, and at_most is %s now: accepted are the options that it was made with"
+            % (furthest, at_most)
+        )
 
 
 def _check_afterwards(now: Then, approved: Then | None) -> None:

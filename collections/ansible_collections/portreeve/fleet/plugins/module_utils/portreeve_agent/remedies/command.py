@@ -22,11 +22,13 @@ from ..words import paragraph
 from ..writing import ActingHost
 from .records import Wish
 from .task import release
-from .wishes import checked_wish
-from .words import say_release, say_state
+from .wishes import checked_reason, checked_run, checked_wish
+from .words import name_options, say_release, say_state
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _ONCE = ("protocol", "address", "namespace", "strategy", "at_most", "grace", "start", "restart", "bind")
+_FOR_THE_TRAIL = ("run", "reason")
+_ANOTHER = "the plan made now is another one than the approved (other victims, or other options), so nothing was done: "
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,34 @@ def run_release(options: argparse.Namespace) -> Released:
     if options.apply is not None and not _DIGEST.fullmatch(options.apply):
         raise InvalidInput("--apply takes the digest of a plan: accepted are the 64 hexadecimal digits that are shown")
     wish, host = _wish(options), ActingHost()
-    result = release(host, wish, None, pretend=True)
+    run, reason = checked_run(options.run), checked_reason(options.reason)
+    result = release(host, wish, None, True, run, reason)
     digest, foretold = result["plan"]["digest"], True
     if digest == options.apply:
-        result, foretold = release(host, wish, result["plan"], pretend=False), False
+        result, foretold = release(host, wish, result["plan"], False, run, reason), False
     failure = result.pop("failed_because")
-    if foretold and options.apply is not None and failure is None and result["changed"]:
-        failure = "the plan made now is not the approved one, so nothing was done: its digest is " + digest
+    is_open = foretold and failure is None and result["changed"]
+    if is_open and options.apply is not None:
+        failure = _ANOTHER + "what is shown can be approved anew"
     if options.json:
         told = {**({"failed": True, "msg": failure} if failure else {}), **result}
         return Released((json.dumps(told, indent=2),), result["complete"], failure)
-    again = _command(options, digest) if foretold and failure is None and result["changed"] else None
-    return Released(tuple(_say(result, foretold, again)), result["complete"], failure)
+    if foretold and failure is not None and options.apply is not None:
+        failure = _with_the_same_options(failure)
+    again = _command(options, digest) if is_open else None
+    return Released(tuple(_say(result, foretold, again)), result["complete"], failure and name_options(failure))
+
+
+def _with_the_same_options(failure: str) -> str:
+    """Return a failure with a hint where an option would help: ``--apply`` takes those of the run that was approved."""
+    if name_options(failure) == failure:
+        return failure
+    return failure.rstrip(".") + "; --apply takes the options with which its digest was shown"
 
 
 def _say(result: dict[str, Any], foretold: bool, again: str | None) -> Iterator[str]:
     if foretold:
-        yield from say_state(result["before"])
+        yield from say_state(result["before"], result["address"])
         if result["plan"]["needless"] and result["before"]["verdict"] != "free":
             yield from paragraph(result["plan"]["needless"])
     else:
@@ -76,27 +89,32 @@ def _wish(options: argparse.Namespace) -> Wish:
     once = {name: getattr(options, name) for name in _ONCE}
     bind = once.pop("bind")
     then = {verb: once.pop(verb) for verb in ("start", "restart")}
-    return checked_wish(
-        {
-            **once,
-            "port": options.port,
-            "expect": {name: getattr(options, "expect_" + name) for name, _meaning in EXPECTED},
-            "protect": options.protect,
-            "override_protection": options.override,
-            "then": then if any(unit is not None for unit in then.values()) else None,
-            "bind": None if bind is None else vars(parse_bind(bind)),
-        }
-    )
+    wish = {
+        **once,
+        "port": options.port,
+        "expect": {name: getattr(options, "expect_" + name) for name, _meaning in EXPECTED},
+        "protect": options.protect,
+        "override_protection": options.override,
+        "then": then if any(unit is not None for unit in then.values()) else None,
+        "bind": None if bind is None else vars(parse_bind(bind)),
+        "undo": not options.no_undo,
+    }
+    try:
+        return checked_wish(wish)
+    except InvalidInput as error:
+        raise InvalidInput(name_options(str(error))) from error
 
 
 def _command(options: argparse.Namespace, digest: str) -> str:
     """Return the command that does what is shown, as it can be pasted into a shell."""
     words = _program() + ["release", options.port]
-    given = {name: getattr(options, name) for name in (*_ONCE, *("expect_" + name for name, _meaning in EXPECTED))}
+    names = (*_ONCE, *("expect_" + name for name, _meaning in EXPECTED), *_FOR_THE_TRAIL)
+    given = {name: getattr(options, name) for name in names}
     repeated = [(name, value) for name in ("protect", "override") for value in getattr(options, name)]
     for name, value in [*given.items(), *repeated]:
         if value is not None:
             words.append("--%s=%s" % (name.replace("_", "-"), value))
+    words += ["--no-undo"] if options.no_undo else []
     return " ".join(shlex.quote(word) for word in [*words, "--apply=" + digest])
 
 

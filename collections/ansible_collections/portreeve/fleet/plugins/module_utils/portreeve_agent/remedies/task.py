@@ -13,7 +13,7 @@ from typing import Any, Mapping
 
 from ..errors import Moved, NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..writing import ActingHost
-from .approval import compare
+from .approval import check_reach, compare
 from .approved import parse_approved
 from .look import Look, look
 from .plan import make_plan
@@ -43,7 +43,7 @@ def release(
     if host.system()[0] != "Linux":
         raise NotSupported("ports are released on Linux only")
     if not host.is_root():
-        raise NotPermitted("to release a port takes root: run it with become, or with sudo")
+        raise NotPermitted("to release a port takes root: run it with sudo, or with become in Ansible")
     wanted = None if approved is None else parse_approved(approved)
     run = run or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-%d" % host.own_pid()
     if pretend:
@@ -64,6 +64,7 @@ def _run(
     if approved is not None:
         try:
             gone = compare(plan, approved)
+            check_reach(plan, approved, wish.at_most)
         except Moved as error:
             failure = "%d/%s: %s." % (plan.port, plan.protocol, error)
     if pretend or failure or not (plan.steps or plan.then):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot, Owner
@@ -14,13 +15,24 @@ from .records import ProcessMark
 
 _INDENT = "  "
 _DEEPER = "     "  # as far as what stands behind a step's number
+_OPTIONS = {"at_most": "--at-most", "override_protection": "--override", "strategy": "--strategy"}
+_OPTION = re.compile(r"\b(%s):? " % "|".join(_OPTIONS))
 
 
-def say_state(before: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the port is now: the verdict, and what it means here."""
+def name_options(text: str) -> str:
+    """Return a sentence with the options of the module as the command line has them."""
+    return _OPTION.sub(lambda match: _OPTIONS[match.group(1)] + " ", text)
+
+
+def say_state(before: Mapping[str, Any], address: str | None) -> Iterator[str]:
+    """Yield what the port, or what of it a bind to this address would meet, is now: the verdict, and what it means."""
+    on_it = " on %s" % address if address else ""
     where = "" if before["namespace"]["kind"] == "host" else " in namespace " + one_line(before["namespace"]["name"])
-    yield "%d/%s%s: %s" % (before["port"], before["protocol"], where, before["verdict"])
-    yield from paragraph(one_line(before["summary"]))
+    yield "%d/%s%s%s: %s" % (before["port"], before["protocol"], on_it, where, before["verdict"])
+    if address and before["verdict"] == "free":
+        yield from paragraph("No socket that a bind to %s would meet has it." % address)
+    else:
+        yield from paragraph(one_line(before["summary"]))
 
 
 def say_plan(plan: Mapping[str, Any]) -> Iterator[str]:

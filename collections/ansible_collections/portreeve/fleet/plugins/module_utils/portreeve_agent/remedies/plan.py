@@ -69,19 +69,20 @@ def _settled(sight: Sight, wish: Wish, plan: Plan) -> Plan | None:
         return replace(plan, refusal="%s is left as it is: %s." % (port, barred))
     if is_free(sight):
         then = wish.then and with_company(sight, wish.then, ())
-        return replace(plan, needless=_say_free(sight, port), then=then)
+        place = "%s on %s" % (port, wish.address) if wish.address else port
+        return replace(plan, needless=_say_free(sight, place), then=then)
     if sight.unseen:
         why = "%s is not freed, as there may be sockets on it that cannot be seen: %s."
         return replace(plan, refusal=why % (port, sight.unseen))
     return None
 
 
-def _say_free(sight: Sight, port: str) -> str:
+def _say_free(sight: Sight, place: str) -> str:
     if sight.answer.verdict == "free":
-        return "%s is free." % port
+        return "%s is free." % place
     if any(held.holders for held in sight.answer.sockets):
-        return "%s can be bound by a server that sets SO_REUSEADDR: what heirs still hold of it is detached." % port
-    return "%s can be bound as it is." % port
+        return "%s can be bound by a server that sets SO_REUSEADDR: what heirs still hold of it is detached." % place
+    return "%s can be bound as it is." % place
 
 
 def terms_of(wish: Wish) -> tuple[str, ...]:

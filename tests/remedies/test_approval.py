@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import InvalidInput, Moved
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies.approval import (
+    check_reach,
     compare,
     digest_of,
     sealed,
@@ -199,6 +200,27 @@ def test_another_unit_that_stops_as_well_is_refused() -> None:
 def test_the_plan_of_another_port_is_no_plan_of_this_one(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="the approved plan is about 8080/tcp, not about "):
         compare(replace(PLAN, **change), PLAN)
+
+
+@pytest.mark.parametrize(
+    ("approved", "at_most", "furthest"),
+    [
+        (PLAN, "detach", "terminate"),
+        (with_steps(replace(STOP, kill=True)), "terminate", "kill"),
+        (PLAN, "terminate", None),
+        (with_steps(), "destroy", None),
+    ],
+)
+def test_a_plan_that_went_further_takes_the_same_options(approved: Plan, at_most: str, furthest: str | None) -> None:
+    check_reach(PLAN, approved, at_most)  # what is not refused needs no more than there is
+    refused = replace(PLAN, steps=(), refusal="It is left as it is.")
+    if furthest is None:
+        check_reach(refused, approved, at_most)
+    else:
+        with pytest.raises(
+            InvalidInput, match=f"goes as far as {furthest}, and at_most is {at_most} now: accepted are"
+        ):
+            check_reach(refused, approved, at_most)
 
 
 def test_random_plans_are_covered_only_by_those_that_name_all_their_victims() -> None:

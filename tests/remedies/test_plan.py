@@ -155,7 +155,7 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
     ("owned", sight(held(holder("shop"))), {"at_most": "stop"}, ["stop shop.service", SWEEP]),
     ("owned, killed if need be", sight(held(holder("shop"))), {"at_most": "kill"}, ["stop shop.service", SWEEP]),
     ("owned, to be restarted", sight(held(holder("shop"))), {"strategy": "restart", "at_most": "restart"},
-     ["restart shop.service", SWEEP]),
+     "8080/tcp is not freed: shop.service would take it again once it is restarted (strategy stop would)."),
     ("owned, process to be ended", sight(held(holder("shop"))), {"strategy": "terminate", "at_most": "terminate"},
      ["terminate 21", SWEEP]),
     ("owned, detach", sight(held(holder("shop"))), {"strategy": "detach"},

@@ -164,6 +164,8 @@ class Draft:
             condition = self.sight.condition_of(seat.owner)
             if condition is None or seat.owner.kind != "unit" or seat.owner.user or not self.is_ended(seat):
                 continue
+            if not condition.revivable:
+                self.blocked.append("%s could not be started again" % name_owner(seat.owner))
             for index, step in enumerate(self._steps):
                 if step.act == "restart" and step.owner == condition.mark:
                     self.blocked += [why for why in (why_not(self.sight, self.wish, seat, "stop"),) if why]
@@ -196,6 +198,9 @@ class Draft:
         strategy, managed = self.wish.strategy, self.is_managed(seat)
         if strategy == "terminate" or (identity(seat.owner) in self._ended and self._is_left_behind(seat)):
             return "terminate"
+        if managed and strategy == "restart" and act == "stop":
+            self.block("%s would take it again once it is restarted" % name_owner(seat.owner), "stop")
+            return None
         if managed:
             return act if strategy == "auto" else strategy
         condition = self.sight.condition_of(seat.owner)

@@ -73,6 +73,8 @@ def harm_to_owner(sight: Sight, wish: Wish, owner: Owner, condition: Condition, 
         said += "; before it " + _named(first)
     if act == "stop" and not condition.revivable:
         said += "; it is gone then, and cannot be started again"
+    if act == "stop" and condition.enabled:
+        said += "; as it is enabled, it starts again at the next boot"
     left = [name_mark(one) for one in condition.members if one.pid in condition.survivors]
     if left and wish.at_most != "kill":
         said += "; it leaves %s behind" % listed(left)

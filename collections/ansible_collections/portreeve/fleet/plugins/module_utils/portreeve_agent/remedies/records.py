@@ -110,11 +110,11 @@ class Condition:
     ``triggers`` names the active socket units that would start it again and ``triggered`` what it starts itself, as a
     socket unit does; ``dependants`` are units that stop and restart with it, ``deserted`` those that stop when it is
     stopped, but not when it is restarted, ``rivals`` those that stop when it is started. ``members_of`` are the
-    processes of all these, by unit.
-    ``revives`` is in words what starts it again should its process just end, None for nothing; ``revivable`` is False
-    for one that nobody can start again once it has stopped, as nothing is left of it then. ``answers`` are units that
-    may be started because it has ended. ``fatal`` says why its end may be the host's, None if it is not.
-    ``obstacle`` says why it can neither be stopped nor started, None if it can.
+    processes of all these, by unit. ``revives`` is in words what starts it again should its process just end, None for
+    nothing; ``revivable`` is False for one that nobody can start again once it has stopped, as nothing is left of it
+    then; an ``enabled`` one starts at boot. ``answers`` are units that may be started because it has ended. ``fatal``
+    says why its end may be the host's, None if it is not. ``obstacle`` says why it can neither be stopped nor started,
+    None if it can.
     """
 
     mark: OwnerMark
@@ -129,6 +129,7 @@ class Condition:
     members_of: Mapping[str, tuple[Process, ...]] = field(default_factory=dict)
     revives: str | None = None
     revivable: bool = True
+    enabled: bool = False
     answers: tuple[str, ...] = ()
     fatal: str | None = None
     obstacle: str | None = None

@@ -97,6 +97,7 @@ def _say_step(number: int, step: Mapping[str, Any]) -> Iterator[str]:
     force = ", by SIGKILL if nothing else helps" if step["kill"] else ""
     condition = ", if the port is still held by then" if step["if_still_held"] else ""
     yield from paragraph("%d. %s %s%s%s" % (number, step["act"], name_target(step), force, condition))
+    is_sweep = step["act"] == "destroy" and not step["sockets"] and step["if_still_held"]
     for sentence in (step["why"], step["harm"]):
-        if sentence:
+        if sentence and not is_sweep:
             yield from paragraph(one_line(sentence), indent=_DEEPER)

@@ -31,7 +31,7 @@ PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "StateChangeTimestamp", "InvocationID"),
     *("InactiveExitTimestampMonotonic", "ControlGroup", "Job", "Type", "Restart", "Result", "KillMode", "MainPID"),
     *("Accept", "CanStart", "CanStop", "RefuseManualStart", "RefuseManualStop", "TriggeredBy", "Triggers"),
-    *("StopWhenUnneeded", "Transient", *_LAST_WORDS),
+    *("StopWhenUnneeded", "Transient", "UnitFileState", *_LAST_WORDS),
     *dict.fromkeys((*_DEPENDANTS, *_NEEDS, *_NEEDED_BY, *_RIVALS, *_ANSWERS)),
 )
 
@@ -44,7 +44,8 @@ class UnitState(NamedTuple):
     ``accepts`` marks a socket unit that starts one service for each connection. ``fatal`` is what the whole host does
     when the unit ends, as ``FailureAction=reboot``. ``dependants`` stop with it, ``rivals`` when it starts; ``needs``
     start with it; ``goes_unneeded`` says that it stops when none of ``needed_by`` is left; ``answers`` may start when
-    it has ended. ``transient`` is one that was made at run time, as by systemd-run(1), and is gone once it has ended.
+    it has ended. ``transient`` is one that was made at run time, as by systemd-run(1), and is gone once it has ended;
+    an ``enabled`` one starts at boot.
     """
 
     id: str
@@ -71,6 +72,7 @@ class UnitState(NamedTuple):
     needed_by: tuple[str, ...]
     goes_unneeded: bool
     transient: bool
+    enabled: bool
     answers: tuple[str, ...]
     fatal: str | None
 
@@ -131,6 +133,7 @@ def _state(values: Mapping[str, str]) -> UnitState:
         needed_by=names(_NEEDED_BY),
         goes_unneeded=values.get("StopWhenUnneeded") == "yes",
         transient=values.get("Transient") == "yes",
+        enabled=values.get("UnitFileState") == "enabled",
         answers=names(_ANSWERS),
         fatal=", ".join(fatal) or None,
     )

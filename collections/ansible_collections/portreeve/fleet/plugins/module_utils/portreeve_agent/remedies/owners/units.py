@@ -53,6 +53,7 @@ def condition(host: Host, owner: Owner) -> Condition:
             revives=say_revival(unit),
             answers=unit.answers,
             revivable=not unit.transient,
+            enabled=unit.enabled,
             fatal=say_fatal(unit),
             obstacle=say_obstacle(unit) or _say_fatal_company(around.values()),
         )

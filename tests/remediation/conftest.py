@@ -35,6 +35,7 @@ class Shops(Fleet):
         super().__init__(root, place)
         self.plan = place / "plan.json"
         self.records = place / "records"
+        self.said_last = ""
 
     def open(self, ends: contextlib.ExitStack, hosts: Iterable[str], application: dict[str, Any] = SHOP) -> None:
         """Put a listener on the port of each host."""
@@ -49,11 +50,12 @@ class Shops(Fleet):
         assert run.code == 0, run.output
         digest: str = json.loads(self.plan.read_text())["digest"]
         assert digest in run.output
+        self.said_last = run.said
         return digest
 
     def remediate(self, digest: str, *arguments: str, **variables: object) -> Run:
         """Apply the plan."""
-        return self.play("remediate", *arguments, **self._variables(digest), **variables)
+        return self.play("remediate", *arguments, **{**self._variables(digest), **variables})
 
     def play_own(self, name: str, *arguments: str) -> Run:
         """Run a playbook that lies beside the inventory's directory."""

@@ -53,7 +53,13 @@ def port_found(
     }
     options = {"port": port, "protocol": "tcp", "expect": {"exe": "shopd"}}
     found = {"application": "shop", "place": f"{port}/tcp", "reserve": True, "options": options, "outcome": outcome}
-    return {**found, "summary": refusal or "as found", "plan": None if outcome == "failed" else plan, **more}
+    return {
+        **found,
+        "summary": refusal or "as found",
+        "plan": None if outcome == "failed" else plan,
+        "unserved": None,
+        **more,
+    }
 
 
 def look(*ports: dict[str, Any]) -> dict[str, Any]:

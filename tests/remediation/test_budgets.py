@@ -113,6 +113,21 @@ def test_the_run_ends_with_the_first_failure_beyond_the_budget(outcomes, most_fa
     assert (why_no_host(lines) is None) is goes_on
 
 
+@pytest.mark.parametrize(
+    ("ports", "goes_on"),
+    [
+        ([("done", True), ("left", False)], True),
+        ([("done", False), ("refused", False)], True),
+        ([("done", True), ("refused", False)], False),
+        ([("done", False), ("undone", True)], False),
+    ],
+)
+def test_a_host_done_in_part_has_failed_if_more_than_the_plan_refused(ports, goes_on):
+    told = [{"outcome": outcome, "changed": changed} for outcome, changed in ports]
+    lines = journal({**over("web1", "done in part"), "ports": told}, most_failed=0)
+    assert (why_no_host(lines) is None) is goes_on
+
+
 def test_why_the_run_ends_names_the_hosts():
     lines = journal(*(over(f"web{number}", "failed") for number in range(7)))
     assert why_no_host(lines) == ("7 hosts have failed (web0, web1, web2, web3, web4 and 2 more), but most_failed is 1")

@@ -7,7 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.closing import outcome_of, why_of
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.closing import (
+    is_as_approved,
+    outcome_of,
+    why_of,
+)
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.course import look, take_back
 
 from .looks import port_found, step
@@ -38,8 +42,8 @@ def due(port: int = 8080, **more: Any) -> dict[str, Any]:
     return port_found("due", port, steps=[step()], **more)
 
 
-def course(modules: Modules, *ports: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(take_back(ports, modules, RUN, modules.told.append))
+def course(modules: Modules, *ports: dict[str, Any], approved: bool = True) -> list[dict[str, Any]]:
+    return list(take_back(ports, modules, RUN, modules.told.append, approved=approved))
 
 
 def outcomes(became: list[dict[str, Any]]) -> list[str]:
@@ -78,16 +82,44 @@ def test_after_a_refusal_the_other_applications_go_on():
 
     assert outcomes(became) == ["refused", "not done", "done"]
     assert became[0]["summary"] == MOVED["msg"]
-    assert outcome_of(became) == "refused"
+    assert outcome_of(became) == "done in part"
+    assert not is_as_approved("done in part", became)
+    assert outcome_of(became[:2]) == "refused"
 
 
 def test_what_the_plan_refuses_is_not_tried():
     modules = Modules()
+    ports = port_found("refused", refusal="It is protected."), port_found("needless", 81)
 
-    became = course(modules, port_found("refused", refusal="It is protected."), port_found("needless", 81))
+    became = course(modules, *ports)
 
-    assert outcomes(became) == ["refused", "done"]
+    assert outcomes(became) == ["left", "done"]
+    assert outcome_of(became) == "done in part"
+    assert is_as_approved("done in part", became)
+    assert why_of(became) == "Left, as the plan says: 8080/tcp: It is protected."
+    assert outcomes(course(modules, *ports, approved=False)) == ["refused", "done"]
     assert modules.asked == []
+
+
+def test_it_is_said_that_nobody_is_started_to_serve_a_port():
+    sentence = (
+        "Nobody will serve 8080/tcp afterwards unless the declared owner (exe shopd) takes it by itself: "
+        "no service to be started is declared for shop."
+    )
+    answer = {"changed": True, "plan": due()["plan"], "summary": "To free it: …"}
+    options = due()["options"]
+    release = {"application": "shop", "reserve": True, "options": options}
+    later = {**release, "options": {**options, "port": 8081, "then": {"start": "shop.service"}}}
+
+    (found,) = look([release], Modules([answer]))
+    assert found["unserved"] == sentence
+    assert [one["unserved"] for one in look([release, later], Modules([answer, answer]))] == [None, None]
+    restart = {**due()["plan"], "steps": [step("restart")]}
+    assert look([release], Modules([{**answer, "plan": restart}]))[0]["unserved"] is None
+
+    assert course(Modules([FREED]), {**due(), **found})[0]["unserved"] == sentence
+    served = {**FREED, "proof": {"held_as_expected": True}}
+    assert "unserved" not in course(Modules([served]), {**due(), **found})[0]
 
 
 @pytest.mark.parametrize("crashed", [{"failed": True, "msg": "MODULE FAILURE"}, KEPT, {**MOVED, "touched": None}])
@@ -188,7 +220,9 @@ def test_a_look_tells_what_is_due_and_what_is_not():
         {"changed": False, "failed": True, "msg": "No.", "plan": {**plan, "refusal": "It is protected."}},
         {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "no python\n"},
     ]
-    releases = [{"application": "shop", "reserve": True, "options": {"port": number}} for number in range(4)]
+    releases = [
+        {"application": "shop", "reserve": True, "options": {"port": number, "protocol": "tcp"}} for number in range(4)
+    ]
 
     found = look(releases, Modules(answers))
 

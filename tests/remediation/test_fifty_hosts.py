@@ -38,6 +38,7 @@ def test_the_budget_ends_a_run_on_fifty_hosts_exactly_where_it_says(shops: Shops
     assert shops.held() == set(FIFTY) - done
 
 
+@pytest.mark.full
 def test_a_run_whose_controller_is_killed_is_recorded_and_finished_by_the_next(
     shops: Shops, ends: contextlib.ExitStack
 ):

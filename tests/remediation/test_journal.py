@@ -111,6 +111,32 @@ def test_a_host_on_which_other_servers_fell_says_so(tmp_path: pathlib.Path, plan
     assert "`web1`" in remediation_page(found)
 
 
+@pytest.mark.parametrize(
+    ("check", "told", "summary"),
+    [
+        (False, "Done in part", "Done on 0 of 3 hosts. Done in part: 1 (web1). Not done: 2 (web2, web3)."),
+        (True, "Would be done in part",
+         "Would be done on 0 of 3 hosts. Would be done in part: 1 (web1). Not done: 2 (web2, web3)."),
+    ],
+)  # fmt: skip
+def test_a_host_done_in_part_is_told_as_such_and_what_was_left_out_too(
+    tmp_path: pathlib.Path, plan: dict, check: bool, told: str, summary: str
+):
+    record, _header = begun(tmp_path, plan, check=check)
+    ports = [became("done"), became("left", port=81)]
+    end = {"event": "end", "host": "web1", "outcome": "done in part", "why": "some", "ports": ports}
+    first = {**record.journal.read()[0], "left_out": {"gone": "unreachable when the plan was made: gone"}}
+
+    found = remediation([first, end], plan, "")
+
+    assert found["summary"] == f"{summary} Left out: 1 (gone)."
+    assert found["hosts"]["web1"]["as_approved"] is True
+    page = remediation_page(found)
+    assert f"## {told}: 1 host" in page
+    assert f"shop, 8080/tcp, {'would be done' if check else 'done'}: done" in page
+    assert "shop, 81/tcp, left: left" in page
+
+
 def test_no_host_is_begun_after_the_budget(tmp_path: pathlib.Path, plan: dict):
     record, _header = begun(tmp_path, plan)
     record.journal.append("end", host="web1", outcome="failed", why="no", ports=[])

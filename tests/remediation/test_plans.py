@@ -18,6 +18,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.plans 
     places_of,
     said_of,
 )
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.remediation.screen import command, lines_of
 
 from .looks import REFUSAL, UNREACHABLE, look, port_found, step
 
@@ -157,6 +158,11 @@ def test_the_page_says_who_what_why_harm_and_where():
         assert part in page, part
 
 
+def test_the_page_says_where_nobody_will_serve():
+    port = port_found("due", steps=[step()], unserved="Nobody will serve it.")
+    assert "- **Nobody will serve it.**\n" in plan_page(made({"web1": look(port)}), [])
+
+
 def test_names_from_hosts_are_no_markup():
     evil = step(name="x`\n# Approved\n![](http://x)")
     page = plan_page(made({"web1": look(port_found("due", steps=[evil], summary="# yes"))}), [])
@@ -164,3 +170,31 @@ def test_names_from_hosts_are_no_markup():
     assert "x`" not in page.replace("x\\`", "")
     assert not [line for line in page.split("\n") if line.lstrip("\\").startswith(("# Approved", "!["))]
     assert page.startswith("# Plan")
+
+
+def test_the_screen_says_what_a_person_needs_next():
+    alike = look(port_found("refused", refusal=f"8080/tcp is not freed: {REFUSAL}"))
+    plan = made({"web1": look(port_found("due", steps=[step()])), "web2": alike, "web3": alike, "gone": UNREACHABLE})
+
+    assert lines_of(plan, [], "plan.md", "make it so") == [
+        "Something is to be done on 1 of 4 hosts. Refused: web2, web3. Unreachable: gone.",
+        f"Refused for shop on web2, web3: 8080/tcp is not freed: {REFUSAL}",
+        "Not known: gone (unreachable): Connection refused",
+        "To be read: plan.md",
+        f"Digest: {plan['digest']}",
+        "To do it: make it so",
+    ]
+    assert lines_of(plan, ["Too many."], "plan.md", "make it so")[3] == "Too many."
+    for held_up in (lines_of(plan, ["Too many."], "", "make it so"), lines_of(made({"web2": alike}), [], "", "make")):
+        assert not [line for line in held_up if line.startswith("To do it")]
+
+
+def test_a_plan_is_applied_as_it_was_made():
+    assert command("reports/plan.json", "d1", ["my hosts.yml"], "web", True) == (
+        "make remediate INVENTORY='my hosts.yml' LIMIT=web DIGEST=d1"
+    )
+    assert command("p.json", "d1", ["a.yml"], None, True) == "make remediate INVENTORY=a.yml PLAN=p.json DIGEST=d1"
+    assert command("p.json", "d1", ["a.yml", "b"], "web", False) == (
+        "ansible-playbook -i a.yml -i b --limit web portreeve.fleet.remediate "
+        """-e '{"portreeve_plan": "p.json", "portreeve_digest": "d1"}'"""
+    )

@@ -25,59 +25,57 @@ def three(shops: Shops, ends: contextlib.ExitStack) -> Shops:
     return shops
 
 
-def test_a_plan_is_applied_once_and_found_done_the_second_time(three: Shops):
+def test_a_plan_is_tried_and_applied(three: Shops):
     digest = three.make_plan()
     assert three.held() == set(THREE)
-    assert three.make_plan() == digest
     assert three.trail("web1") == []
 
     checked = three.remediate(digest, "--check")
     assert checked.code == 0, checked.output
     assert three.held() == set(THREE)
     assert three.result()["check"] is True
+    assert three.result()["summary"] == "Would be done on 3 of 3 hosts."
 
     run = three.remediate(digest)
     assert run.code == 0, run.output
     assert three.held() == set()
     assert three.outcomes() == {"done": 3}
     assert {line["event"] for line in three.trail("web2")} == {"begin", "act", "outcome", "end"}
-
-    again = three.remediate(digest)
-    assert again.code == 0, again.output
-    assert [again.recap(host)["changed"] for host in THREE] == [0, 0, 0]
-    assert "Done on 3 of 3 hosts." in again.said
+    assert "Done on 3 of 3 hosts." in run.said
 
 
-def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Shops):
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Shops, whole: bool):
     digest = three.make_plan()
-    text = three.plan.read_text()
     for path in three.place.glob("*.visited"):
         path.unlink()
+    few = [
+        ("0" * 64, {}, "plan.json is not the plan that was approved"),
+        (digest, {"portreeve_most_hosts": 2}, "The plan acts on 3 hosts, but most_hosts is 2. Nothing was done."),
+    ]
+    others = [
+        ("", {}, f"No digest was given: accepted is that of the plan that was approved, for {three.plan} {digest}."),
+        (digest, {"portreeve_plan": f"{three.place}/none"}, "none cannot be read: No such file or directory."),
+        (
+            digest,
+            {"portreeve_most_owners_per_group": 2},
+            "The plan acts on 3 owners in the group web, but most_owners_per_group is 2. Nothing was done.",
+        ),
+        (digest, {"portreeve_window": "22-04"}, "The maintenance window '22-04' cannot be read"),
+        (
+            digest,
+            {"portreeve_health": [PORT, 9999]},
+            "The health check asks for 9999, which is declared with an owner on no host of the run.",
+        ),
+        (
+            digest,
+            {"portreeve_health": "no/health.yml"},
+            f"The health check {three.root}/no/health.yml is not there",
+        ),
+    ]
 
-    other = three.remediate("0" * 64)
-    none = three.remediate("")
-    three.plan.write_text(text.replace('"pid": ', '"pid": 1'))
-    changed = three.remediate(digest)
-    three.plan.unlink()
-    gone = three.remediate(digest)
-    three.plan.write_text(text)
-    budget = three.remediate(digest, portreeve_most_hosts=2)
-    group = three.remediate(digest, portreeve_most_owners_per_group=2)
-    window = three.remediate(digest, portreeve_window="22-04")
-    ports = three.remediate(digest, portreeve_health=[PORT, 9999])
-    file = three.remediate(digest, portreeve_health="no/health.yml")
-
-    for run, sentence in (
-        (other, "plan.json is not the plan that was approved"),
-        (none, f"No digest was given: accepted is that of the plan that was approved, for {three.plan} {digest}."),
-        (changed, "plan.json has been changed since it was made"),
-        (gone, "plan.json cannot be read: No such file or directory."),
-        (budget, "The plan acts on 3 hosts, but most_hosts is 2. Nothing was done."),
-        (group, "The plan acts on 3 owners in the group web, but most_owners_per_group is 2. Nothing was done."),
-        (window, "The maintenance window '22-04' cannot be read"),
-        (ports, "The health check asks for 9999, which is declared with an owner on no host of the run."),
-        (file, f"The health check {three.root}/no/health.yml is not there"),
-    ):
+    for given, variables, sentence in others if whole else few:
+        run = three.remediate(given, **variables)
         assert run.code == 2, run.output
         assert sentence in run.said
     assert three.visited() == set()
@@ -103,12 +101,8 @@ def test_a_stop_file_ends_it_before_the_next_wave(three: Shops):
     assert three.result()["hosts"]["web3"]["why"] == f"the stop file {stop} is there"
     assert three.result()["hosts"]["web1"]["healthy"] is True
 
-    stop.unlink()
-    finished = three.remediate(digest)
-    assert finished.code == 0, finished.output
-    assert three.held() == set()
 
-
+@pytest.mark.full
 def test_a_stop_file_holds_up_the_hosts_of_a_wave_that_are_not_begun(three: Shops):
     digest = three.make_plan()
     stop = three.place / "stop"
@@ -125,6 +119,7 @@ def test_a_stop_file_holds_up_the_hosts_of_a_wave_that_are_not_begun(three: Shop
     assert three.trail("web3") == []
 
 
+@pytest.mark.full
 def test_a_closed_window_ends_it(three: Shops):
     digest = three.make_plan()
 
@@ -136,7 +131,7 @@ def test_a_closed_window_ends_it(three: Shops):
     assert three.outcomes() == {"not done": 3}
 
 
-@pytest.mark.parametrize("unreachable", [False, True])
+@pytest.mark.parametrize("unreachable", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_health_check_that_is_not_passed_ends_it_before_the_next_wave(three: Shops, unreachable: bool):
     digest = three.make_plan()
     tasks = three.place / "health.yml"
@@ -152,6 +147,7 @@ def test_a_health_check_that_is_not_passed_ends_it_before_the_next_wave(three: S
     assert three.outcomes() == {"done": 1, "not done": 2}
 
 
+@pytest.mark.full
 def test_declared_ports_can_be_the_health_check(three: Shops):
     """Nobody serves the port then, as no service is declared, so that the first wave is not well."""
     digest = three.make_plan()
@@ -162,6 +158,7 @@ def test_declared_ports_can_be_the_health_check(three: Shops):
     assert three.result()["ended_because"] == "the health check has not been passed by web1"
 
 
+@pytest.mark.full
 def test_a_wave_that_cannot_be_reached_at_all_ends_it_and_is_told(three: Shops):
     digest = three.make_plan()
     three.lose(unreachable=["web1"])
@@ -194,6 +191,32 @@ def test_hosts_that_have_moved_on_are_refused_and_nothing_is_touched(shops: Shop
     assert [line for line in shops.trail("web1") if line["event"] == "act"] == []
 
 
+def test_what_the_plan_refuses_is_told_and_no_failure_and_the_rest_is_found_done_the_second_time(
+    shops: Shops, ends: contextlib.ExitStack
+):
+    careful = {"name": "wiki", "ports": [8081], "owner": {"exe": "wikid"}}  # at_most is detach
+    shops.set_up({"web": ["web1", "gone1"]}, web={"portreeve_applications_web": [SHOP, careful]})
+    for port in (PORT, 8081):
+        shops.hold(ends, "web1", f"s = socket.create_server(('0.0.0.0', {port}))")
+    digest = shops.make_plan()
+    assert shops.make_plan() == digest
+    planned = shops.said_last
+    assert "fatal: [web1]" not in planned
+    assert "Something is to be done on 1 of 2 hosts. Unreachable: gone1." in planned
+    assert "Refused for wiki on web1: 8081/tcp is not freed: " in planned
+    assert "portreeve.fleet.remediate" in planned
+    assert "Nobody will serve 8080/tcp afterwards" in shops.plan.with_suffix(".md").read_text()
+
+    for changed in (1, 0):
+        run = shops.remediate(digest)
+        assert run.code == 0, run.output
+        assert run.recap("web1")["changed"] == changed
+        assert "Done on 0 of 1 host. Done in part: 1 (web1). Left out: 1 (gone1)." in run.said
+        assert shops.held() == set()
+        assert shops.held(8081) == {"web1"}
+    assert [port["outcome"] for port in shops.result()["hosts"]["web1"]["ports"]] == ["done", "left"]
+
+
 def test_a_squatted_port_is_reserved_first_and_the_process_lives_on(shops: Shops, ends: contextlib.ExitStack):
     shop = {"name": "shop", "ports": [41000], "owner": {"exe": "shopd"}}
     shops.set_up({"web": ["web1", "web2"]}, web={"portreeve_applications_web": [shop]})
@@ -214,6 +237,7 @@ def test_a_squatted_port_is_reserved_first_and_the_process_lives_on(shops: Shops
     assert [act["act"] for act in port["done"] if act["result"] == "done"] == ["destroy"]
 
 
+@pytest.mark.full
 def test_a_plan_without_anything_to_do_is_recorded_as_well(shops: Shops):
     shops.set_up({"web": ["web1"]}, web={"portreeve_applications_web": [SHOP]})
     digest = shops.make_plan()
@@ -240,16 +264,18 @@ def test_hosts_that_were_not_seen_are_named_in_the_plan_and_left_out(three: Shop
     assert run.code == 0, run.output
     assert three.held() == {"web2", "web3"}
     assert set(three.result()["left_out"]) == {"web2", "web3"}
+    assert "Done on 1 of 1 host. Left out: 2 (web2, web3)." in run.said
 
 
-def test_the_role_does_what_it_finds_without_a_plan(three: Shops):
+def test_the_role_does_what_it_finds_without_a_plan(shops: Shops, ends: contextlib.ExitStack):
+    shops.open(ends, ["web1"])
     play = {"hosts": "all", "gather_facts": False, "roles": [{"role": "portreeve.fleet.remediate"}]}
-    (three.place / "own.yml").write_text(json.dumps([play]))
+    (shops.place / "own.yml").write_text(json.dumps([play]))
 
-    first = three.play_own("own.yml")
+    first = shops.play_own("own.yml")
     assert first.code == 0, first.output
-    assert three.held() == set()
+    assert shops.held() == set()
 
-    second = three.play_own("own.yml")
+    second = shops.play_own("own.yml")
     assert second.code == 0, second.output
     assert second.recap("web1")["changed"] == 0

@@ -13,8 +13,17 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
-from ..plugin_utils.remediation.closing import outcome_of, why_of
-from ..plugin_utils.remediation.course import DONE, DUE, FAILED, NEEDLESS, NOT_DONE, look, take_back
+from ..plugin_utils.remediation.closing import is_as_approved, outcome_of, why_of
+from ..plugin_utils.remediation.course import (
+    DONE,
+    DUE,
+    FAILED,
+    NOT_DONE,
+    REFUSED,
+    look,
+    take_back,
+    with_label,
+)
 from ..plugin_utils.remediation.places import Record, read_text, record_at
 from ..plugin_utils.remediation.plans import approved_plan
 from ..plugin_utils.remediation.running import begin_host, why_not_now
@@ -63,7 +72,8 @@ class ActionModule(ActionBase):
             ports = look(plain(arguments["releases"] or []), self._execute)
             if self._asked_to_check:
                 return self._looked(ports)
-        became = list(take_back(ports, self._execute, _named(arguments), lambda reserved: None))
+        run, approved = _named(arguments), bool(arguments["plan"])
+        became = list(take_back(ports, self._execute, run, lambda reserved: None, approved=approved))
         return self._result(became, outcome_of(became), why_of(became))
 
     def _recorded(self, record: Record) -> dict[str, Any]:
@@ -80,7 +90,7 @@ class ActionModule(ActionBase):
         outcome, reason = FAILED, "it could not be told what was done"
         try:
             run = {"run": header["run"], "reason": f"plan {header['digest']}"}
-            for port in take_back(ports, self._execute, run, lambda one: self._reserved(record, one)):
+            for port in take_back(ports, self._execute, run, lambda one: self._reserved(record, one), approved=True):
                 became.append(port)
             outcome, reason = outcome_of(became), why_of(became) or ""
         except AnsibleConnectionFailure as error:
@@ -105,19 +115,23 @@ class ActionModule(ActionBase):
         return found
 
     def _looked(self, ports: list[dict[str, Any]]) -> dict[str, Any]:
-        bad = [f"{one['options']['port']}: {one['summary']}" for one in ports if one["outcome"] not in (DUE, NEEDLESS)]
+        """Return what a look found; it has failed only where one could not look, not where something is refused."""
+        found = {one["outcome"] for one in ports}
+        bad = [with_label(one["options"], one["summary"]) for one in ports if one["outcome"] in (REFUSED, FAILED)]
         due = sum(one["outcome"] == DUE for one in ports)
-        said = " ".join(bad) or (f"To be got back: {due} of {len(ports)}." if due else "Nothing is to be done.")
-        return {**self._result(ports, FAILED if bad else DONE, said), "changed": due > 0}
+        said = [f"To be got back: {due} of {len(ports)}."] if due else []
+        outcome = next((one for one in (FAILED, REFUSED) if one in found), DONE)
+        told = " ".join(said + bad) or "Nothing is to be done."
+        return {**self._result(ports, outcome, told), "changed": due > 0, "failed": outcome == FAILED}
 
     def _result(self, ports: list[dict[str, Any]], outcome: str, said: str | None) -> dict[str, Any]:
         return {
             "format": "portreeve.remedy/1",
             "complete": True,
             "changed": any(port.get("changed") for port in ports),
-            "failed": outcome not in (DONE, NOT_DONE),
+            "failed": outcome != NOT_DONE and not is_as_approved(outcome, ports),
             "outcome": outcome,
-            "msg": said or "All that was to be done is done.",
+            "msg": said or f"All that was to be done {'would be' if self._asked_to_check else 'is'} done.",
             "ports": ports,
             "diff": self._diffs,
         }

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import pathlib
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
 from ..plugin_utils.remediation.budgets import exceeded, read_limits
 from ..plugin_utils.remediation.journal import moment
 from ..plugin_utils.remediation.pages import plan_page
 from ..plugin_utils.remediation.places import write_text
-from ..plugin_utils.remediation.plans import build, hosts_to_do, said_of
+from ..plugin_utils.remediation.plans import build, hosts_to_do
+from ..plugin_utils.remediation.screen import command, lines_of
 
 _LIMITS = ("most_hosts", "most_failed", "most_owners_per_host", "most_owners_per_group")
 _ARGUMENTS = {
@@ -54,16 +57,25 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             write_text(page, plan_page(plan, too_much))
             write_text(path, json.dumps(plan, indent=1, sort_keys=True) + "\n")
+        sources, limit = plain(variables.get("ansible_inventory_sources") or []), variables.get("ansible_limit")
+        go_on = command(arguments["path"], plan["digest"], _as_given(sources), limit, "MAKELEVEL" in os.environ)
+        said = lines_of(plan, too_much, str(page), go_on)
         return {
             "changed": True,
-            "msg": " ".join([said_of(plan), *too_much, f"Plan: {path}, to be read: {page}. Digest: {plan['digest']}"]),
+            "msg": " ".join(said),
+            "said": said,
             "digest": plan["digest"],
             "path": str(path),
             "page": str(page),
             "hosts": due,
             "exceeded": too_much,
-            "_ansible_verbose_always": True,  # the digest is what the task is for: show it without -v
         }
+
+
+def _as_given(sources: list[str]) -> list[str]:
+    """Ansible makes paths of inventories whole; those below the current directory read better without it."""
+    here = f"{pathlib.Path.cwd()}{os.sep}"
+    return [one.removeprefix(here) for one in sources]
 
 
 def _user() -> str:

@@ -13,7 +13,6 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
 from ..plugin_utils.remediation.budgets import read_limits
-from ..plugin_utils.remediation.closing import DONE
 from ..plugin_utils.remediation.places import record_at
 from ..plugin_utils.remediation.running import Order, begin, close, end_here
 from ..plugin_utils.report.sentences import counted
@@ -30,7 +29,7 @@ _ARGUMENTS = {
     "health": {"type": "raw"},
     **{name: {"type": "raw"} for name in _LIMITS},
 }
-_TOLD = ("outcome", "why", "fell")
+_TOLD = ("outcome", "as_approved", "why", "fell")
 _NEEDED = [
     ("phase", "begin", ["plan"]),
     *(("phase", phase, ["record"]) for phase in ("wave", "healthy", "end")),
@@ -83,6 +82,6 @@ class ActionModule(ActionBase):
             "changed": False,
             "msg": f"{found['summary']} Recorded in {record.directory}.",
             "hosts": {name: {key: one[key] for key in _TOLD} for name, one in found["hosts"].items()},
-            "all_done": all(one["outcome"] == DONE and not one["fell"] for one in found["hosts"].values()),
+            "all_done": all(one["as_approved"] and not one["fell"] for one in found["hosts"].values()),
             "_ansible_verbose_always": True,
         }

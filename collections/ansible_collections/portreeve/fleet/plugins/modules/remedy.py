@@ -11,10 +11,11 @@ short_description: Get the ports of a host's applications back, one after the ot
 version_added: 0.1.0
 description:
   - Runs M(portreeve.fleet.port_release) on the host for each port that something is to be done for, in order. In check
-    mode it tells what is to be done.
+    mode it tells what is to be done. What is refused then is no failure of the look; what could not be looked at is.
   - Of a port that an outgoing connection squats, it first adds the port to the reservation of its application with
     M(portreeve.fleet.port_reservation). If the port is not got back then, the reservation becomes what it was.
-  - After a failure nothing more is done on the host; after a refusal nothing more for the same application.
+  - After a failure nothing more is done on the host; after a refusal nothing more for the same application. A port
+    that an approved plan refuses itself is left and told, and is no failure.
   - What is to be done is given by O(releases), by an approved O(plan), or by the O(record) of a run of a plan. With
     none of them there is nothing to do.
 options:
@@ -77,7 +78,8 @@ format:
   sample: portreeve.remedy/1
 outcome:
   description: >-
-    V(done), V(refused), V(failed), V(undone), which is failed and put back, or V(not done): the worst of the ports.
+    V(done), V(refused), V(failed), V(undone), which is failed and put back, V(not done), or V(done in part) where some
+    ports are done and others were refused or left.
   returned: always
   type: str
   sample: done
@@ -89,7 +91,9 @@ msg:
 ports:
   description:
     - For each port the application, what was found or done, and its C(outcome).
-    - In check mode with O(releases) this is V(due), V(needless), V(refused) or V(failed), and C(plan) is the module's.
+    - A port that the approved plan refuses is V(left). C(unserved) says that nobody is started to serve the port.
+    - In check mode with O(releases) the outcome is V(due), V(needless), V(refused) or V(failed), and C(plan) is the
+      module's.
   returned: always
   type: list
   elements: dict

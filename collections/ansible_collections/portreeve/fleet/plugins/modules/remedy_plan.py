@@ -96,6 +96,12 @@ hosts:
   type: list
   elements: str
   sample: [web1, web2]
+said:
+  description: What it comes to, what is refused and why, where to read it, and the command to go on, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Something is to be done on 2 of 3 hosts."]
 exceeded:
   description: A sentence for each budget that the plan exceeds as it stands.
   returned: success

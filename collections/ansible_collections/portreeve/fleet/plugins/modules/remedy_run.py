@@ -45,8 +45,8 @@ options:
   health:
     description:
       - What must be well on all hosts that were done before another wave is begun.
-      - Ports, each of which is declared with an owner on some host, and is to be held as declared; or the path of a file
-        of tasks on the controller, none of which may fail. Empty for nothing.
+      - Ports, each of which is declared with an owner on some host, and is to be held as declared; or the path of a
+        file of tasks on the controller, none of which may fail. Empty for nothing.
     type: raw
   most_hosts:
     description: >-
@@ -109,7 +109,8 @@ record:
   sample: /srv/reports/remediation/2026-05-04T130211Z
 hosts:
   description: >-
-    At V(begin), the names of the hosts on which something is to be done. At V(end), the C(outcome) of each, C(why), and what C(fell).
+    At V(begin), the names of the hosts on which something is to be done. At V(end), the C(outcome) of each, whether it
+    is C(as_approved), C(why), and what C(fell).
   returned: at begin and end
   type: raw
   sample: [web1, web2]
@@ -124,7 +125,7 @@ ended:
   type: bool
   sample: false
 all_done:
-  description: Whether everything was done on every host.
+  description: Whether everything was done on every host that the approved plan does not refuse itself.
   returned: at end
   type: bool
   sample: true

@@ -11,27 +11,49 @@ from typing import Any
 
 from ..fleet.picture import natural
 from ..report.sentences import counted, named
-from .course import DONE, FAILED, NOT_DONE, REFUSED, UNDONE
-from .gate import Line
+from .course import DONE, FAILED, LEFT, NOT_DONE, REFUSED, UNDONE, with_label
+from .gate import PARTLY, Line
 from .plans import ports_to_do
 
 FORMAT = "portreeve.remediation/1"
 
-#: The worst first: what a host of several ports is.
-OUTCOMES = (FAILED, UNDONE, REFUSED, NOT_DONE, DONE)
+#: What may become of a host, the worst first.
+OUTCOMES = (FAILED, UNDONE, PARTLY, REFUSED, NOT_DONE, DONE)
+
+#: What may become of its ports, the worst first.
+_OF_PORTS = (FAILED, UNDONE, REFUSED, NOT_DONE, LEFT, DONE)
 
 _TRAIL = "/var/log/portreeve/trail.jsonl"
 
 
 def outcome_of(ports: Iterable[Mapping[str, Any]]) -> str:
-    """Return what a host is by what became of its ports: the worst of it."""
-    return min((port["outcome"] for port in ports), key=OUTCOMES.index, default=DONE)
+    """Return what a host is by what became of its ports: the worst of it, unless that would hide what is done."""
+    found = {port["outcome"] for port in ports} or {DONE}
+    worst = min(found, key=_OF_PORTS.index)
+    if worst not in (FAILED, DONE) and DONE in found:
+        return PARTLY
+    return REFUSED if worst == LEFT else worst
+
+
+def is_as_approved(outcome: str, ports: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether everything was done on a host that the approved plan does not refuse itself."""
+    return outcome == DONE or (outcome == PARTLY and all(port["outcome"] in (DONE, LEFT) for port in ports))
 
 
 def why_of(ports: Iterable[Mapping[str, Any]]) -> str | None:
     """Return why not everything was done, None if it was."""
-    reasons = [f"{one['port']}/{one['protocol']}: {one['summary']}" for one in ports if one["outcome"] != DONE]
+    reasons = [_why(one) for one in ports if one["outcome"] != DONE]
     return " ".join(reasons) or None
+
+
+def would_be(outcome: str, check: bool) -> str:
+    """Return an outcome as it is told to people: in check mode nothing has been done."""
+    return f"would be {outcome}" if check and outcome in (DONE, PARTLY, REFUSED) else outcome
+
+
+def _why(port: Mapping[str, Any]) -> str:
+    said = with_label(port, port["summary"])
+    return f"Left, as the plan says: {said}" if port["outcome"] == LEFT else said
 
 
 def remediation(lines: Sequence[Line], plan: Mapping[str, Any], ended_at: str) -> dict[str, Any]:
@@ -46,6 +68,7 @@ def remediation(lines: Sequence[Line], plan: Mapping[str, Any], ended_at: str) -
         line = over.get(name) or _without_end(name in begun, ended)
         hosts[name] = {
             "outcome": line["outcome"],
+            "as_approved": is_as_approved(line["outcome"], line["ports"]),
             "why": line["why"],
             "fell": [sentence for port in line["ports"] for sentence in port.get("fell", ())],
             "not_undone": list(_left_behind(name, lines, line["ports"])),
@@ -66,7 +89,7 @@ def remediation(lines: Sequence[Line], plan: Mapping[str, Any], ended_at: str) -
         "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
         "hosts": hosts,
         "left_out": header["left_out"],
-        "summary": _summary(hosts, ended, header["check"]),
+        "summary": _summary(hosts, ended, header["check"], header["left_out"]),
     }
 
 
@@ -103,13 +126,18 @@ def _untouched(host: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**named_as, "outcome": NOT_DONE, "changed": False, "summary": ""}
 
 
-def _summary(hosts: Mapping[str, Mapping[str, Any]], ended: str | None, check: bool) -> str:
+def _summary(
+    hosts: Mapping[str, Mapping[str, Any]], ended: str | None, check: bool, left_out: Mapping[str, str]
+) -> str:
     by_outcome: dict[str, list[str]] = {}
     for name, host in hosts.items():
         by_outcome.setdefault(host["outcome"], []).append(name)
     done = len(by_outcome.pop(DONE, ()))
-    said = f"{'Would be done' if check else 'Done'} on {done} of {counted(len(hosts), 'host')}."
+    said = f"{would_be(DONE, check).capitalize()} on {done} of {counted(len(hosts), 'host')}."
     for outcome in OUTCOMES:
         if outcome in by_outcome:
-            said += f" {outcome.capitalize()}: {len(by_outcome[outcome])} ({named(by_outcome[outcome])})."
+            told = would_be(outcome, check).capitalize()
+            said += f" {told}: {len(by_outcome[outcome])} ({named(by_outcome[outcome])})."
+    if left_out:
+        said += f" Left out: {len(left_out)} ({named(sorted(left_out, key=natural))})."
     return f"{said} It ended because {ended}." if ended else said

@@ -17,8 +17,8 @@ from ..report.wire import record, records
 
 #: What a look finds of a port.
 DUE, NEEDLESS, REFUSED, FAILED = "due", "needless", "refused", "failed"
-#: What becomes of it besides refused and failed.
-DONE, UNDONE, NOT_DONE = "done", "undone", "not done"
+#: What becomes of it besides refused and failed; left is what the approved plan refuses.
+DONE, UNDONE, NOT_DONE, LEFT = "done", "undone", "not done", "left"
 
 _RELEASE, _RESERVATION = "portreeve.fleet.port_release", "portreeve.fleet.port_reservation"
 _NOBODY = "portreeve.nobody"
@@ -33,24 +33,32 @@ Tell = Callable[[dict[str, Any]], None]
 
 def look(releases: Iterable[Mapping[str, Any]], execute: Execute) -> list[dict[str, Any]]:
     """Return what would be done for each of ``releases``, as the lookup of applications returns them."""
-    return [_looked(release, execute(_RELEASE, dict(release["options"]), True)) for release in releases]
+    releases = list(releases)
+    with_service = {release["application"] for release in releases if "then" in release["options"]}
+    return [
+        _looked(release, execute(_RELEASE, dict(release["options"]), True), release["application"] in with_service)
+        for release in releases
+    ]
 
 
 def take_back(
-    ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping[str, str], tell: Tell
+    ports: Iterable[Mapping[str, Any]], execute: Execute, run: Mapping[str, str], tell: Tell, *, approved: bool
 ) -> Iterator[dict[str, Any]]:
     """Do what ``look`` returned, port by port, and yield what became of each.
+
+    What is refused in ``ports`` is left if they are those of an ``approved`` plan: who approved it knew.
 
     After a failure nothing more is done on the host; after a refusal nothing more for the same application, as its
     service needs all of its ports. ``run`` are the options of port_release that name the run in the host's trail.
     ``tell`` is told what was reserved before anything else is done, as the host may be lost after that.
     """
     given_up: str | None = None
+    as_planned = {REFUSED: LEFT if approved else REFUSED, NEEDLESS: DONE}
     refused: set[str] = set()
     for port in ports:
-        name, number = port["application"], _label(port)
+        name, number = port["application"], label(port["options"])
         if port["outcome"] != DUE:
-            yield _became(port, {REFUSED: REFUSED, NEEDLESS: DONE}.get(port["outcome"], FAILED), port["summary"])
+            yield _became(port, as_planned.get(port["outcome"], FAILED), port["summary"])
             continue
         why = given_up or (f"another port of {name} was refused" if name in refused else None)
         if why:
@@ -76,13 +84,17 @@ def _one(port: Mapping[str, Any], execute: Execute, run: Mapping[str, str], tell
     result = execute(_RELEASE, {**port["options"], **run, "approved": port["plan"]}, False)
     became = _became(port, _judged(result), str(result.get("summary") or ""), result)
     if became["outcome"] == DONE:
-        return became
+        held = record(result.get("proof")).get("held_as_expected")
+        return became if held or not port["unserved"] else {**became, "unserved": port["unserved"]}
     became["summary"] = reason_of(result)
     if put_back is not None:
         again = execute(_RESERVATION, put_back, False)
         where = "not_undone" if again.get("failed") else "undone"
         said = f": {reason_of(again)}" if again.get("failed") else ""
-        became[where] = [*became.get(where, ()), f"the reservation of {_label(port)} for {port['application']}{said}"]
+        became[where] = [
+            *became.get(where, ()),
+            f"the reservation of {label(port['options'])} for {port['application']}{said}",
+        ]
     if became["outcome"] == FAILED and became.get("undone") and not became.get("not_undone"):
         became["outcome"] = UNDONE
     return became
@@ -103,13 +115,26 @@ def _reserve(port: Mapping[str, Any], execute: Execute) -> dict[str, Any]:
     return reserved
 
 
-def _looked(release: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+def _looked(release: Mapping[str, Any], result: Mapping[str, Any], with_service: bool) -> dict[str, Any]:
     plan = record(result.get("plan"))
     outcome = DUE if result.get("changed") else NEEDLESS
     if result.get("failed"):
         outcome = REFUSED if plan.get("refusal") else FAILED
     said = reason_of(result) if outcome == FAILED else plan.get("refusal") or result.get("summary")
-    return {**release, "outcome": outcome, "summary": plain(said), "plan": plain(plan) or None}
+    nobody = _unserved(release, plan) if outcome == DUE and not with_service else None
+    return {**release, "outcome": outcome, "summary": plain(said), "plan": plain(plan) or None, "unserved": nobody}
+
+
+def _unserved(release: Mapping[str, Any], plan: Mapping[str, Any]) -> str | None:
+    """Return in a sentence that nothing starts who should serve the port; a restart is only done to just them."""
+    if any(step.get("act") == "restart" for step in records(plan.get("steps"))):
+        return None
+    name, owner = release["application"], record(release["options"].get("expect"))
+    whom = " and ".join(f"{key} {value}" for key, value in owner.items())
+    return (
+        f"Nobody will serve {label(release['options'])} afterwards unless the declared owner ({whom}) takes it by "
+        f"itself: no service to be started is declared for {name}."
+    )
 
 
 def _judged(result: Mapping[str, Any]) -> str:
@@ -148,5 +173,12 @@ def _named(port: Mapping[str, Any]) -> dict[str, Any]:
     return {"application": port["application"], "port": options["port"], "protocol": options["protocol"]}
 
 
-def _label(port: Mapping[str, Any]) -> str:
-    return f"{port['options']['port']}/{port['options']['protocol']}"
+def label(options: Mapping[str, Any]) -> str:
+    """Return the port that a release is about, such as ``8080/tcp``."""
+    return f"{options['port']}/{options['protocol']}"
+
+
+def with_label(options: Mapping[str, Any], summary: str) -> str:
+    """Return a sentence on a port that names it, once."""
+    name = label(options)
+    return summary if summary.startswith(name) else f"{name}: {summary}"

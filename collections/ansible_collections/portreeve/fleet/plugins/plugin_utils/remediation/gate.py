@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..report.sentences import counted, named
-from .course import DONE, FAILED, UNDONE
+from .course import DONE, FAILED, REFUSED, UNDONE
 from .windows import Window
+
+#: What a host is besides what a port may be: some ports are done and others are not.
+PARTLY = "done in part"
 
 #: A line of the journal.
 Line = Mapping[str, Any]
@@ -30,7 +33,7 @@ def why_no_host(lines: Sequence[Line]) -> str | None:
         if line["event"] == "ended":
             return str(line["why"])
     most = lines[0]["limits"].get("most_failed")
-    failed = [str(line["host"]) for line in lines if line["event"] == "end" and line["outcome"] in (FAILED, UNDONE)]
+    failed = [str(line["host"]) for line in lines if line["event"] == "end" and _has_failed(line)]
     if most is not None and len(failed) > most:
         have = "has" if len(failed) == 1 else "have"
         return f"{counted(len(failed), 'host')} {have} failed ({named(failed)}), but most_failed is {most}"
@@ -43,8 +46,16 @@ def why_no_wave(lines: Sequence[Line]) -> str | None:
     if fell:
         return why_no_host(lines) or f"other servers fell on {named(fell)}"
     passed = {line["host"] for line in lines if line["event"] == "healthy"}
-    done = [line["host"] for line in lines if line["event"] == "end" and line["outcome"] == DONE]
+    done = [line["host"] for line in lines if line["event"] == "end" and line["outcome"] in (DONE, PARTLY)]
     ill = [str(host) for host in done if host not in passed]
     if lines[0]["health"] and ill:
         return why_no_host(lines) or f"the health check has not been passed by {named(ill)}"
     return why_no_host(lines)
+
+
+def _has_failed(line: Line) -> bool:
+    """Return whether a host counts as failed: so does one that was changed and then refused what had been approved."""
+    if line["outcome"] != PARTLY:
+        return line["outcome"] in (FAILED, UNDONE)
+    found = {port["outcome"] for port in line["ports"]}
+    return UNDONE in found or (REFUSED in found and any(port.get("changed") for port in line["ports"]))

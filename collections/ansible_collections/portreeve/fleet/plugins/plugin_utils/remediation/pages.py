@@ -13,7 +13,7 @@ from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from ..fleet.picture import natural
 from ..report.sentences import counted
 from .budgets import Limits
-from .closing import OUTCOMES
+from .closing import OUTCOMES, would_be
 from .course import DUE
 from .plans import FAILED, NOTHING, REFUSED, TO_DO, UNREACHABLE
 from .victims import owners_of, target
@@ -76,7 +76,8 @@ def _render(page: str, **content: Any) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"code": _code, "words": _words, "names": _names, "target": target, "counted": counted}
+    environment.filters |= {"code": _code, "words": _words, "names": _names, "target": target, "counted": counted,
+                            "would_be": would_be}  # fmt: skip
     return environment.get_template(page).render(**content)
 
 

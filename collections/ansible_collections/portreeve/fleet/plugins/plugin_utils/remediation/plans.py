@@ -21,10 +21,10 @@ FORMAT = "portreeve.plan/1"
 #: What a host of a plan is: something is to be done; nothing is; what should be done is refused; not known.
 TO_DO, NOTHING, REFUSED, UNREACHABLE, FAILED = "to do", "nothing", "refused", "unreachable", "failed"
 
-_OF_A_PORT = ("application", "place", "reserve", "options", "outcome", "summary", "plan")
+_OF_A_PORT = ("application", "place", "reserve", "options", "outcome", "summary", "plan", "unserved")
 _NOT_APPROVED = frozenset(("made_at", "made_by", "digest"))
 _WORDS_OF_HOST = frozenset(("problem",))
-_WORDS_OF_PORT = frozenset(("summary",))
+_WORDS_OF_PORT = frozenset(("summary", "unserved"))
 _WORDS_OF_PLAN = frozenset(("why", "harm", "withheld", "refusal", "needless"))
 
 

@@ -202,6 +202,7 @@ def test_what_the_plan_refuses_is_told_and_no_failure_and_the_rest_is_found_done
     assert shops.make_plan() == digest
     planned = shops.said_last
     assert "fatal: [web1]" not in planned
+    assert "Origin:" not in planned  # nor a page about who is unreachable
     assert "Something is to be done on 1 of 2 hosts. Unreachable: gone1." in planned
     assert "Refused for wiki on web1: 8081/tcp is not freed: " in planned
     assert "portreeve.fleet.remediate" in planned

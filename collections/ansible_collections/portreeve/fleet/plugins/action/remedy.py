@@ -69,7 +69,10 @@ class ActionModule(ActionBase):
             plan = approved_plan(read_text(path), str(path), arguments["digest"] or "")
             ports = (plan["hosts"].get(self._host) or {"ports": []})["ports"]
         else:
-            ports = look(plain(arguments["releases"] or []), self._execute)
+            try:
+                ports = look(plain(arguments["releases"] or []), self._execute)
+            except AnsibleConnectionFailure as error:  # raised, Ansible would print a page about it
+                return {"unreachable": True, "msg": str(error)}
             if self._asked_to_check:
                 return self._looked(ports)
         run, approved = _named(arguments), bool(arguments["plan"])

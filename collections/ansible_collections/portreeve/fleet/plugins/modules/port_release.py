@@ -166,8 +166,8 @@ options:
   approved:
     description:
       - The RV(plan) that an earlier run in check mode returned, unchanged. Then only its acts are done, and only to its
-        victims. The other options are to be those of that run; where they do not go as far as the plan, or mean something
-        else, the run refuses.
+        victims. The other options are to be those of that run; where they do not go as far as the plan, or mean
+        something else, the run refuses.
       - The run refuses, and touches nothing, when the host has booted since, or when anybody else would be concerned. A
         victim that is gone by itself is fine.
     type: dict

@@ -20,6 +20,8 @@ from .harness.services import LISTENER
 
 pytestmark = pytest.mark.slow
 
+OTHER_ODD_NAMES = ["odd@*.service", "[o]dd@a.service", "$(reboot).service", "a\nb.service"]
+
 AGENT = "plugins/module_utils/portreeve_agent"
 SYSTEM = "/run/systemd/system"
 USER, UID = "mara", 1001
@@ -227,6 +229,7 @@ def test_the_socket_that_would_start_it_again_goes_with_it(agent: Agent, host: H
         host.run("python3", "-c", connect)
 
 
+@pytest.mark.full
 def test_a_path_unit_goes_with_it_and_a_timer_stays(agent: Agent, host: Host) -> None:
     files = {
         "woken.path": "[Path]\nPathExists=/etc/hostname\nUnit=woken-by.service\n",
@@ -246,6 +249,7 @@ def test_a_path_unit_goes_with_it_and_a_timer_stays(agent: Agent, host: Host) ->
         assert [state(host, unit) for unit in files] == ["active"] * 3
 
 
+@pytest.mark.full
 def test_a_socket_is_not_restarted_while_its_service_runs(agent: Agent, host: Host) -> None:
     """systemd would stop it, and then refuse to start it."""
     files = {"kept.socket": "[Socket]\nListenStream=127.0.0.1:18706\n", "kept.service": SLEEPING}
@@ -272,6 +276,7 @@ def test_a_socket_is_stopped_alone_and_its_service_keeps_what_it_was_handed(agen
         assert ":18702" not in host.run("ss", "-Hltn")
 
 
+@pytest.mark.full
 def test_one_of_the_services_of_a_socket_that_has_one_for_each_connection(agent: Agent, host: Host) -> None:
     files = {
         "each.socket": "[Socket]\nListenStream=127.0.0.1:18703\nAccept=yes\n",
@@ -300,6 +305,7 @@ def test_one_of_the_services_of_a_socket_that_has_one_for_each_connection(agent:
             systemctl(host, "stop", "clients")
 
 
+@pytest.mark.full
 def test_names_that_systemd_escapes(agent: Agent, host: Host) -> None:
     instance, people = r"odd@one\x2dtwo.service", "odd@one-two.service"
     files = {"odd@.service": SLEEPING, "-rf.service": SLEEPING, r"my\x2dapp.service": SLEEPING}
@@ -315,7 +321,7 @@ def test_names_that_systemd_escapes(agent: Agent, host: Host) -> None:
         assert pid(host, "odd@other.service") == spared
 
 
-@pytest.mark.parametrize("name", ["*.service", "odd@*.service", "[o]dd@a.service", "$(reboot).service", "a\nb.service"])
+@pytest.mark.parametrize("name", ["*.service", *(pytest.param(one, marks=pytest.mark.full) for one in OTHER_ODD_NAMES)])
 def test_a_name_that_a_process_chose_is_no_pattern(agent: Agent, host: Host, name: str) -> None:
     with units(host, {"odd@.service": SLEEPING}, "odd@a.service"):
         spared = pid(host, "odd@a.service")
@@ -326,7 +332,7 @@ def test_a_name_that_a_process_chose_is_no_pattern(agent: Agent, host: Host, nam
         assert pid(host, "odd@a.service") == spared
 
 
-@pytest.mark.parametrize("with_bus", [True, False], ids=["bus", "no bus"])
+@pytest.mark.parametrize("with_bus", [pytest.param(True, marks=pytest.mark.full), False], ids=["bus", "no bus"])
 def test_a_unit_of_a_users_own_manager(agent: Agent, host: Host, with_bus: bool) -> None:
     bus = f"/run/user/{UID}/bus"
     if not with_bus:
@@ -349,11 +355,13 @@ def test_a_unit_of_a_users_own_manager(agent: Agent, host: Host, with_bus: bool)
             host.run("mv", bus + ".away", bus)
 
 
+@pytest.mark.full
 def test_a_user_without_a_manager_or_unknown(agent: Agent) -> None:
     assert agent.condition("notes.service", user="games")["obstacle"] == "uid 5 has no service manager that runs"
     assert "'nobody-here' is not on this host" in agent.condition("notes.service", user="nobody-here")["obstacle"]
 
 
+@pytest.mark.full
 def test_a_manager_that_does_not_answer_is_told_of(agent: Agent, host: Host) -> None:
     manager = systemctl(host, "show", "--property=MainPID", "--value", f"user@{UID}.service")
     host.run("kill", "-STOP", manager)
@@ -364,6 +372,7 @@ def test_a_manager_that_does_not_answer_is_told_of(agent: Agent, host: Host) -> 
     assert condition["obstacle"] == "systemd has not answered within 10 s"
 
 
+@pytest.mark.full
 def test_a_service_that_always_comes_back_stays_stopped(agent: Agent, host: Host) -> None:
     with units(host, {"again.service": SLEEPING + "Restart=always\nRestartSec=0\n"}, "again.service"):
         condition = agent.condition("again.service")
@@ -388,7 +397,7 @@ def test_one_that_will_not_stop_is_told_of(agent: Agent, host: Host) -> None:
         assert shown(host, "stubborn.service", "InvocationID") != mark["birth"]
 
 
-@pytest.mark.parametrize("verb", ["stop", "restart"])
+@pytest.mark.parametrize("verb", ["stop", pytest.param("restart", marks=pytest.mark.full)])
 def test_one_that_will_not_stop_is_killed_when_asked_for(agent: Agent, host: Host, verb: str) -> None:
     with units(host, {"stubborn.service": STUBBORN}, "stubborn.service"):
         before = agent.condition("stubborn.service")
@@ -400,6 +409,7 @@ def test_one_that_will_not_stop_is_killed_when_asked_for(agent: Agent, host: Hos
         assert not set(before["members"]) & set(after["members"])
 
 
+@pytest.mark.full
 def test_systemd_itself_may_have_had_to_kill_it(agent: Agent, host: Host) -> None:
     impatient = STUBBORN.replace("infinity", "300ms")
     with units(host, {"impatient.service": impatient}, "impatient.service"):
@@ -420,7 +430,7 @@ def test_a_processs_own_cgroup_does_not_make_it_a_member_of_the_unit_it_is_named
         assert agent.condition("impostor.service")["members"] == [impostor]
 
 
-@pytest.mark.parametrize("verb", ["stop", "restart"])
+@pytest.mark.parametrize("verb", ["stop", pytest.param("restart", marks=pytest.mark.full)])
 def test_a_unit_that_runs_anew_is_left_alone(agent: Agent, host: Host, verb: str) -> None:
     files = {"moved.socket": "[Socket]\nListenStream=127.0.0.1:18704\n", "moved.service": SLEEPING}
     with units(host, files, "moved.socket", "moved.service"):
@@ -434,6 +444,7 @@ def test_a_unit_that_runs_anew_is_left_alone(agent: Agent, host: Host, verb: str
         assert (state(host, "moved.service"), state(host, "moved.socket")) == ("active", "active")
 
 
+@pytest.mark.full
 def test_a_run_that_begins_between_look_and_order_is_told_of(agent: Agent, host: Host) -> None:
     """What cannot be helped: a systemctl that restarts the unit before it stops it stands for that moment."""
     wrapper = '#!/bin/sh\n[ $1 = stop ] && /usr/bin/systemctl restart hasty.service\nexec /usr/bin/systemctl "$@"\n'
@@ -448,6 +459,7 @@ def test_a_run_that_begins_between_look_and_order_is_told_of(agent: Agent, host:
         assert agent.calls(["stop", mark, 10, False], search=f"{place}:/usr/bin:/bin") == [("NotApplied", said)]
 
 
+@pytest.mark.full
 def test_a_unit_that_ended_meanwhile_is_left_alone_with_its_socket(agent: Agent, host: Host) -> None:
     files = {"ended.socket": "[Socket]\nListenStream=127.0.0.1:18705\n", "ended.service": SLEEPING}
     with units(host, files, "ended.socket", "ended.service"):
@@ -459,6 +471,7 @@ def test_a_unit_that_ended_meanwhile_is_left_alone_with_its_socket(agent: Agent,
         assert (state(host, "ended.service"), state(host, "ended.socket")) == ("inactive", "active")
 
 
+@pytest.mark.full
 def test_a_unit_masked_while_it_runs_can_be_stopped_but_no_more(agent: Agent, host: Host) -> None:
     name = "veiled.service"
     with units(host, {name: SLEEPING}, name):
@@ -477,6 +490,7 @@ def test_a_unit_masked_while_it_runs_can_be_stopped_but_no_more(agent: Agent, ho
         assert agent.start_unit(name) == ("NotApplied", said)
 
 
+@pytest.mark.full
 def test_a_unit_that_refuses_to_be_stopped_by_hand(agent: Agent, host: Host) -> None:
     with units(host, {"kept.service": "[Unit]\nRefuseManualStop=yes\n" + SLEEPING}, "kept.service"):
         condition = agent.condition("kept.service")
@@ -486,6 +500,7 @@ def test_a_unit_that_refuses_to_be_stopped_by_hand(agent: Agent, host: Host) -> 
         assert pid(host, "kept.service") == before
 
 
+@pytest.mark.full
 def test_a_unit_made_for_one_run_cannot_be_started_again(agent: Agent, host: Host) -> None:
     host.run("systemd-run", "--quiet", "--unit=once", "sleep", "1000")
     mark = agent.condition("once.service")["mark"]
@@ -495,6 +510,7 @@ def test_a_unit_made_for_one_run_cannot_be_started_again(agent: Agent, host: Hos
     assert agent.condition("once.service")["obstacle"] == "systemd has no such unit (LoadState=not-found)"
 
 
+@pytest.mark.full
 def test_what_needs_it_stops_with_it_and_starts_again(agent: Agent, host: Host) -> None:
     needs = "[Unit]\n{0}={1}.service\nAfter={1}.service\n" + SLEEPING
     files = {
@@ -550,6 +566,7 @@ def test_all_who_stop_when_a_unit_is_stopped_are_known_before(agent: Agent, host
         assert lives(host, files) == started
 
 
+@pytest.mark.full
 def test_all_who_stop_when_a_unit_is_started_are_known_before(agent: Agent, host: Host) -> None:
     files = {
         "coming.service": f"[Unit]\nConflicts=rival.service\nRequires=aide.service\n{SLEEPING}",
@@ -589,6 +606,7 @@ def test_who_stops_for_the_rightful_unit_is_told_and_started_again_where_that_fa
         assert lives(host, files) == {"coming.service"}
 
 
+@pytest.mark.full
 def test_who_restarts_with_a_unit_has_to_be_named(agent: Agent, host: Host) -> None:
     files = {"base.service": SLEEPING, "front.service": relation("Requires", "base.service")}
     with units(host, files, *files):
@@ -615,6 +633,7 @@ def test_an_ordinary_service_takes_nobody_along(agent: Agent, host: Host) -> Non
         assert (seen["members_of"], seen["obstacle"]) == ({}, None)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("action", ["SuccessAction=poweroff", "FailureAction=reboot-force"])
 def test_a_unit_whose_end_may_be_the_hosts_is_left_alone(agent: Agent, host: Host, action: str) -> None:
     """Also where it would only go along with another one. Taken out before it ends: the host is needed again."""
@@ -631,12 +650,14 @@ def test_a_unit_whose_end_may_be_the_hosts_is_left_alone(agent: Agent, host: Hos
             systemctl(host, "daemon-reload")
 
 
+@pytest.mark.full
 def test_whom_the_end_of_a_unit_wakes_is_known(agent: Agent, host: Host) -> None:
     text = f"[Unit]\nOnFailure=alarm@%n.service\nOnSuccess=next.service\n{SLEEPING}"
     with units(host, {"waking.service": text}, "waking.service"):
         assert agent.condition("waking.service")["answers"] == ["alarm@waking.service.service", "next.service"]
 
 
+@pytest.mark.full
 def test_without_kill_mode_even_the_main_process_survives(agent: Agent, host: Host) -> None:
     with units(host, {"lasting.service": f"{SLEEPING}KillMode=none\n"}, "lasting.service"):
         main = pid(host, "lasting.service")
@@ -646,6 +667,7 @@ def test_without_kill_mode_even_the_main_process_survives(agent: Agent, host: Ho
         host.run("kill", "-KILL", str(main))
 
 
+@pytest.mark.full
 def test_what_a_unit_leaves_behind_is_named_and_killed_only_when_asked_for(agent: Agent, host: Host) -> None:
     leaving = "[Service]\nKillMode=process\nExecStart=/bin/sh -c 'sleep 1000 & exec sleep 1001'\n"
     with units(host, {"leaving.service": leaving}):
@@ -663,6 +685,7 @@ def test_what_a_unit_leaves_behind_is_named_and_killed_only_when_asked_for(agent
         assert host.run("sh", "-c", f"test -d /proc/{left} || echo gone") == "gone\n"
 
 
+@pytest.mark.full
 def test_what_is_started_again_at_once_is_told_of(agent: Agent, host: Host) -> None:
     stays = SLEEPING + "ExecStopPost=/bin/systemctl start --no-block stays.service\n"
     with units(host, {"stays.service": stays}, "stays.service"):
@@ -679,6 +702,7 @@ def test_the_rightful_unit_is_started_or_restarted(agent: Agent, host: Host) -> 
         assert pid(host, "rightful.service") not in (0, before)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -704,6 +728,7 @@ def test_a_unit_that_does_not_come_up_says_why(agent: Agent, host: Host, text: s
         assert "hunter2" not in said
 
 
+@pytest.mark.full
 def test_a_unit_that_does_not_come_up_in_time_is_told_of(agent: Agent, host: Host) -> None:
     slow = SLEEPING.replace("[Service]", "[Service]\nType=notify")
     with units(host, {"slow.service": slow}):
@@ -712,6 +737,7 @@ def test_a_unit_that_does_not_come_up_in_time_is_told_of(agent: Agent, host: Hos
         assert said.startswith("slow.service did not come up: it is activating (start) since ")
 
 
+@pytest.mark.full
 def test_a_service_that_failed_too_often_starts_once_its_port_is_free(agent: Agent, host: Host) -> None:
     limited = "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=1h\n" + SERVING
     with units(host, {"taker.service": SERVING, "limited.service": limited}, "taker.service"):
@@ -724,6 +750,7 @@ def test_a_service_that_failed_too_often_starts_once_its_port_is_free(agent: Age
         assert agent.start_unit("limited.service") == (None, "limited.service was started")
 
 
+@pytest.mark.full
 def test_a_service_that_systemd_would_try_again_tomorrow_starts_now(agent: Agent, host: Host) -> None:
     patient = SERVING + "Restart=always\nRestartSec=1d\n"
     with units(host, {"taker.service": SERVING, "patient.service": patient}, "taker.service"):
@@ -739,6 +766,7 @@ def test_a_service_that_systemd_would_try_again_tomorrow_starts_now(agent: Agent
         assert agent.start_unit("patient.service") == (None, "patient.service was started")
 
 
+@pytest.mark.full
 def test_a_restarted_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -> None:
     with units(host, {"first.service": SERVING}, "first.service"):
         mark = agent.condition("first.service")["mark"]
@@ -748,6 +776,7 @@ def test_a_restarted_unit_that_does_not_come_up_says_why(agent: Agent, host: Hos
         assert (kind, "Address already in use" in said) == ("NotApplied", True), said
 
 
+@pytest.mark.full
 def test_a_users_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -> None:
     place = "/run/systemd/user/errand.service"
     host.run("mkdir", "-p", "/run/systemd/user")
@@ -771,6 +800,7 @@ def test_a_users_unit_that_does_not_come_up_says_why(agent: Agent, host: Host) -
         systemctl(host, "daemon-reload", user=USER)
 
 
+@pytest.mark.full
 def test_without_systemctl_it_is_said(agent: Agent) -> None:
     owner = {"kind": "unit", "name": "nginx.service", "manager": "systemd"}
     ((_kind, said),) = agent.calls(["condition", owner], search="/nonexistent")
@@ -779,6 +809,7 @@ def test_without_systemctl_it_is_said(agent: Agent) -> None:
     assert (kind, said) == ("NotSupported", "there is no systemctl on this host: nothing can be done to its units")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["session", "process", "kernel"])
 def test_owners_on_whom_nobody_can_act(agent: Agent, kind: str) -> None:
     mark = {"kind": kind, "name": "some"}

@@ -44,6 +44,17 @@ def test_a_plan_is_tried_and_applied(three: Shops):
     assert "Done on 3 of 3 hosts." in run.said
 
 
+def test_a_mistake_in_a_declaration_ends_planning_before_any_host_is_asked(three: Shops):
+    three.set_up({"web": THREE}, web={"portreeve_applications_web": [{**SHOP, "onwer": SHOP["owner"]}]})
+
+    run = three.play("plan", portreeve_plan=str(three.plan))
+
+    assert run.code == 2, run.output
+    assert "entry 1 of portreeve_applications_web (shop) has the key 'onwer', which is not known" in run.said
+    assert three.visited() == set()
+    assert not three.plan.exists()
+
+
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_what_was_not_approved_is_refused_before_any_host_is_contacted(three: Shops, whole: bool):
     digest = three.make_plan()

@@ -98,6 +98,9 @@ class Engine:
         return self.act("condition", owner)["mark"]
 
 
+OTHER_POLICIES = ("no", "unless-stopped", "on-failure")
+
+
 @pytest.fixture(scope="module")
 def _engine(needs: Callable[..., None], collection: pathlib.Path) -> Iterator[Engine]:
     needs("root", *COMMANDS)
@@ -120,7 +123,9 @@ def engine(_engine: Engine) -> Iterator[Engine]:
 
 
 @on_a_host
-@pytest.mark.parametrize("policy", ["no", "always", "unless-stopped", "on-failure"])
+@pytest.mark.parametrize(
+    "policy", ["always", *(pytest.param(one, marks=pytest.mark.full) for one in ("no", "unless-stopped", "on-failure"))]
+)
 def test_a_container_is_stopped_stays_so_and_is_started_again(engine: Engine, policy: str) -> None:
     owner = engine.make(OBEDIENT, f"--restart={policy}")
     mark = engine.mark(owner)
@@ -171,6 +176,7 @@ def test_a_cgroup_with_the_name_of_a_container_makes_nobody_a_member(engine: Eng
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_restart_makes_another_run(engine: Engine) -> None:
     owner = engine.make(OBEDIENT)
     mark, before = engine.mark(owner), engine.state()
@@ -184,7 +190,7 @@ def test_a_restart_makes_another_run(engine: Engine) -> None:
 
 
 @on_a_host
-@pytest.mark.parametrize("policy", ["no", "always"])
+@pytest.mark.parametrize("policy", [pytest.param("no", marks=pytest.mark.full), "always"])
 def test_a_deaf_container_is_let_alone_unless_killing_is_asked_for(engine: Engine, policy: str) -> None:
     mark, before = engine.mark(engine.make(DEAF, f"--restart={policy}")), engine.state()
 
@@ -199,6 +205,7 @@ def test_a_deaf_container_is_let_alone_unless_killing_is_asked_for(engine: Engin
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_stop_signal_of_its_own_is_what_a_container_gets(engine: Engine) -> None:
     command = (*OBEDIENT[:3], OBEDIENT[3].replace("TERM", "USR2"))
     mark = engine.mark(engine.make(command, "--stop-signal=SIGUSR2"))
@@ -209,8 +216,8 @@ def test_a_stop_signal_of_its_own_is_what_a_container_gets(engine: Engine) -> No
 
 
 @on_a_host
-@pytest.mark.parametrize("act", ["stop", "restart"])
-@pytest.mark.parametrize("policy", ["no", "always"])
+@pytest.mark.parametrize("act", ["stop", pytest.param("restart", marks=pytest.mark.full)])
+@pytest.mark.parametrize("policy", [pytest.param("no", marks=pytest.mark.full), "always"])
 def test_a_container_made_anew_with_the_same_name_is_let_alone(engine: Engine, act: str, policy: str) -> None:
     mark = engine.mark(engine.make(OBEDIENT, f"--restart={policy}"))
     successor = engine.make(OBEDIENT, f"--restart={policy}")
@@ -224,7 +231,7 @@ def test_a_container_made_anew_with_the_same_name_is_let_alone(engine: Engine, a
 
 
 @on_a_host
-@pytest.mark.parametrize("act", ["stop", "restart"])
+@pytest.mark.parametrize("act", ["stop", pytest.param("restart", marks=pytest.mark.full)])
 def test_a_container_restarted_meanwhile_is_let_alone(engine: Engine, act: str) -> None:
     mark = engine.mark(engine.make(OBEDIENT))
     engine.host.run("docker", "restart", NAME)
@@ -236,6 +243,7 @@ def test_a_container_restarted_meanwhile_is_let_alone(engine: Engine, act: str) 
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_renamed_container_is_let_alone(engine: Engine) -> None:
     mark = engine.mark(engine.make(OBEDIENT))
     engine.host.run("docker", "rename", NAME, "renamed")
@@ -248,6 +256,7 @@ def test_a_renamed_container_is_let_alone(engine: Engine) -> None:
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_container_that_its_end_removes_is_not_restarted(engine: Engine) -> None:
     mark = engine.mark(engine.make(OBEDIENT, "--rm"))
 
@@ -258,6 +267,7 @@ def test_a_container_that_its_end_removes_is_not_restarted(engine: Engine) -> No
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_paused_container_is_let_alone(engine: Engine) -> None:
     owner = engine.make(OBEDIENT)
     engine.host.run("docker", "pause", NAME)
@@ -271,6 +281,7 @@ def test_a_paused_container_is_let_alone(engine: Engine) -> None:
 
 
 @on_a_host
+@pytest.mark.full
 def test_a_container_of_a_swarm_is_let_alone(engine: Engine) -> None:
     owner = engine.make(OBEDIENT, "--label=com.docker.swarm.service.name=shop")
 
@@ -300,6 +311,7 @@ def test_an_engine_that_was_stopped_is_an_obstacle(engine: Engine) -> None:
 
 
 @on_a_host
+@pytest.mark.full
 def test_an_engine_that_hangs_is_an_obstacle(engine: Engine) -> None:
     owner = engine.make(OBEDIENT)
     engine.host.run("systemctl", "kill", "--kill-who=main", "--signal=STOP", "docker.service")

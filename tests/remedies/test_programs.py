@@ -180,7 +180,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["queue", "once", "site:shard_01"])
+@pytest.mark.parametrize("name", ["queue", pytest.param("once", marks=pytest.mark.full), "site:shard_01"])
 def test_a_program_is_stopped_stays_so_and_is_started_again(supervised: Supervised, name: str) -> None:
     before = supervised.condition(name)
     others = {other: supervised.pid(other) for other in ("site:shard_00", "deaf")}
@@ -207,6 +207,7 @@ def test_what_is_known_of_a_program(supervised: Supervised) -> None:
     assert "unexpected exit status" in (supervised.condition("site:shard_00").revives or "")
 
 
+@pytest.mark.full
 def test_a_program_that_is_revived_at_once_is_stopped_for_good(supervised: Supervised) -> None:
     before = supervised.condition("queue")
 
@@ -243,6 +244,7 @@ def test_a_deaf_program_is_let_alone_unless_killing_is_asked_for(supervised: Sup
     assert supervised.state("deaf") == "STOPPED"
 
 
+@pytest.mark.full
 def test_supervisords_own_patience_counts_where_it_is_the_shorter_one(supervised: Supervised) -> None:
     before = supervised.condition("deaf")
 
@@ -251,6 +253,7 @@ def test_supervisords_own_patience_counts_where_it_is_the_shorter_one(supervised
     assert said == "supervisord killed program deaf, which did not end within 1 s"
 
 
+@pytest.mark.full
 def test_a_program_that_is_stopped_as_a_group_needs_leave_to_kill(supervised: Supervised) -> None:
     before = supervised.condition("herd")
 
@@ -273,6 +276,7 @@ def test_a_program_that_was_restarted_meanwhile_is_let_alone(supervised: Supervi
     assert supervised.pid("queue") == pid
 
 
+@pytest.mark.full
 def test_a_program_that_does_not_stay_is_told(supervised: Supervised) -> None:
     known = supervised.condition("queue").mark
     above = (known.birth or "").partition(", ")[2]
@@ -281,6 +285,7 @@ def test_a_program_that_does_not_stay_is_told(supervised: Supervised) -> None:
         programs.start(supervised.host, replace(known, name="broken", birth=f"no process, {above}"))
 
 
+@pytest.mark.full
 def test_another_supervisord_is_not_asked(another: Callable[..., Supervised]) -> None:
     first = another(UNIX_DOOR)
     before = first.condition("queue")
@@ -308,6 +313,7 @@ def test_a_pid_that_went_to_another_process_is_noticed(supervised: Supervised, w
     assert supervised.condition("queue").mark == mark
 
 
+@pytest.mark.full
 def test_a_supervisord_that_hangs_is_an_obstacle(another: Callable[..., Supervised]) -> None:
     found = another(UNIX_DOOR)
     found.await_running("queue")
@@ -322,6 +328,7 @@ def test_a_supervisord_that_hangs_is_an_obstacle(another: Callable[..., Supervis
     assert condition.obstacle.startswith(f"supervisord({found.process.pid}) could not be asked: ")
 
 
+@pytest.mark.full
 def test_a_supervisord_without_a_door_is_an_obstacle(another: Callable[..., Supervised]) -> None:
     found = another("")
     owner = Owner("program", "queue", "supervisord", detail={"supervisor": f"supervisord({found.process.pid})"})
@@ -332,6 +339,7 @@ def test_a_supervisord_without_a_door_is_an_obstacle(another: Callable[..., Supe
     assert condition.obstacle.endswith("its configuration names no place where it takes orders")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["unix", "inet"])
 def test_who_it_takes_orders_from(another: Callable[..., Supervised], kind: str) -> None:
     """Its name and password are in the configuration; a percent sign is written twice there."""

@@ -188,14 +188,14 @@ class Host(Files, Users):
     def settle_in(self, namespace_path: str, namespace: int | None) -> None:
         """Move into a network namespace (see ``netlink``) for good: for a second process of ours."""
         try:
-            self._enter(namespace_path, namespace)
+            self._move_into(namespace_path, namespace)
         except OSError as error:
             translate(error, namespace_path)
 
     def _in_namespace(self, namespace_path: str, act: Callable[[], _Result], number: int | None = None) -> _Result:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._enter(namespace_path, number)
+            self._move_into(namespace_path, number)
             try:
                 return act()
             finally:
@@ -203,7 +203,7 @@ class Host(Files, Users):
         finally:
             os.close(home)
 
-    def _enter(self, namespace_path: str, number: int | None) -> None:
+    def _move_into(self, namespace_path: str, number: int | None) -> None:
         target = os.open(self.path(namespace_path), os.O_RDONLY | os.O_CLOEXEC)
         try:
             if number is not None and os.fstat(target).st_ino != number:

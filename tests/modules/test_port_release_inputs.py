@@ -220,7 +220,8 @@ def refused(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: pathlib.Path
 ) -> dict[str, dict[str, Any]]:
     """Return what every task of a playbook returned, by its name; only those are asked that a test is to look at."""
-    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    mine = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    wanted = {item.callspec.params.get("name") for item in mine}
     place = tmp_path_factory.mktemp("release")
     results = place / "results.json"
     asked = playbook([name for name in REFUSED if name in wanted])

@@ -64,7 +64,8 @@ from ansible.plugins.callback.minimal import CallbackModule as Minimal
 from ansible.utils import color
 
 _COLLECTION = "portreeve.fleet."
-_RESERVING, _RELEASING = "port_reservation", "port_release"
+_RESERVING = "port_reservation"
+_RELEASING = "port_release"
 _LOOKING = ("port_owner", "port_audit")
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 

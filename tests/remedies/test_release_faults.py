@@ -211,7 +211,7 @@ def test_who_is_not_root_is_refused(world: World) -> None:
         is_untouched(one, result)
         return result
 
-    assert world.run(play) == "to release a port takes root: run it with become, or with sudo"
+    assert world.run(play) == "to release a port takes root: run it with sudo, or with become in Ansible"
 
 
 def refuse(number: int) -> Callable[..., NoReturn]:

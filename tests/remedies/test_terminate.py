@@ -49,6 +49,7 @@ pytestmark = pytest.mark.needs("root")
 
 GRACE = 10.0
 CLONE_NEWNS = 0x20000
+OWN_NAME = pathlib.Path("/proc/self/comm").read_text().strip()  # who forks keeps it
 FREE = ("ok", "ok")
 SERVE = (
     "\nready(fd=one.fileno())\nwhile True:\n    with one.accept()[0] as peer:\n        peer.send(b'at your service')"
@@ -385,7 +386,7 @@ def test_a_pid_that_is_another_process_meanwhile(realm: World) -> None:
 
     said, same, alive = realm.run(attempt)
     assert (same, alive) == (True, True)
-    assert said.endswith("] has ended, and its pid is that of another process now, pytest")
+    assert said.endswith("] has ended, and its pid is that of another process now, " + OWN_NAME)
 
 
 def test_a_process_that_proc_hides_is_refused(realm: World) -> None:
@@ -440,6 +441,6 @@ def test_a_process_of_another_pid_namespace_is_refused(realm: World, scene: Scen
         return str(told.value)
 
     said = SecondProcess(attempt, PATIENCE).result()
-    assert said == f"pytest[{pid}] is in a PID namespace that cannot be reached from here"
+    assert said == f"{OWN_NAME}[{pid}] is in a PID namespace that cannot be reached from here"
     assert realm.run(lambda: is_alive(pid))
     assert is_alive(bystander.pid)

@@ -279,6 +279,7 @@ def test_hosts_that_were_not_seen_are_named_in_the_plan_and_left_out(three: Shop
     assert "Done on 1 of 1 host. Left out: 2 (web2, web3)." in run.said
 
 
+@pytest.mark.full
 def test_the_role_does_what_it_finds_without_a_plan(shops: Shops, ends: contextlib.ExitStack):
     shops.open(ends, ["web1"])
     play = {"hosts": "all", "gather_facts": False, "roles": [{"role": "portreeve.fleet.remediate"}]}

@@ -42,7 +42,7 @@ from .stage import Stage
 
 INTERLEAVINGS = int(os.environ.get("PORTREEVE_INTERLEAVINGS", "500"))
 SEED = int(os.environ.get("PORTREEVE_SEED", "20261121"))
-FEW = 120  # that are played in any case
+FEW = 60  # that are played in any case
 _Result = TypeVar("_Result")
 
 

@@ -22,6 +22,7 @@ from .world import World
 SEQUENCES = int(os.environ.get("PORTREEVE_SEQUENCES", "2000"))
 SEED = int(os.environ.get("PORTREEVE_SEED", "20261121"))
 SHARES = 8
+FEW = 2  # shares that are played always; the others by make test-full
 
 
 SHORT = {
@@ -79,7 +80,9 @@ def test_short_sequences(worlds: list[World], steps: list[Step]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.needs("sysctl")
-@pytest.mark.parametrize("share", range(0, SHARES, 2))
+@pytest.mark.parametrize(
+    "share", [share if share < FEW else pytest.param(share, marks=pytest.mark.full) for share in range(0, SHARES, 2)]
+)
 def test_kernel_files_and_model_agree_after_every_step(worlds: list[World], share: int) -> None:
     seeds = [range(SEED + share + number, SEED + share + number + SEQUENCES, SHARES) for number in (0, 1)]
     running = [

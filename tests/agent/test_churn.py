@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.needs("root", "cat"), pytest.mark.slow]
 PORTS = RESTARTED, PREFORKED, BOUND, DATAGRAMS, EXECUTED, RELAYED, PASSED, STEADY = tuple(range(7001, 7009))
 ALWAYS_HELD = {RELAYED, PASSED, STEADY}
 QUESTIONS = 2000
+FEW = 600  # that are asked in any case
 COMMANDS = 32
 
 Seat = tuple[int, str]  # process id, name
@@ -117,9 +118,10 @@ def check(everything: list[Said], truth: Truth, steady: dict[str, Any]) -> None:
     }
 
 
-def test_two_thousand_questions(churn: Churn, ask: Callable[..., list[Said]]) -> None:
+@pytest.mark.parametrize("questions", [FEW, pytest.param(QUESTIONS, marks=pytest.mark.full)])
+def test_as_many_questions(churn: Churn, ask: Callable[..., list[Said]], questions: int) -> None:
     everything = []
-    for number in range(QUESTIONS):
+    for number in range(questions):
         everything += ask() if number % 50 == 49 else ask(PORTS[number % len(PORTS)])
     truth = churn.finish()
     check(everything, truth, churn.steady)

@@ -44,7 +44,7 @@ class Draft:
         self.blocked: list[str] = []
         self.withheld: list[str] = []
         self.restart_of_the_rightful: Then | None = None
-        self._ended: dict[OwnerKey, str] = {}  # by what act
+        self._ended: set[OwnerKey] = set()
         self._steps: list[Step] = []
         self._later: list[Step] = []
 
@@ -97,7 +97,7 @@ class Draft:
 
     def destroy(self, held: HeldSocket) -> None:
         """Have a connection destroyed, and what holds it restarted or ended if that does not help and may be."""
-        why = self._left_alone(held, held.holders)
+        why = self._left_alone(held.holders)
         if why:
             self.blocked.append(why)
         else:
@@ -115,7 +115,7 @@ class Draft:
 
     def detach(self, held: HeldSocket, heirs: tuple[Holder, ...]) -> None:
         """Have a socket taken from its heirs, who live on; should that not help, they are restarted or ended."""
-        why = self._left_alone(held, heirs)
+        why = self._left_alone(heirs)
         if why:
             self.blocked.append(why)
         elif not self._is_allowed("detach"):
@@ -147,7 +147,7 @@ class Draft:
             elif not self._is_allowed(wanted):
                 self.block(self._say_needed(held, seat, wanted, because), wanted)
             else:
-                self._ended[self._key(seat, wanted)] = wanted
+                self._ended.add(("process", seat.pid) if wanted == "terminate" else identity(seat.owner))
                 self._steps.append(self._ending(held, seat, wanted))
 
     def _say_needed(self, held: HeldSocket, seat: Holder, act: str, because: str) -> str:
@@ -164,10 +164,10 @@ class Draft:
             condition = self.sight.condition_of(seat.owner)
             if condition is None or seat.owner.kind != "unit" or seat.owner.user or not self.is_ended(seat):
                 continue
-            if not condition.revivable:
-                self.blocked.append("%s could not be started again" % name_owner(seat.owner))
             for index, step in enumerate(self._steps):
                 if step.act == "restart" and step.owner == condition.mark:
+                    if not condition.revivable:
+                        self.blocked.append("%s could not be started again" % name_owner(seat.owner))
                     self.blocked += [why for why in (why_not(self.sight, self.wish, seat, "stop"),) if why]
                     harm = harm_to_owner(self.sight, self.wish, seat.owner, condition, "stop")
                     self._steps[index] = replace(step, act="stop", others=condition.others("stop"), harm=harm)
@@ -235,12 +235,9 @@ class Draft:
             return ""
         return ", which should be held by " + expected.holder
 
-    def _left_alone(self, held: HeldSocket, seats: Iterable[Holder]) -> str | None:
-        for seat in seats:
-            why = why_left_alone(self.sight, self.wish, seat.process, seat.owner)
-            if why:
-                return why
-        return None
+    def _left_alone(self, seats: Iterable[Holder]) -> str | None:
+        whys = (why_left_alone(self.sight, self.wish, seat.process, seat.owner) for seat in seats)
+        return next((why for why in whys if why), None)
 
     def is_managed(self, seat: Holder) -> bool:
         """Return whether somebody can stop and start the owner of a holder."""
@@ -249,9 +246,6 @@ class Draft:
 
     def _is_allowed(self, act: str) -> bool:
         return ACTS.index(act) <= ACTS.index(self.wish.at_most)
-
-    def _key(self, seat: Holder, act: str) -> OwnerKey:
-        return ("process", seat.pid) if act == "terminate" else identity(seat.owner)
 
 
 _COSTS = {"restart": " is restarted", "stop": " is stopped", "terminate": " gets SIGTERM"}  # what harm begins with

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Iterable, Iterator
+from functools import partial
+from typing import Callable, Iterable, Iterator, Mapping
 
 from ..answers import answer_ports, own_namespace
-from ..errors import Gone, InvalidInput, NotPermitted, NotSupported, PortreeveError
+from ..errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from ..kernel.openers import bound_on_purpose
-from ..model import SERVING_STATES, HeldSocket, Namespace, Owner, Snapshot
+from ..model import SERVING_STATES, HeldSocket, Namespace, Owner, Snapshot, Socket
 from ..ports import PortRange
 from ..processes import own_ancestry
 from ..snapshot import take_snapshot
@@ -23,6 +24,7 @@ from ..way_in import SshConnection, carriers, is_end_of, ssh_connections
 from ..writing import ActingHost
 from .acts.destroy import can_destroy
 from .acts.detach import can_detach
+from .acts.terminate import can_terminate
 from .bystanders import name_place, read_servers
 from .collateral import Server
 from .owners.registry import condition, knows_unit
@@ -53,6 +55,7 @@ def look(host: ActingHost, wish: Wish) -> Look:
     owners = {identity(one.owner): one.owner for held in sockets for one in held.holders}
     conditions = {key: condition(host, owner) for key, owner in owners.items()}
     then = _follower(host, wish)
+    on_purpose = _on_purpose(host, namespace, sockets)
     proof = bind_now(host, namespace, wish)
     own = own_ancestry(host)
     way_in = ssh_connections(host, own)
@@ -62,8 +65,8 @@ def look(host: ActingHost, wish: Wish) -> Look:
         serves=dict(_served_beside(sight, conditions, others)),
         own=own | carriers(host, way_in),
         in_use=_in_use(way_in, sockets),
-        on_purpose=_on_purpose(host, namespace, sockets),
-        cannot=_impossible(host, namespace, sockets),
+        on_purpose=on_purpose,
+        cannot=dict(_impossible(host, namespace, sockets, on_purpose)),
         free_now=proof.free,
         cannot_start=_why_not_started(wish, then),
         cannot_bind=_why_never_bound(wish, proof),
@@ -168,21 +171,36 @@ def _why_never_expected(host: ActingHost, wish: Wish) -> str:
     return "systemd has no unit %s, which should have it" % one_line(unit)
 
 
-def _impossible(host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSocket]) -> dict[str, str]:
-    """Return why this kernel can not destroy connections, or detach from heirs, as far as there are any."""
-    found: dict[str, str] = {}
+def _impossible(
+    host: ActingHost, namespace: Namespace, sockets: Iterable[HeldSocket], on_purpose: Mapping[int, bool]
+) -> Iterator[tuple[str, str]]:
+    """Yield what this kernel cannot do, destroy, detach or terminate, and why, as far as there is anybody to try it on:
+    once for each kind of socket."""
+    connections: dict[tuple[str, int], Socket] = {}
     for held in sockets:
         row = held.socket
-        try:
-            if row.state not in SERVING_STATES:
-                can_destroy(host, namespace, row)
-            elif row.protocol == "tcp":
-                for one in held.holders:
-                    if one.role == "heir" and one.via == "descriptor":
-                        can_detach(host, mark_process(one.process), one.fd, mark_socket(row))
-                        break
-        except (NotSupported, NotPermitted) as error:
-            found["detach" if row.state in SERVING_STATES else "destroy"] = str(error)
-        except (Gone, PortreeveError):
-            continue  # it is looked at again when its turn comes
-    return found
+        if row.state not in SERVING_STATES:
+            if not on_purpose.get(row.cookie or 0):
+                connections.setdefault((row.protocol, row.family), row)
+            continue
+        heirs = [one for one in held.holders if one.role == "heir" and one.via == "descriptor"]
+        if heirs and row.protocol == "tcp":
+            heir, mark = heirs[0], mark_socket(row)
+            yield from _why("detach", partial(can_detach, host, mark_process(heir.process), heir.fd, mark))
+    for row in connections.values():
+        yield from _why("destroy", partial(can_destroy, host, namespace, row))
+    holders = [(one, held.socket) for held in sockets for one in held.holders]
+    for holder, row in holders[:1]:
+        yield from _why("terminate", partial(can_terminate, host, mark_process(holder.process), (mark_socket(row),)))
+
+
+def _why(act: str, attempt: Callable[[], None]) -> Iterator[tuple[str, str]]:
+    try:
+        attempt()
+    except NotSupported as error:
+        yield act, str(error)
+    except NotPermitted as error:
+        if act != "terminate":  # whom nobody may end is left alone by other rules
+            yield act, str(error)
+    except PortreeveError:
+        return  # it is looked at again when its turn comes

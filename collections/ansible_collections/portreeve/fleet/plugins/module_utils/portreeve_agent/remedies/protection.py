@@ -25,7 +25,8 @@ def why_not(sight: Sight, wish: Wish, seat: Holder, act: str) -> str | None:
     if act == "terminate":
         fatal = condition and condition.fatal
         one_of = "%s is left alone: it is one of %s, and %s" % (name_process(seat), name_owner(seat.owner), fatal)
-        return why_left_alone(sight, wish, seat.process, seat.owner) or (one_of if fatal else None)
+        alone = why_left_alone(sight, wish, seat.process, seat.owner) or (one_of if fatal else None)
+        return alone or sight.cannot.get("terminate")
     if condition is None:
         return None
     members = {one.pid for one in condition.members}

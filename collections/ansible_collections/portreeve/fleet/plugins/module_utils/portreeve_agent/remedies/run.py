@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Callable
 
@@ -33,19 +33,28 @@ _ON_RECORD = ("summary", "changed", "done", "proof", "collateral", "undone", "no
 _ENDING = ("restart", "stop", "terminate")
 
 
-def carry_out(
-    host: ActingHost,
-    wish: Wish,
-    seen: Look,
-    plan: Plan,
-    run: str,
-    reason: str | None,
-    cut_off: tuple[UnfinishedRun, ...],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Errand:
+    """What is to be carried out: the plan that was made of a look for a wish, under the name ``run`` and for
+    ``reason``.
+
+    ``cut_off`` are the earlier runs for the same port that never ended.
+    """
+
+    wish: Wish
+    seen: Look
+    plan: Plan
+    run: str
+    reason: str | None
+    cut_off: tuple[UnfinishedRun, ...]
+
+
+def carry_out(host: ActingHost, errand: Errand) -> dict[str, Any]:
     """Do what is planned and return the result. Raises NotApplied or NotPermitted where it cannot be put on record:
     then nothing was done."""
-    trail = Trail(host, run)
-    trail.begin(plan, wish, _who(host), reason)
+    wish, seen, plan, cut_off = errand.wish, errand.seen, errand.plan, errand.cut_off
+    trail = Trail(host, errand.run)
+    trail.begin(plan, wish, _who(), errand.reason)
     silence: list[str] = []
 
     def tell(what: Step | Outcome) -> str | None:
@@ -135,7 +144,12 @@ def _await(host: ActingHost, wish: Wish, seen: Look, plan: Plan, outcomes: tuple
     expected = expectation_of(wish)
     renewed = any(one.step.act == "restart" and one.result == "done" for one in outcomes)
     if expected.holder and (plan.then is not None or renewed):
-        return settle(host, lambda: see(host, wish), lambda sight: is_in_order(sight, expected), max(wish.grace, 3.0))
+        return settle(
+            host,
+            lambda: see(host, wish),
+            lambda sight: is_in_order(sight, expected),
+            max(wish.grace, _SECONDS_TO_COME_BACK),
+        )
     if any(one.step.act in _ENDING and one.result == "done" for one in outcomes):
         settle(host, lambda: bind_now(host, seen.namespace, wish), lambda proof: not proof.free, _SECONDS_TO_COME_BACK)
     return see(host, wish)
@@ -253,7 +267,7 @@ def _ended(sentence: str) -> str:
     return sentence if sentence.endswith((".", "!")) else sentence + "."
 
 
-def _who(host: ActingHost) -> str:
+def _who() -> str:
     """Return who acts: the user who became root, and root."""
     for name in ("SUDO_USER", "DOAS_USER", "LOGNAME"):
         user = os.environ.get(name)

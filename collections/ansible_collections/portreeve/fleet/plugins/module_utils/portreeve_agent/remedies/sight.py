@@ -23,12 +23,12 @@ class Sight:
 
     ``conditions`` are those of the owners that hold it; ``serves`` is what else they serve, as ``9090/tcp``. ``own``
     are the pids of the run itself and its ancestors, ``in_use`` the cookies of connections through which it came.
-    ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why there
-    may be sockets on the port that are not seen, ``hiding`` why there may be holders, empty when there can be none.
-    ``cannot`` says why this kernel cannot destroy or detach; ``free_now`` whether the bind that is wished for succeeds
-    already, None where it could not be tried; ``cannot_start`` why the unit of ``then`` could not be started,
-    ``cannot_bind`` why that bind fails whoever has the port, ``cannot_expect`` why nobody can be who is expected, and
-    ``then`` how the unit of ``then`` stands.
+    ``on_purpose`` tells by cookie whether a connection's program bound the port itself. ``unseen`` says why there may
+    be sockets on the port that are not seen, ``hiding`` why there may be holders, empty when there can be none.
+    ``cannot`` says why this kernel cannot destroy, detach or terminate; ``free_now`` whether the bind that is wished
+    for succeeds already, None where it could not be tried; ``cannot_start`` why the unit of ``then`` could not be
+    started, ``cannot_bind`` why that bind fails whoever has the port, ``cannot_expect`` why nobody can be who is
+    expected, and ``then`` how the unit of ``then`` stands.
     """
 
     answer: PortAnswer

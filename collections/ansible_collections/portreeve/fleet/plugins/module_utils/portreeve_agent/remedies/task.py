@@ -19,7 +19,7 @@ from .look import Look, look
 from .plan import make_plan
 from .records import Plan, Wish
 from .result import Achieved, result_of
-from .run import carry_out
+from .run import Errand, carry_out
 from .trail import TRAIL, Trail, UnfinishedRun, read_trail, unfinished
 
 LOCK = "/run/portreeve/release.lock"
@@ -76,7 +76,7 @@ def _run(
             if not failure:
                 _close(host, run, cut_off)
     else:
-        result = _act(host, wish, seen, plan, run, reason, cut_off)
+        result = _act(host, Errand(wish, seen, plan, run, reason, cut_off))
     result["trail"] = {"path": TRAIL, "run": run}
     result["unfinished"] = [one.summary for one in cut_off]
     result["gone"] = list(gone)
@@ -122,26 +122,21 @@ def _cut_off(host: ActingHost, wish: Wish) -> tuple[UnfinishedRun, ...]:
     )
 
 
-def _act(
-    host: ActingHost,
-    wish: Wish,
-    seen: Look,
-    plan: Plan,
-    run: str,
-    reason: str | None,
-    cut_off: tuple[UnfinishedRun, ...],
-) -> dict[str, Any]:
+def _act(host: ActingHost, errand: Errand) -> dict[str, Any]:
+    def failed(why: str) -> dict[str, Any]:
+        return _told(errand.wish, errand.seen, errand.plan, Achieved(failure=why))
+
     def work() -> str:
         try:
-            return json.dumps(carry_out(host, wish, seen, plan, run, reason, cut_off))
+            return json.dumps(carry_out(host, errand))
         except PortreeveError as error:
-            return json.dumps(_unchanged(_told(wish, seen, plan, Achieved(failure="%s." % error))))
+            return json.dumps(_unchanged(failed("%s." % error)))
         except Exception as error:
-            return json.dumps(_unknown(_told(wish, seen, plan, Achieved(failure=one_sentence(error)))))
+            return json.dumps(_unknown(failed(one_sentence(error))))
 
     said = host.in_lasting_process(work)
     if said is None:
         why = "the process that did it ended half-way: %s tells how far it came, and the next run goes on from there."
-        return _unknown(_told(wish, seen, plan, Achieved(failure=why % TRAIL)))
+        return _unknown(failed(why % TRAIL))
     result: dict[str, Any] = json.loads(said)
     return result

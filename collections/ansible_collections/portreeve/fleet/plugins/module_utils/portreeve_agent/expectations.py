@@ -6,12 +6,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from .errors import InvalidInput
-from .model import Holder, Owner, PortAnswer
+from .model import Owner, PortAnswer
 from .ports import PortRange, describe
 
 _SHORT_ID = 12  # as engines shorten the id of a container
+
+
+class Program(Protocol):
+    """What an expectation asks of a process; None where it is not known."""
+
+    @property
+    def exe(self) -> str | None:
+        """Its executable as a path."""
+
+    @property
+    def user(self) -> str | None:
+        """The name of its user."""
+
+    @property
+    def uid(self) -> int | None:
+        """The number of its user."""
+
+
+class Held(Protocol):
+    """A holder, or several that are alike."""
+
+    @property
+    def process(self) -> Program:
+        """What holds."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose it is."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +114,7 @@ def _is_held_as_expected(expectation: Expectation, answer: PortAnswer) -> bool:
     return bool(holders) and all_seen and all(is_expected(expectation, holder) for holder in holders)
 
 
-def is_expected(expectation: Expectation, holder: Holder) -> bool:
+def is_expected(expectation: Expectation, holder: Held) -> bool:
     """Return whether a holder is all that is expected of one."""
     process, owner = holder.process, holder.owner
     if expectation.unit and not (_is_unit(expectation.unit, owner) and _is_manager_of(expectation.user, holder)):
@@ -114,7 +143,7 @@ def _is_unit(expected: str, owner: Owner) -> bool:
     return (expected if "." in expected else expected + ".service") in names
 
 
-def _is_manager_of(user: str | None, holder: Holder) -> bool:
+def _is_manager_of(user: str | None, holder: Held) -> bool:
     """Return whether a unit is the system's own, or that of the user who is expected by name or uid."""
     owner, process = holder.owner, holder.process
     return owner.user is None or user == owner.user or (process.user == owner.user and user == str(process.uid))

@@ -56,7 +56,8 @@ STALE = "stale"
 class JudgedHost:
     """What came of one host. ``status`` is ok, incomplete, unreachable, failed or stale, ``reason`` why.
 
-    ``taken_at`` is ISO 8601 in UTC, None when nothing was taken. ``declared`` are (application, port such as 8080/tcp).
+    ``taken_at`` is ISO 8601 in UTC, None when nothing was taken. ``declared`` are (application, port such as 8080/tcp),
+    ``ignored`` the rules that the policy leaves out here.
     """
 
     name: str
@@ -67,3 +68,4 @@ class JudgedHost:
     declared: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
+    ignored: tuple[str, ...] = ()

@@ -188,6 +188,8 @@ CASES: list[tuple[str, Sight, dict[str, Any], list[str] | str]] = [
      {**SHOP_UNIT, "at_most": "terminate"}, ["terminate 11", SWEEP]),
     ("then", sight(held(holder("one"))), {"at_most": "terminate", "then": Then("start", "shop.service")},
      ["terminate 11", SWEEP, "then start shop.service"]),
+    ("terminate, kernel cannot", sight(held(holder("one")), cannot={"terminate": "this kernel has no pidfd"}),
+     {"at_most": "kill"}, "8080/tcp is not freed: this kernel has no pidfd."),
     # nobody who is protected
     ("protected by kind", sight(held(holder("sshd"))), {"at_most": "kill"},
      "8080/tcp is not freed: sshd[4] is a program of SSH, perhaps the way in."),

@@ -10,7 +10,8 @@ class ModuleDocFragment:
     """Fragments for ``extends_documentation_fragment``.
 
     ``portreeve.fleet.attributes`` describes the attributes, the module states its support;
-    ``portreeve.fleet.attributes.read_only`` states it for a module that never changes anything.
+    ``portreeve.fleet.attributes.read_only`` states it for a module that never changes anything, ``acting`` for one that
+    acts on hosts; ``controller`` describes and states it for one that writes on the controller.
     """
 
     DOCUMENTATION = r"""
@@ -43,4 +44,35 @@ attributes:
     support: full
     platforms: linux
     details: Other systems give a reduced result where the Python package psutil is installed.
+"""
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what it would write without writing it.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change in check mode, when in diff mode.
+    support: none
+  platform:
+    description: Systems of the controller on which it works.
+    support: full
+    platforms: posix
+"""
+
+    ACTING = r"""
+options: {}
+attributes:
+  action_group:
+    support: full
+    membership:
+      - portreeve.fleet.acting
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
 """

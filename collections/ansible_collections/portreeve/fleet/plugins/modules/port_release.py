@@ -28,20 +28,12 @@ description:
     connection of the task breaks; what a killed run began, the next one finishes.
 extends_documentation_fragment:
   - portreeve.fleet.attributes
+  - portreeve.fleet.attributes.acting
 attributes:
-  action_group:
-    support: full
-    membership:
-      - portreeve.fleet.acting
   check_mode:
-    support: full
     details: Predicts the plan of the run, and fails where the run would refuse. What owners do then is not predicted.
   diff_mode:
-    support: full
     details: One line for each holder of the port, before and after.
-  platform:
-    support: full
-    platforms: linux
 options:
   port:
     description:
@@ -114,7 +106,8 @@ options:
     default: []
   override_protection:
     description:
-      - Programs, units, containers and pids that may be acted on although they are protected. What is not named stays.
+      - Programs, paths, units and containers that may be acted on although they are protected. What is not named stays.
+        A pid is not accepted, since it may be another process by then.
       - The process with the number 1, kernel threads, the processes through which the task runs, the SSH connection in
         use, and what O(protect) names are never acted on, whatever is named here.
     type: list
@@ -347,7 +340,7 @@ plan:
       elements: dict
       contains:
         act:
-          description: V(destroy), V(detach), V(restart), V(stop), V(terminate) or V(kill).
+          description: V(destroy), V(detach), V(restart), V(stop) or V(terminate).
           type: str
         sockets:
           description: >-

@@ -23,20 +23,12 @@ description:
     and RV(lingering) name those in the way; O(evict) frees the ports from them without ending a process.
 extends_documentation_fragment:
   - portreeve.fleet.attributes
+  - portreeve.fleet.attributes.acting
 attributes:
-  action_group:
-    support: full
-    membership:
-      - portreeve.fleet.acting
   check_mode:
-    support: full
     details: Predicts the same result that the run would have.
   diff_mode:
-    support: full
     details: One line for each port or range, for the kernel's list, for the list after a boot, and for each name.
-  platform:
-    support: full
-    platforms: linux
 options:
   name:
     description:

@@ -15,6 +15,8 @@ description:
   - The digest stands for the victims on each host, by boot, process, socket and run of the owner, and for the budgets.
     Words, the time, and who made the plan are not part of it.
   - Hosts that could not be reached, that failed, or on which what should be done is refused, are named in it.
+extends_documentation_fragment:
+  - portreeve.fleet.attributes.controller
 options:
   hosts:
     description: Names of the hosts. All hosts of the play when not given, also those that became unreachable.
@@ -40,17 +42,6 @@ options:
   most_owners_per_group:
     description: How many in each group of the inventory, other than C(all) and C(ungrouped).
     type: raw
-attributes:
-  check_mode:
-    description: Can run in check mode and tell where the plan would be written without writing it.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-  platform:
-    description: Platforms it runs on.
-    support: full
-    platforms: posix
 seealso:
   - module: portreeve.fleet.remedy
   - module: portreeve.fleet.remedy_run

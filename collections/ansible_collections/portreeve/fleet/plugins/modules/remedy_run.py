@@ -13,6 +13,8 @@ description:
   - Keeps the record of a run, a directory on the controller. It has the plan, a journal with a line for each host that
     is begun and ended, and in the end C(remediation.json) and C(remediation.md).
   - The playbook C(portreeve.fleet.remediate) is made of it and of M(portreeve.fleet.remedy).
+extends_documentation_fragment:
+  - portreeve.fleet.attributes.controller
 options:
   phase:
     description:
@@ -64,15 +66,7 @@ options:
     type: raw
 attributes:
   check_mode:
-    description: Can run in check mode. The record is kept then as well, and says so; hosts are not changed.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-  platform:
-    description: Platforms it runs on.
-    support: full
-    platforms: posix
+    details: The record is kept then as well, and says so; hosts are not changed.
 seealso:
   - module: portreeve.fleet.remedy
   - module: portreeve.fleet.remedy_plan

@@ -16,6 +16,8 @@ description:
     newest and is turned only when the report is whole.
   - C(report.html) is one file without outside resources. C(report.json) holds everything the hosts answered.
   - Hosts that were unreachable, that failed, that did not answer or that saw only a part are listed apart.
+extends_documentation_fragment:
+  - portreeve.fleet.attributes.controller
 options:
   hosts:
     description:
@@ -34,17 +36,6 @@ options:
       - A relative path starts where Ansible was started.
     type: path
     default: reports
-attributes:
-  check_mode:
-    description: Can run in check mode and tell where the report would be written without writing it.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-  platform:
-    description: Platforms it runs on.
-    support: full
-    platforms: posix
 seealso:
   - module: portreeve.fleet.port_audit
 author:

@@ -40,6 +40,11 @@ def checked_wish(options: Mapping[str, Any]) -> Wish:
     for name in override:
         if name in _NEVER:
             raise InvalidInput("nothing is done to %s, whatever override_protection names" % _NEVER[name])
+        if name.isdecimal():
+            raise InvalidInput(
+                "override_protection names the pid %s, which may be another process by then: accepted are programs, "
+                "paths, units and containers" % name
+            )
         if name in protect:
             raise InvalidInput("%s is both protected and not: accepted is one of them" % shown(name))
     return Wish(

@@ -22,6 +22,8 @@ STANDINGS = (NEW, PERSISTING, UNSEEN, RESOLVED)
 #: What a run comes to. TOLERATED: nothing found but what is waived or below what fails a run.
 COMPLIANT, TOLERATED, INCOMPLETE, NOT_COMPLIANT = "compliant", "tolerated", "incomplete", "not_compliant"
 STATES = (COMPLIANT, TOLERATED, INCOMPLETE, NOT_COMPLIANT)
+#: What it comes to when it could not be recorded, or not be written: nobody may rely on it.
+ERROR = "error"
 
 
 class Tracked(NamedTuple):
@@ -67,17 +69,18 @@ class Run:
     """A run as it is recorded, and all that is ever shown of one: every output is made from this alone.
 
     ``tracked`` has resolved findings, too. ``past`` are the runs before it, the oldest first. ``missing`` are the
-    numbers of slices of it that are not there.
+    numbers of slices of it that are not there. ``unkept`` are sentences on what of it could not be recorded or written.
     """
 
     judged: Judged
     tracked: tuple[Tracked, ...]
     past: tuple[Past, ...] = ()
     missing: tuple[int, ...] = ()
+    unkept: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
-        """What it comes to, one of STATES."""
+        """What it comes to, one of STATES, or ERROR."""
         return state_of(self)
 
     @property
@@ -88,6 +91,8 @@ class Run:
 
 def state_of(run: Run) -> str:
     """Return what a run comes to: who broke a rule is told before who was not seen, and that before 'compliant'."""
+    if run.unkept:
+        return ERROR
     counting = [one.finding for one in run.standing if one.finding.waived is None]
     if any(at_least(finding.severity, run.judged.fail_on) for finding in counting):
         return NOT_COMPLIANT

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is shown of a run, ready to be put into any format: every text on one line, every list in stable order. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..fleet.picture import natural
+from ..policy.rules import SEVERITIES
+from ..policy.runs import RESOLVED, STANDINGS, Past, Run, host_counts, severity_counts
+from .rows import STATUSES, FindingRow, HostRow, finding_order, finding_row, host_row, safe
+from .sentences import closing
+
+
+class FoldedRow(NamedTuple):
+    """The same finding on several ``hosts``; ``row`` is that of the first of them, with the first time on any."""
+
+    row: FindingRow
+    hosts: tuple[str, ...]
+
+
+class TrendPoint(NamedTuple):
+    """A run among those before it: findings by severity, waived ones apart, and hosts by status."""
+
+    run: str
+    ended_at: str
+    state: str
+    severities: Mapping[str, int]
+    waived: int
+    hosts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """All that is shown of a run. Times are ISO 8601 in UTC; ``hosts`` are in natural order.
+
+    ``findings`` are there now or could not be judged anew, ``resolved`` gone since; both folded over the hosts.
+    ``trend`` ends with this run. ``outliers``, ``matrix``, ``collisions`` and ``candidates`` are the records of the
+    files of the same names in fleet.
+    """
+
+    run: str
+    began_at: str
+    ended_at: str
+    state: str
+    fail_on: str
+    slice_of: tuple[int, int] | None
+    whole: str | None
+    missing: tuple[int, ...]
+    hosts: tuple[HostRow, ...]
+    findings: tuple[FoldedRow, ...]
+    resolved: tuple[FoldedRow, ...]
+    trend: tuple[TrendPoint, ...]
+    outliers: tuple[Any, ...] = ()
+    matrix: tuple[Any, ...] = ()
+    collisions: tuple[Any, ...] = ()
+    candidates: tuple[Any, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What the run comes to, in a sentence that begins with the state in capitals."""
+        return closing(self)
+
+    @property
+    def host_counts(self) -> dict[str, int]:
+        """How many hosts have each status, also those that none has."""
+        found = Counter(host.status for host in self.hosts)
+        return {status: found[status] for status in STATUSES}
+
+    @property
+    def severity_counts(self) -> dict[str, int]:
+        """How many findings of single hosts have each severity, the most severe first; neither waived nor resolved."""
+        found = self._count("severity")
+        return {severity: found[severity] for severity in reversed(SEVERITIES)}
+
+    @property
+    def rule_counts(self) -> dict[str, int]:
+        """How many findings of single hosts break each rule that is broken, the most first; neither waived nor
+        resolved."""
+        return dict(sorted(self._count("rule").items(), key=lambda pair: (-pair[1], pair[0])))
+
+    @property
+    def standing_counts(self) -> dict[str, int]:
+        """How many findings of single hosts have each standing, waived ones left out."""
+        found = self._count("standing")
+        found[RESOLVED] = sum(len(one.hosts) for one in self.resolved if one.row.waived is None)
+        return {standing: found[standing] for standing in STANDINGS}
+
+    @property
+    def waived(self) -> int:
+        """How many findings of single hosts are waived."""
+        return sum(len(one.hosts) for one in self.findings if one.row.waived is not None)
+
+    @property
+    def failing(self) -> int:
+        """How many findings of single hosts fail the run."""
+        return sum(len(one.hosts) for one in self.findings if one.row.fails)
+
+    @property
+    def unjudged(self) -> int:
+        """How many rules could not be judged at places of hosts that answered."""
+        return sum(len(host.unjudged) for host in self.hosts)
+
+    @property
+    def unseen(self) -> tuple[HostRow, ...]:
+        """Hosts that were not seen, or not seen in full, the worst first."""
+        troubled = [host for host in self.hosts if host.status != STATUSES[-1]]
+        return tuple(sorted(troubled, key=lambda host: STATUSES.index(host.status)))
+
+    def _count(self, field: str) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for folded, hosts in self.findings:
+            if folded.waived is None:
+                found[getattr(folded, field)] += len(hosts)
+        return found
+
+
+def view_of(run: Run) -> View:
+    """Return what is shown of a run."""
+    judged = run.judged
+    rows = [finding_row(one, judged.fail_on) for one in run.tracked]
+    by_host: dict[str, list[FindingRow]] = {}
+    for row in rows:
+        if row.standing != RESOLVED:
+            by_host.setdefault(row.host, []).append(row)
+    hosts = [host_row(host, by_host.get(safe(host.name), ())) for host in judged.hosts]
+    return View(
+        run=safe(judged.name),
+        began_at=safe(judged.began_at),
+        ended_at=safe(judged.ended_at),
+        state=run.state,
+        fail_on=judged.fail_on,
+        slice_of=judged.slice_of,
+        whole=safe(judged.whole),
+        missing=tuple(sorted(run.missing)),
+        hosts=tuple(sorted(hosts, key=lambda host: natural(host.name))),
+        findings=_folded(row for row in rows if row.standing != RESOLVED),
+        resolved=_folded(row for row in rows if row.standing == RESOLVED),
+        trend=tuple(_point(past) for past in (*run.past, _as_past(run))),
+    )
+
+
+def _folded(rows: Iterable[FindingRow]) -> tuple[FoldedRow, ...]:
+    alike: dict[tuple[Any, ...], list[FindingRow]] = {}
+    for row in rows:
+        key = (row.rule, row.place, row.subject, row.who, row.severity, row.waived, row.standing)
+        alike.setdefault(key, []).append(row)
+    return tuple(sorted(map(_fold, alike.values()), key=lambda folded: finding_order(folded.row)))
+
+
+def _fold(rows: list[FindingRow]) -> FoldedRow:
+    ordered = sorted(rows, key=lambda row: natural(row.host))
+    first_seen = min(row.first_seen for row in rows)
+    last_seen = max(row.last_seen for row in rows)
+    shown = ordered[0]._replace(first_seen=first_seen, last_seen=last_seen)
+    return FoldedRow(shown, tuple(row.host for row in ordered))
+
+
+def _as_past(run: Run) -> Past:
+    waived = sum(one.finding.waived is not None for one in run.standing)
+    counts = severity_counts(run.standing), waived, host_counts(run.judged.hosts)
+    return Past(run.judged.name, run.judged.ended_at, run.state, *counts)
+
+
+def _point(past: Past) -> TrendPoint:
+    severities = {severity: past.severities.get(severity, 0) for severity in reversed(SEVERITIES)}
+    hosts = {status: past.hosts.get(status, 0) for status in STATUSES}
+    return TrendPoint(safe(past.name), safe(past.ended_at), past.state, severities, past.waived, hosts)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether what listens is declared, by whom, and where. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...module_utils.portreeve_agent.ports import PortRange
+from ..fleet.host_picture import Bound, Listener
+from ..fleet.naming import name_holders
+from . import sentences
+from .case import Broken, Case, Untold
+from .fitting import is_address_declared, is_owner_declared
+from .records import ANY, Declaration
+
+#: The place of datagram sockets on ports that the kernel chose: any client has one for a while.
+AUTOMATIC = "automatic/udp"
+
+
+def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
+    """Yield wrong_owner, wrong_address, undeclared and undeclared_automatic."""
+    clients: dict[str, Listener] = {}
+    for listener in case.picture.listeners:
+        if listener.namespace is not None or not listener.serves:
+            continue
+        serving = tuple(one for one in listener.bound if one.serving)
+        declared = case.declared.at(listener.port, listener.protocol)
+        if declared:
+            yield from _compare(listener, serving, declared)
+        elif listener.protocol != "udp":
+            yield _undeclared(listener, serving)
+        elif case.picture.automatic is None:
+            why = "whether the kernel chose the port cannot be told: the host's range of automatic ports is not known"
+            yield Untold("undeclared", listener.place, why)
+            yield Untold("undeclared_automatic", AUTOMATIC, why)
+        elif case.picture.automatic[0] <= listener.port <= case.picture.automatic[1]:
+            clients.setdefault(name_holders(serving), listener)
+        else:
+            yield _undeclared(listener, serving)
+    for who, first in clients.items():
+        said, advice = sentences.undeclared_automatic(who)
+        yield Broken("undeclared_automatic", AUTOMATIC, (), who, who, said, advice, first.summary or "")
+
+
+def _undeclared(listener: Listener, serving: tuple[Bound, ...]) -> Broken:
+    who = name_holders(serving)
+    said, advice = sentences.undeclared(listener.place, serving, who)
+    return Broken("undeclared", listener.place, _ports(listener), who, who, said, advice, listener.summary or "")
+
+
+def _compare(
+    listener: Listener, serving: tuple[Bound, ...], declared: tuple[Declaration, ...]
+) -> Iterator[Broken | Untold]:
+    wrong: dict[tuple[str, str], tuple[Declaration, list[Bound]]] = {}
+    unseen = False
+    for bound in serving:
+        if not bound.holdings and not bound.in_kernel and _hinges_on_owner(bound, declared):
+            unseen = True
+            continue
+        found = _wrong(bound, declared)
+        if found is not None:
+            rule, declaration = found
+            wrong.setdefault((rule, declaration.name), (declaration, []))[1].append(bound)
+    for (rule, name), (declaration, addresses) in wrong.items():
+        who = name_holders(addresses)
+        say = sentences.wrong_owner if rule == "wrong_owner" else sentences.wrong_address
+        said, advice = say(listener.place, declaration, tuple(addresses), who)
+        told = (rule, listener.place, _ports(listener), name, who, said, advice, listener.summary or "")
+        yield Broken(*told, declaration.severity)
+    if unseen:
+        yield Untold("wrong_owner", listener.place, "who holds it could not be seen")
+        if any(one.address != ANY for one in declared):
+            yield Untold("wrong_address", listener.place, "who holds it could not be seen")
+
+
+def _hinges_on_owner(bound: Bound, declared: tuple[Declaration, ...]) -> bool:
+    anybody = any(not one.owners and is_address_declared(one, bound) for one in declared)
+    return not anybody and any(one.owners for one in declared)
+
+
+def _wrong(bound: Bound, declared: tuple[Declaration, ...]) -> tuple[str, Declaration] | None:
+    """Return the rule that an address breaks, and whose port it is, None where it is as somebody declared it."""
+    entitled = [one for one in declared if is_owner_declared(one, bound)]
+    if any(is_address_declared(one, bound) for one in entitled):
+        return None
+    if entitled:
+        return "wrong_address", entitled[0]
+    return "wrong_owner", next((one for one in declared if is_address_declared(one, bound)), declared[0])
+
+
+def _ports(listener: Listener) -> tuple[PortRange, ...]:
+    return (PortRange(listener.port, listener.port, listener.protocol),)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is accepted for a time, and what is not any more. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+
+from ...module_utils.portreeve_agent.ports import PortRange, describe
+from . import sentences
+from .case import Broken
+from .records import Waiver
+
+
+def waived(broken: Broken, waivers: Iterable[Waiver], today: datetime.date) -> str | None:
+    """Return why and until when it is accepted, None when it is not."""
+    valid = [one for one in waivers if today <= one.expires and covers(one, broken)]
+    if not valid:
+        return None
+    longest = max(valid, key=lambda one: one.expires)
+    return f"{longest.reason}, until {longest.expires.isoformat()}"
+
+
+def covers(waiver: Waiver, broken: Broken) -> bool:
+    """Return whether a waiver is about it; with ports, only where it has all those that something is wrong with."""
+    if waiver.rules and broken.rule not in waiver.rules:
+        return False
+    if not waiver.ports:
+        return True
+    return bool(broken.ports) and all(_has(waiver.ports, one) for one in broken.ports)
+
+
+def judge_waivers(waivers: Iterable[Waiver], standing: Iterable[Broken], today: datetime.date) -> Iterator[Broken]:
+    """Yield waiver_expired for each that has; ``standing`` is what nobody accepts."""
+    still = list(standing)
+    for waiver in waivers:
+        if today > waiver.expires:
+            about = f"{', '.join(waiver.rules) or 'all rules'} on {describe(waiver.ports) or 'all ports'}"
+            covered = sum(covers(waiver, one) for one in still)
+            said, advice = sentences.waiver_expired(waiver, about, covered)
+            place = str(waiver.ports[0]) if len(waiver.ports) == 1 else ""
+            subject = f"{about} until {waiver.expires.isoformat()}: {waiver.reason}"
+            yield Broken("waiver_expired", place, waiver.ports, subject, "", said, advice, waiver.where)
+
+
+def _has(ports: tuple[PortRange, ...], wanted: PortRange) -> bool:
+    return any(
+        one.low <= wanted.low and wanted.high <= one.high and one.protocol in (None, wanted.protocol) for one in ports
+    )

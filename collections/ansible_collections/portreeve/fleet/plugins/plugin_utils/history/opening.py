@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The way into a history: one transaction at a time, and every error as one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...module_utils.portreeve_agent.errors import InvalidInput
+from .migrations import STEPS, refuse_newer, step, version_of
+from .places import Place
+from .refusals import WAIT_SECONDS, refusal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+#: Of all runs that write into one PostgreSQL database, one at a time has it; any number that nobody else uses would do.
+_ADVISORY_LOCK = 0x706F7274
+
+
+@contextlib.contextmanager
+def writing(place: Place) -> Iterator[Connection]:
+    """Enter a history alone, made or brought up to date where need be. It is written whole or not at all."""
+    with _translated(place):
+        if place.path is not None:
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+        with _engine(place, alone=True) as engine:
+            up_to_date = False
+            while not up_to_date:
+                with engine.begin() as connection:
+                    version = _lock(connection, place)
+                    up_to_date = version == len(STEPS)
+                    if up_to_date:
+                        yield connection
+                    else:
+                        step(connection, version)
+
+
+@contextlib.contextmanager
+def reading(place: Place) -> Iterator[Connection]:
+    """Enter a history to read it as it is at this moment, an older one brought up to date before."""
+    if place.path is not None and not os.path.lexists(place.path):
+        raise InvalidInput(f"There is no history {place.shown} yet: the first run makes it.")
+    with _translated(place):
+        with _engine(place, alone=False) as engine, engine.connect() as connection:
+            version = version_of(connection)
+            refuse_newer(version, place.shown)
+        if version == 0:
+            raise InvalidInput(f"The history {place.shown} has no run yet.")
+        if version < len(STEPS):
+            with writing(place):
+                pass
+        with _engine(place, alone=False) as engine, engine.begin() as connection:
+            yield connection
+
+
+@contextlib.contextmanager
+def _translated(place: Place) -> Iterator[None]:
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise InvalidInput(refusal(place, error)) from error
+
+
+@contextlib.contextmanager
+def _engine(place: Place, alone: bool) -> Iterator[Engine]:
+    engine = _postgresql(str(place.url), alone) if place.path is None else _sqlite(str(place.path), alone)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _sqlite(path: str, alone: bool) -> Engine:
+    import sqlalchemy
+
+    url = sqlalchemy.URL.create("sqlite", database=path)
+    engine = sqlalchemy.create_engine(
+        url,
+        poolclass=sqlalchemy.pool.NullPool,
+        hide_parameters=True,
+        connect_args={"timeout": WAIT_SECONDS, "isolation_level": None},
+    )
+
+    # Python's module would begin a transaction late, and let two runs read before either writes.
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: str, alone: bool) -> Engine:
+    import sqlalchemy
+
+    made = sqlalchemy.make_url(url)
+    arguments: dict[str, Any] = {"application_name": "portreeve", "connect_timeout": 10}
+    return sqlalchemy.create_engine(
+        made,
+        poolclass=sqlalchemy.pool.NullPool,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED" if alone else "REPEATABLE READ",
+        connect_args={key: value for key, value in arguments.items() if key not in made.query},
+    )
+
+
+def _lock(connection: Connection, place: Place) -> int:
+    """Wait for those who came before; return the version of the history."""
+    if place.path is None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    version = version_of(connection)
+    refuse_newer(version, place.shown)
+    if version == 0 and place.path is not None:
+        _refuse_foreign(connection, place)
+    return version
+
+
+def _refuse_foreign(connection: Connection, place: Place) -> None:
+    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+        raise InvalidInput(f"{place.shown} is an SQLite file of something else: name another path for the history.")
+
+
+def need_sqlalchemy(place: Place) -> None:
+    """Raise InvalidInput where the interpreter at hand lacks what a history there needs."""
+    try:
+        import sqlalchemy
+    except ImportError:
+        found = "is not installed"
+    else:
+        found = "" if sqlalchemy.__version__.split(".")[0] == "2" else f"is {sqlalchemy.__version__}"
+    if found:
+        raise _lacking("SQLAlchemy 2", "sqlalchemy>=2,<3", found)
+    if place.path is None:
+        try:
+            import psycopg  # noqa: F401
+        except ImportError:
+            raise _lacking("the driver psycopg 3 for PostgreSQL", "psycopg[binary]>=3,<4", "is not usable") from None
+
+
+def _lacking(what: str, package: str, found: str) -> InvalidInput:
+    return InvalidInput(
+        f"The history needs {what}, which {found} for {sys.executable}: {sys.executable} -m pip install '{package}'."
+    )

@@ -72,7 +72,7 @@ class ListenerRow(NamedTuple):
 
 
 class HostRow(NamedTuple):
-    """One host. ``declared`` are (application, port); ``findings`` are there now or could not be judged anew; what is resolved is not among them."""
+    """One host. ``declared`` are (application, port); ``findings`` are there now, or could not be judged anew."""
 
     name: str
     status: str
@@ -84,6 +84,7 @@ class HostRow(NamedTuple):
     ignored: tuple[str, ...]
     declared: tuple[tuple[str, str], ...]
     findings: tuple[FindingRow, ...]
+    resolved: tuple[FindingRow, ...]
     listeners: tuple[ListenerRow, ...]
 
     @property
@@ -125,9 +126,10 @@ def finding_order(row: FindingRow) -> tuple[Any, ...]:
 
 def host_row(host: JudgedHost, findings: Iterable[FindingRow]) -> HostRow:
     """Return a host as it is shown, with its findings, which are put in order."""
-    kept = tuple(sorted(findings, key=finding_order))
+    ordered = sorted(findings, key=finding_order)
+    standing = tuple(row for row in ordered if row.standing != RESOLVED)
     worst: dict[str, str] = {}
-    for row in kept:
+    for row in standing:
         if row.waived is None:
             worst.setdefault(row.place, row.severity)
     unjudged = {UnjudgedRow(safe(one.rule), safe(one.place), safe(one.why)) for one in host.unjudged}
@@ -141,7 +143,8 @@ def host_row(host: JudgedHost, findings: Iterable[FindingRow]) -> HostRow:
         unjudged=tuple(sorted(unjudged, key=lambda row: (row.rule, natural(row.place), row.why))),
         ignored=tuple(sorted(set(safe(host.ignored)))),
         declared=tuple(sorted(set(safe(host.declared)), key=lambda one: (natural(one[1]), one[0]))),
-        findings=kept,
+        findings=standing,
+        resolved=tuple(row for row in ordered if row.standing == RESOLVED),
         listeners=tuple(sorted((_listener_row(one, worst) for one in host.picture.listeners), key=_listener_order)),
     )
 

@@ -11,7 +11,7 @@ from ...module_utils.portreeve_agent.verdicts.wording import listed
 from ..fleet.picture import INCOMPLETE as SEEN_IN_PART
 from ..fleet.picture import OK
 from ..policy.rules import NEVER, SEVERITIES
-from ..policy.runs import COMPLIANT, INCOMPLETE, NEW, NOT_COMPLIANT, TOLERATED, UNSEEN
+from ..policy.runs import COMPLIANT, ERROR, INCOMPLETE, NEW, NOT_COMPLIANT, TOLERATED, UNSEEN
 from ..report.sentences import counted
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ STATE_WORDS = {
     TOLERATED: "TOLERATED",
     INCOMPLETE: "INCOMPLETE",
     NOT_COMPLIANT: "NOT COMPLIANT",
+    ERROR: "ERROR",
 }
 
 
@@ -32,7 +33,8 @@ _STATUS_WORDS = {SEEN_IN_PART: "seen in part"}
 def closing(view: View) -> str:
     """Return the last line of a run: its state, why, and, whatever the state, what could not be seen."""
     say = {COMPLIANT: _compliant, TOLERATED: _tolerated, INCOMPLETE: _tolerated, NOT_COMPLIANT: _failing}
-    parts = [say[view.state](view), *_unseen(view)]
+    found = _failing if view.failing else _tolerated
+    parts = [*(one.rstrip(".") for one in view.unkept), say.get(view.state, found)(view), *_unseen(view)]
     return f"{STATE_WORDS[view.state]}: {'; '.join(parts)}."
 
 

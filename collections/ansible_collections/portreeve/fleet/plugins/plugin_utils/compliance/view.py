@@ -41,7 +41,7 @@ class View:
 
     ``findings`` are there now or could not be judged anew, ``resolved`` gone since; both folded over the hosts.
     ``trend`` ends with this run. ``outliers``, ``matrix``, ``collisions`` and ``candidates`` are the records of the
-    files of the same names in fleet.
+    files of the same names in fleet. ``unkept`` are sentences on what could not be recorded or written.
     """
 
     run: str
@@ -60,6 +60,7 @@ class View:
     matrix: tuple[Any, ...] = ()
     collisions: tuple[Any, ...] = ()
     candidates: tuple[Any, ...] = ()
+    unkept: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -126,8 +127,7 @@ def view_of(run: Run) -> View:
     rows = [finding_row(one, judged.fail_on) for one in run.tracked]
     by_host: dict[str, list[FindingRow]] = {}
     for row in rows:
-        if row.standing != RESOLVED:
-            by_host.setdefault(row.host, []).append(row)
+        by_host.setdefault(row.host, []).append(row)
     hosts = [host_row(host, by_host.get(safe(host.name), ())) for host in judged.hosts]
     return View(
         run=safe(judged.name),
@@ -139,18 +139,20 @@ def view_of(run: Run) -> View:
         whole=safe(judged.whole),
         missing=tuple(sorted(run.missing)),
         hosts=tuple(sorted(hosts, key=lambda host: natural(host.name))),
-        findings=_folded(row for row in rows if row.standing != RESOLVED),
-        resolved=_folded(row for row in rows if row.standing == RESOLVED),
+        findings=folded(row for row in rows if row.standing != RESOLVED),
+        resolved=folded(row for row in rows if row.standing == RESOLVED),
         trend=tuple(_point(past) for past in (*run.past, _as_past(run))),
+        unkept=safe(run.unkept),
     )
 
 
-def _folded(rows: Iterable[FindingRow]) -> tuple[FoldedRow, ...]:
+def folded(rows: Iterable[FindingRow]) -> tuple[FoldedRow, ...]:
+    """Return findings that differ in nothing but the host as one each, in the order in which to read them."""
     alike: dict[tuple[Any, ...], list[FindingRow]] = {}
     for row in rows:
         key = (row.rule, row.place, row.subject, row.who, row.severity, row.waived, row.standing)
         alike.setdefault(key, []).append(row)
-    return tuple(sorted(map(_fold, alike.values()), key=lambda folded: finding_order(folded.row)))
+    return tuple(sorted(map(_fold, alike.values()), key=lambda one: finding_order(one.row)))
 
 
 def _fold(rows: list[FindingRow]) -> FoldedRow:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
-from .host_picture import Bound, Holding
+from .host_picture import Bound, Holding, HostPicture, Listener
 
 HEIR = "heir"
 KERNEL = "the kernel"
@@ -35,3 +35,24 @@ def name_holders(bound: Iterable[Bound]) -> str:
     holdings = [holding for one in addresses for holding in one.holdings]
     named = name_holdings(holding for holding in holdings if holding.role != HEIR) or name_holdings(holdings)
     return named or (KERNEL if any(one.in_kernel for one in addresses) else "")
+
+
+def served(picture: HostPicture) -> Iterator[tuple[Listener, tuple[Bound, ...]]]:
+    """Yield the ports that somebody serves in the host's own network namespace, with the addresses that are served."""
+    for listener in picture.listeners:
+        serving = tuple(one for one in listener.bound if one.serving)
+        if serving and listener.namespace is None:
+            yield listener, serving
+
+
+def is_kernels_choice(picture: HostPicture, listener: Listener) -> bool:
+    """Return whether it takes datagrams on a port that the kernel may have chosen: most that do are clients."""
+    if listener.protocol != "udp" or picture.automatic is None:
+        return False
+    return picture.automatic[0] <= listener.port <= picture.automatic[1]
+
+
+def by_place(place: str) -> tuple[int, str]:
+    """Return a sort key by which 443/tcp comes before 8080/tcp, and the host as a whole before both."""
+    digits = place.partition("/")[0].partition("-")[0]
+    return (int(digits) if digits.isdecimal() else -1), place

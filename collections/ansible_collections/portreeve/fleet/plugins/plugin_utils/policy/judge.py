@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from ..fleet.host_picture import HostPicture
+from ..fleet.naming import by_place
 from ..fleet.picture import INCOMPLETE, OK
+from .blindness import judge_blindness
 from .case import Broken, Case, Untold
 from .findings import Finding, JudgedHost, Unjudged
 from .listening import judge_silence
@@ -23,8 +26,15 @@ from .waivers import judge_waivers, waived
 
 _Rule = Callable[[Case], Iterator[Broken | Untold]]
 
-#: All groups of rules; waivers come last, as they are about what these find.
-GROUPS: tuple[_Rule, ...] = (judge_listeners, judge_silence, judge_reservations, judge_verdicts, judge_dangers)
+#: All groups of rules; waivers come after them, as they are about what these find.
+GROUPS: tuple[_Rule, ...] = (
+    judge_listeners,
+    judge_silence,
+    judge_reservations,
+    judge_verdicts,
+    judge_dangers,
+    judge_blindness,
+)
 
 
 def judge_host(
@@ -41,33 +51,39 @@ def judge_host(
     Of a host that gave no answer, or too old a one, nothing is found: its status says all. ``today`` is the day in UTC.
     """
     declared = tuple((one.name, str(place)) for one in policy.declarations if one.is_application for place in one.ports)
-    judged = JudgedHost(name, status, reason, taken_at, picture, declared)
+    ignored = tuple(sorted(rule for rule, severity in policy.severities.items() if severity == IGNORE))
+    judged = JudgedHost(name, status, reason, taken_at, picture, declared, ignored=ignored)
     if status not in (OK, INCOMPLETE):
         return judged
     case = Case(picture, policy, status == OK)
-    told = [one for group in GROUPS for one in group(case) if policy.severities.get(one.rule) != IGNORE]
+    told = [one for group in GROUPS for one in group(case) if one.rule not in ignored]
     broken = [one for one in told if isinstance(one, Broken)]
     accepted = [(one, waived(one, policy.waivers, today)) for one in broken]
-    if policy.severities.get("waiver_expired") != IGNORE:
+    if "waiver_expired" not in ignored:
         standing = [one for one, why in accepted if why is None]
         accepted += [(one, None) for one in judge_waivers(policy.waivers, standing, today)]
     findings = [_finding(name, one, policy, why) for one, why in accepted]
     unjudged = dict.fromkeys(
         Unjudged(name, one.rule, one.place, one_line(one.why)) for one in told if isinstance(one, Untold)
     )
-    return JudgedHost(
-        name, status, reason, taken_at, picture, declared, tuple(sorted(findings, key=_worst_first)), tuple(unjudged)
-    )
+    return replace(judged, findings=tuple(sorted(findings, key=_worst_first)), unjudged=tuple(unjudged))
 
 
 def _finding(host: str, broken: Broken, policy: Policy, why: str | None) -> Finding:
     severity = broken.severity or policy.severities.get(broken.rule) or RULES[broken.rule]
-    told = (one_line(text) for text in (broken.place, broken.subject, broken.who))
-    sentences = (one_line(text) for text in (broken.said, broken.advice, broken.evidence))
-    return Finding(host, broken.rule, *told, severity, *sentences, None if why is None else one_line(why))
+    return Finding(
+        host,
+        broken.rule,
+        one_line(broken.place),
+        one_line(broken.subject),
+        one_line(broken.who),
+        severity,
+        one_line(broken.said),
+        one_line(broken.advice),
+        one_line(broken.evidence),
+        None if why is None else one_line(why),
+    )
 
 
-def _worst_first(finding: Finding) -> tuple[int, int, str, str, str]:
-    digits = finding.place.partition("/")[0].partition("-")[0]
-    port = int(digits) if digits.isdecimal() else -1
-    return -SEVERITIES.index(finding.severity), port, finding.place, finding.rule, finding.subject
+def _worst_first(finding: Finding) -> tuple[int, tuple[int, str], str, str]:
+    return -SEVERITIES.index(finding.severity), by_place(finding.place), finding.rule, finding.subject

@@ -18,6 +18,8 @@ from .records import ANY, Declaration
 #: The place of datagram sockets on ports that the kernel chose: any client has one for a while.
 AUTOMATIC = "automatic/udp"
 
+_UNSEEN = "who holds it could not be seen"
+
 
 def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
     """Yield wrong_owner, wrong_address, undeclared and undeclared_automatic."""
@@ -30,7 +32,7 @@ def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
         if declared:
             yield from _compare(listener, serving, declared)
         elif listener.protocol != "udp":
-            yield _undeclared(listener, serving)
+            yield from _undeclared(listener, serving)
         elif case.picture.automatic is None:
             why = "whether the kernel chose the port cannot be told: the host's range of automatic ports is not known"
             yield Untold("undeclared", listener.place, why)
@@ -38,16 +40,18 @@ def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
         elif case.picture.automatic[0] <= listener.port <= case.picture.automatic[1]:
             clients.setdefault(name_holders(serving), listener)
         else:
-            yield _undeclared(listener, serving)
+            yield from _undeclared(listener, serving)
     for who, first in clients.items():
         said, advice = sentences.undeclared_automatic(who)
         yield Broken("undeclared_automatic", AUTOMATIC, (), who, who, said, advice, first.summary or "")
 
 
-def _undeclared(listener: Listener, serving: tuple[Bound, ...]) -> Broken:
+def _undeclared(listener: Listener, serving: tuple[Bound, ...]) -> Iterator[Broken | Untold]:
     who = name_holders(serving)
     said, advice = sentences.undeclared(listener.place, serving, who)
-    return Broken("undeclared", listener.place, _ports(listener), who, who, said, advice, listener.summary or "")
+    yield Broken("undeclared", listener.place, _ports(listener), who, who, said, advice, listener.summary or "")
+    if not who:  # it is not told any more of whom it was told before
+        yield Untold("undeclared", listener.place, _UNSEEN)
 
 
 def _compare(
@@ -70,9 +74,9 @@ def _compare(
         told = (rule, listener.place, _ports(listener), name, who, said, advice, listener.summary or "")
         yield Broken(*told, declaration.severity)
     if unseen:
-        yield Untold("wrong_owner", listener.place, "who holds it could not be seen")
+        yield Untold("wrong_owner", listener.place, _UNSEEN)
         if any(one.address != ANY for one in declared):
-            yield Untold("wrong_address", listener.place, "who holds it could not be seen")
+            yield Untold("wrong_address", listener.place, _UNSEEN)
 
 
 def _hinges_on_owner(bound: Bound, declared: tuple[Declaration, ...]) -> bool:

@@ -26,7 +26,7 @@ def render(view: View) -> str:
         "findings": map(_folded, view.findings),
         "resolved": map(_folded, view.resolved),
         "outliers": view.outliers,
-        "matrix": view.matrix,
+        "matrix": view.matrix.rows,
         "collisions": view.collisions,
         "candidates": view.candidates,
         "trend": view.trend,

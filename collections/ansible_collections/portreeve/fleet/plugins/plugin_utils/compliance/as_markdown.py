@@ -38,7 +38,7 @@ def render(view: View) -> str:
     unseen = [f"{host.status} {code(host.name)}: {words(host_reason(host))}" for host in view.unseen]
     lines += _titled("Hosts not seen in full", len(unseen), unseen, _MOST_UNSEEN)
     for title, rows in (("Unlike the others", view.outliers), ("Would collide", view.collisions)):
-        lines += _titled(title, len(rows), [f"{code(one.place)} – {words(one.said)}" for one in rows], _MOST_ROWS)
+        lines += _titled(title, len(rows), [words(one.said) for one in rows], _MOST_ROWS)
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..policy.rules import NEVER
 from ..policy.runs import STANDINGS, Tracked
 from ..report.sentences import counted
-from .rows import finding_row, safe
+from .rows import safe
 from .view import FoldedRow, folded
 
 
@@ -39,4 +39,4 @@ class Changes:
 
 def changes_view(earlier: str, later: str, tracked: Iterable[Tracked]) -> Changes:
     """Return what is shown of the change between two runs, given by name."""
-    return Changes(safe(earlier), safe(later), folded(finding_row(one, NEVER) for one in tracked))
+    return Changes(safe(earlier), safe(later), folded(tracked, NEVER))

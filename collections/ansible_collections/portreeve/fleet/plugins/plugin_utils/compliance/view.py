@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..fleet.candidates import Candidate, find_candidates
+from ..fleet.collisions import Collision, find_collisions
+from ..fleet.folding import Folded, fold
+from ..fleet.matrix import Matrix, build_matrix
+from ..fleet.outliers import Outlier, find_outliers
 from ..fleet.picture import natural
+from ..policy.findings import Finding
 from ..policy.rules import SEVERITIES
-from ..policy.runs import RESOLVED, STANDINGS, Past, Run, host_counts, severity_counts
-from .rows import STATUSES, FindingRow, HostRow, finding_order, finding_row, host_row, safe
+from ..policy.runs import RESOLVED, STANDINGS, Past, Run, Tracked, host_counts, severity_counts
+from .rows import STATUSES, FindingRow, HostRow, finding_row, host_row, safe
 from .sentences import closing
 
 
@@ -56,11 +62,11 @@ class View:
     findings: tuple[FoldedRow, ...]
     resolved: tuple[FoldedRow, ...]
     trend: tuple[TrendPoint, ...]
-    outliers: tuple[Any, ...] = ()
-    matrix: tuple[Any, ...] = ()
-    collisions: tuple[Any, ...] = ()
-    candidates: tuple[Any, ...] = ()
-    unkept: tuple[str, ...] = ()
+    outliers: tuple[Outlier, ...]
+    matrix: Matrix
+    collisions: tuple[Collision, ...]
+    candidates: tuple[Candidate, ...]
+    unkept: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -124,11 +130,10 @@ class View:
 def view_of(run: Run) -> View:
     """Return what is shown of a run."""
     judged = run.judged
-    rows = [finding_row(one, judged.fail_on) for one in run.tracked]
     by_host: dict[str, list[FindingRow]] = {}
-    for row in rows:
-        by_host.setdefault(row.host, []).append(row)
-    hosts = [host_row(host, by_host.get(safe(host.name), ())) for host in judged.hosts]
+    for one in run.tracked:
+        by_host.setdefault(one.finding.host, []).append(finding_row(one, judged.fail_on))
+    hosts = sorted(judged.hosts, key=lambda host: natural(host.name))  # as in the matrix
     return View(
         run=safe(judged.name),
         began_at=safe(judged.began_at),
@@ -138,29 +143,30 @@ def view_of(run: Run) -> View:
         slice_of=judged.slice_of,
         whole=safe(judged.whole),
         missing=tuple(sorted(run.missing)),
-        hosts=tuple(sorted(hosts, key=lambda host: natural(host.name))),
-        findings=folded(row for row in rows if row.standing != RESOLVED),
-        resolved=folded(row for row in rows if row.standing == RESOLVED),
+        hosts=tuple(host_row(host, by_host.get(host.name, ())) for host in hosts),
+        findings=folded(run.standing, judged.fail_on),
+        resolved=folded((one for one in run.tracked if one.standing == RESOLVED), judged.fail_on),
         trend=tuple(_point(past) for past in (*run.past, _as_past(run))),
+        outliers=safe(find_outliers(judged.hosts)),
+        matrix=safe(build_matrix(judged.hosts, (one.finding for one in run.standing))),
+        collisions=safe(find_collisions(judged.hosts)),
+        candidates=safe(find_candidates(judged.hosts)),
         unkept=safe(run.unkept),
     )
 
 
-def folded(rows: Iterable[FindingRow]) -> tuple[FoldedRow, ...]:
+def folded(tracked: Iterable[Tracked], fail_on: str) -> tuple[FoldedRow, ...]:
     """Return findings that differ in nothing but the host as one each, in the order in which to read them."""
-    alike: dict[tuple[Any, ...], list[FindingRow]] = {}
-    for row in rows:
-        key = (row.rule, row.place, row.subject, row.who, row.severity, row.waived, row.standing)
-        alike.setdefault(key, []).append(row)
-    return tuple(sorted(map(_fold, alike.values()), key=lambda one: finding_order(one.row)))
+    return tuple(_folded_row(one, fail_on) for one in fold(tracked))
 
 
-def _fold(rows: list[FindingRow]) -> FoldedRow:
-    ordered = sorted(rows, key=lambda row: natural(row.host))
-    first_seen = min(row.first_seen for row in rows)
-    last_seen = max(row.last_seen for row in rows)
-    shown = ordered[0]._replace(first_seen=first_seen, last_seen=last_seen)
-    return FoldedRow(shown, tuple(row.host for row in ordered))
+def _folded_row(one: Folded, fail_on: str) -> FoldedRow:
+    finding = Finding(
+        one.hosts[0], one.rule, one.place, one.subject, one.who, one.severity, one.said, one.advice, one.evidence,
+        one.waived,
+    )  # fmt: skip
+    row = finding_row(Tracked(finding, one.standing, one.first_seen, one.last_seen), fail_on)
+    return FoldedRow(row, safe(one.hosts))
 
 
 def _as_past(run: Run) -> Past:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..fleet.picture import INCOMPLETE, OK
 from ..policy.findings import Finding, JudgedHost
@@ -27,6 +27,27 @@ def follow(before: Iterable[Tracked], host: JudgedHost, moment: str) -> tuple[Tr
         if identity not in found
     ]
     return (*now, *gone)
+
+
+def between(before: Iterable[Tracked], host: JudgedHost, latest: Sequence[Tracked]) -> tuple[Tracked, ...]:
+    """Return what has become of findings since an earlier look at a host, with others in between.
+
+    ``latest`` is what has become of them since the last of those, and knows the times.
+    """
+    times = {one.finding.id: one for one in latest}
+    followed = [
+        one._replace(first_seen=times[one.finding.id].first_seen, last_seen=times[one.finding.id].last_seen)
+        if one.finding.id in times
+        else one
+        for one in follow(before, host, "")
+    ]
+    told = {one.finding.id for one in followed}
+    return (*followed, *(one for one in latest if one.standing == UNSEEN and one.finding.id not in told))
+
+
+def out_of_sight(before: Iterable[Tracked]) -> tuple[Tracked, ...]:
+    """Return what has become of findings of a host that was not looked at."""
+    return tuple(one._replace(standing=UNSEEN) for one in before if one.standing != RESOLVED)
 
 
 def was_judged(host: JudgedHost, finding: Finding) -> bool:

@@ -91,5 +91,17 @@ def _first(connection: Connection) -> None:
     connection.exec_driver_sql(f"INSERT INTO {_VERSION} (version) VALUES (0)")  # noqa: S608
 
 
+def _slices(connection: Connection) -> None:
+    """Runs over a part of the inventory, and the one run that is made of them."""
+    for column in (
+        "whole VARCHAR",
+        "slice_number INTEGER",
+        "slice_count INTEGER",
+        "missing VARCHAR NOT NULL DEFAULT '[]'",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE portreeve_run ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX portreeve_run_whole ON portreeve_run (whole)")
+
+
 #: The step at index n leads from version n to n + 1.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, _slices)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Of all runs that write into one PostgreSQL database, one at a time has it; any number that nobody else uses would do.
 _ADVISORY_LOCK = 0x706F7274
+
+_IN_MEMORY = Place("in memory", pathlib.Path(":memory:"), None)
 
 
 @contextlib.contextmanager
@@ -42,25 +45,47 @@ def writing(place: Place) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
+def rehearsing(place: Place) -> Iterator[Connection]:
+    """Enter a history as for writing; all that is done in it is undone, and none is made."""
+    exists = place.path is None or os.path.lexists(place.path)
+    with (
+        _translated(place),
+        _engine(place if exists else _IN_MEMORY, alone=True) as engine,
+        engine.connect() as connection,
+        connection.begin() as transaction,
+    ):
+        for version in range(_lock(connection, place), len(STEPS)):
+            step(connection, version)
+        yield connection
+        transaction.rollback()
+
+
+@contextlib.contextmanager
 def reading(place: Place) -> Iterator[Connection]:
     """Enter a history to read it as it is at this moment, an older one brought up to date before."""
-    if place.path is not None and not os.path.lexists(place.path):
+    version = look(place)
+    if version is None:
         raise InvalidInput(f"There is no history {place.shown} yet: the first run makes it.")
-    with _translated(place):
-        with _engine(place, alone=False) as engine, engine.connect() as connection:
-            version = version_of(connection)
-            refuse_newer(version, place.shown)
-        if version == 0:
-            raise InvalidInput(f"The history {place.shown} has no run yet.")
-        if version < len(STEPS):
-            with writing(place):
-                pass
-        with _engine(place, alone=False) as engine, engine.begin() as connection:
-            yield connection
+    if version == 0:
+        raise InvalidInput(f"The history {place.shown} has no run yet.")
+    if version < len(STEPS):
+        with writing(place):
+            pass
+    with _translated(place), _engine(place, alone=False) as engine, engine.begin() as connection:
+        yield connection
+
+
+def look(place: Place) -> int | None:
+    """Return the version of a history, None where there is no file; raises InvalidInput when it cannot be read."""
+    if place.path is not None and not os.path.lexists(place.path):
+        return None
+    with _translated(place), _engine(place, alone=False) as engine, engine.begin() as connection:
+        return _version(connection, place)
 
 
 @contextlib.contextmanager
 def _translated(place: Place) -> Iterator[None]:
+    _need_packages(place)
     import sqlalchemy.exc
 
     try:
@@ -116,19 +141,19 @@ def _lock(connection: Connection, place: Place) -> int:
     if place.path is None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    return _version(connection, place)
+
+
+def _version(connection: Connection, place: Place) -> int:
     version = version_of(connection)
     refuse_newer(version, place.shown)
-    if version == 0 and place.path is not None:
-        _refuse_foreign(connection, place)
+    foreign = place.path is not None and version == 0
+    if foreign and connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+        raise InvalidInput(f"{place.shown} is an SQLite file of something else: name another path for the history.")
     return version
 
 
-def _refuse_foreign(connection: Connection, place: Place) -> None:
-    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
-        raise InvalidInput(f"{place.shown} is an SQLite file of something else: name another path for the history.")
-
-
-def need_sqlalchemy(place: Place) -> None:
+def _need_packages(place: Place) -> None:
     """Raise InvalidInput where the interpreter at hand lacks what a history there needs."""
     try:
         import sqlalchemy

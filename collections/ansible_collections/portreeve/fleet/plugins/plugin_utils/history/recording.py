@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..policy.findings import JudgedHost
@@ -23,81 +23,119 @@ _BATCH = 250
 
 class _LastLook(NamedTuple):
     host_id: int
-    outcome: dict[str, Any]
+    tracked: tuple[Tracked, ...]
+
+
+class _Look(NamedTuple):
+    host: JudgedHost
     moment: str
+    tracked: tuple[Tracked, ...]
 
 
-def write_hosts(
-    connection: Connection, run_id: int, judged: Judged
-) -> tuple[tuple[JudgedHost, ...], tuple[Tracked, ...]]:
-    """Write the hosts of a run; return them as they will come back, and their findings over time."""
-    hosts: list[JudgedHost] = []
+def write_hosts(connection: Connection, run_id: int, judged: Judged) -> tuple[Tracked, ...]:
+    """Write the hosts of a run; return their findings over time, told from what was open at the last look at each."""
     tracked: list[Tracked] = []
     for first in range(0, len(judged.hosts), _BATCH):
-        for host, found in _write_batch(connection, run_id, first, judged):
-            hosts.append(host)
-            tracked.extend(found)
-    return tuple(hosts), tuple(tracked)
+        batch = judged.hosts[first : first + _BATCH]
+        last = _last_looks(connection, batch)
+        looks = []
+        for host in batch:
+            moment, before = moment_of(host, judged), last.get(host.name)
+            looks.append(_Look(host, moment, follow(before.tracked if before else (), host, moment)))
+        outcome_ids = _keep_outcomes(connection, looks)
+        host_ids = _keep_hosts(connection, looks, outcome_ids, last)
+        _keep_seen(connection, run_id, first, batch, host_ids, outcome_ids)
+        tracked.extend(one for look in looks for one in look.tracked)
+    return tuple(tracked)
 
 
-def _write_batch(
-    connection: Connection, run_id: int, first: int, judged: Judged
-) -> Iterator[tuple[JudgedHost, tuple[Tracked, ...]]]:
-    from sqlalchemy import bindparam, insert, update
-
-    batch = judged.hosts[first : first + _BATCH]
-    last = _last_looks(connection, [host.name for host in batch])
-    moments = [host.taken_at or judged.ended_at for host in batch]
-    followed = [
-        follow(_open(last.get(host.name), host.name), host, moment) for host, moment in zip(batch, moments, strict=True)
-    ]
-    pictures = [documents.document(host.picture.to_wire()) for host in batch]
-    picture_ids = _keep(connection, tables().picture, pictures, [{}] * len(batch))
-    outcomes = [
-        documents.document(documents.outcome(host, found, moment), picture.digest)
-        for host, found, moment, picture in zip(batch, followed, moments, pictures, strict=True)
-    ]
-    outcome_ids = _keep(connection, tables().outcome, outcomes, [{"picture_id": one} for one in picture_ids])
-    free = _next_id(connection, tables().host)
-    host_ids = [last[host.name].host_id if host.name in last else free + index for index, host in enumerate(batch)]
-    table = tables().host
-    rows = [
-        {"host_id": host_id, "outcome_id": outcome_id, "moment": moment}
-        for host_id, outcome_id, moment in zip(host_ids, outcome_ids, moments, strict=True)
-    ]
-    known = [row for row, host in zip(rows, batch, strict=True) if host.name in last]
-    new = [{**row, "name": host.name} for row, host in zip(rows, batch, strict=True) if host.name not in last]
-    values: dict[str, Any] = {name: bindparam(name) for name in ("outcome_id", "moment")}
-    if new:
-        connection.execute(insert(table).values(id=bindparam("host_id"), name=bindparam("name"), **values), new)
-    if known:
-        connection.execute(update(table).where(table.c.id == bindparam("host_id")).values(**values), known)
-    connection.execute(
-        insert(tables().seen),
-        [
-            {"run_id": run_id, "position": first + index, "host_id": host_id, "outcome_id": outcome_id,
-             "taken_at": host.taken_at}
-            for index, (host, host_id, outcome_id) in enumerate(zip(batch, host_ids, outcome_ids, strict=True))
-        ],
-    )  # fmt: skip
-    for host, found in zip(batch, followed, strict=True):
-        yield JudgedHost(**{**host.__dict__, "picture": documents.as_kept(host.picture)}), found
+def write_known(connection: Connection, run_id: int, judged: Judged, known: Mapping[str, tuple[Tracked, ...]]) -> None:
+    """Write hosts that were looked at before, with what has become of their findings."""
+    for first in range(0, len(judged.hosts), _BATCH):
+        batch = judged.hosts[first : first + _BATCH]
+        last = _last_looks(connection, batch)
+        looks = [_Look(host, moment_of(host, judged), known[host.name]) for host in batch]
+        host_ids = [last[host.name].host_id for host in batch]
+        _keep_seen(connection, run_id, first, batch, host_ids, _keep_outcomes(connection, looks))
 
 
-def _last_looks(connection: Connection, names: Sequence[str]) -> dict[str, _LastLook]:
+def moment_of(host: JudgedHost, judged: Judged) -> str:
+    """Return when a host was looked at, ISO 8601 in UTC."""
+    return host.taken_at or judged.ended_at
+
+
+def _last_looks(connection: Connection, hosts: Sequence[JudgedHost]) -> dict[str, _LastLook]:
     from sqlalchemy import select
 
     host, outcome = tables().host, tables().outcome
     rows = connection.execute(
         select(host.c.name, host.c.id, outcome.c.body, host.c.moment)
         .join(outcome, outcome.c.id == host.c.outcome_id)
-        .where(host.c.name.in_(names))
+        .where(host.c.name.in_([one.name for one in hosts]))
     )
-    return {name: _LastLook(identity, documents.unpack(body), moment) for name, identity, body, moment in rows}
+    return {
+        name: _LastLook(identity, documents.tracked_of(documents.unpack(body), name, moment))
+        for name, identity, body, moment in rows
+    }
 
 
-def _open(last: _LastLook | None, name: str) -> tuple[Tracked, ...]:
-    return () if last is None else documents.tracked_of(last.outcome, name, last.moment)
+def _keep_outcomes(connection: Connection, looks: Sequence[_Look]) -> list[int]:
+    pictures = [documents.document(look.host.picture.to_wire()) for look in looks]
+    picture_ids = _keep(connection, tables().picture, pictures, [{} for _look in looks])
+    outcomes = [
+        documents.document(documents.outcome(look.host, look.tracked, look.moment), picture.digest)
+        for look, picture in zip(looks, pictures, strict=True)
+    ]
+    return _keep(connection, tables().outcome, outcomes, [{"picture_id": one} for one in picture_ids])
+
+
+def _keep_hosts(
+    connection: Connection, looks: Sequence[_Look], outcome_ids: Sequence[int], last: Mapping[str, _LastLook]
+) -> list[int]:
+    from sqlalchemy import bindparam, insert, update
+
+    table = tables().host
+    free = _next_id(connection, table)
+    ids: list[int] = []
+    new: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
+    for look, outcome_id in zip(looks, outcome_ids, strict=True):
+        row = {"outcome_id": outcome_id, "moment": look.moment}
+        if look.host.name in last:
+            ids.append(last[look.host.name].host_id)
+            known.append({**row, "host_id": ids[-1]})
+        else:
+            ids.append(free + len(new))
+            new.append({**row, "id": ids[-1], "name": look.host.name})
+    if new:
+        connection.execute(insert(table), new)
+    if known:
+        statement = update(table).where(table.c.id == bindparam("host_id"))
+        connection.execute(statement.values(outcome_id=bindparam("outcome_id"), moment=bindparam("moment")), known)
+    return ids
+
+
+def _keep_seen(
+    connection: Connection,
+    run_id: int,
+    first: int,
+    hosts: Sequence[JudgedHost],
+    host_ids: Sequence[int],
+    outcome_ids: Sequence[int],
+) -> None:
+    from sqlalchemy import insert
+
+    rows = [
+        {
+            "run_id": run_id,
+            "position": first + index,
+            "host_id": host_ids[index],
+            "outcome_id": outcome_ids[index],
+            "taken_at": host.taken_at,
+        }
+        for index, host in enumerate(hosts)
+    ]
+    connection.execute(insert(tables().seen), rows)
 
 
 def _keep(

@@ -40,6 +40,8 @@ def tables() -> Tables:
             Column("id", Integer, primary_key=True),
             *(Column(name, String) for name in ("name", "began_at", "ended_at", "state", "fail_on", "format")),
             *(Column(name, LargeBinary) for name in ("counts", "past")),
+            *(Column(name, Integer) for name in ("slice_number", "slice_count")),
+            *(Column(name, String) for name in ("whole", "missing")),
         ),
         host=Table(
             "portreeve_host",

@@ -1,140 +1,136 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Recording runs and reading them back. A run comes back exactly as it was when it was recorded."""
+"""Recording runs and reading them back. A run comes back exactly as it was when it was recorded.
+
+Every ``url`` is as ``places.read_place`` takes it. All raise InvalidInput, in one sentence, when the history cannot be
+used.
+"""
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from ..fleet.host_picture import HostPicture, from_wire
-from ..policy.runs import Judged, Past, Run, host_counts, severity_counts
-from . import documents
-from .opening import need_sqlalchemy, reading, writing
-from .places import read_place
+from ..policy.findings import JudgedHost
+from ..policy.runs import Judged, Past, Run, Tracked
+from .archive import find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
+from .documents import as_kept
+from .drift import between, out_of_sight
+from .opening import look, reading, rehearsing, writing
+from .places import Place, read_place
 from .recording import write_hosts
-from .schema import tables
+from .retention import check_limits, prune
+from .slices import merge, tracked_by_host
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
-
-#: Runs before a run that are kept with it, for the trend.
-TREND = 30
+    from sqlalchemy import Connection
 
 
-def record(url: str, judged: Judged, keep_days: int | None = None, keep_runs: int | None = None) -> Run:
+def record(
+    url: str,
+    judged: Judged,
+    keep_days: int | None = None,
+    keep_runs: int | None = None,
+    only_look: bool = False,
+) -> Run:
     """Record a run and return it, each finding with what has become of it since its host was last looked at.
 
-    It is recorded whole or not at all. Raises InvalidInput, in one sentence, when the history cannot be used.
+    It is recorded whole or not at all; with ``only_look`` not at all. Runs older by ``keep_days`` than its end, and
+    those beyond ``keep_runs`` with it, are dropped.
     """
+    check_limits(keep_days, keep_runs)
+    twice = [name for name, count in Counter(host.name for host in judged.hosts).items() if count > 1]
+    if twice:
+        raise InvalidInput(f"A run has each host once; more than once there are: {', '.join(sorted(twice))}.")
     place = read_place(url)
-    need_sqlalchemy(place)
-    with writing(place) as connection:
-        return _write(connection, judged)
+    with rehearsing(place) if only_look else writing(place) as connection:
+        if find_run(connection, judged.name):
+            raise InvalidInput(f"A run called {judged.name!r} is recorded already: give this one another name.")
+        run_id = next_run_id(connection)
+        past = past_before(connection, run_id, judged.slice_of)
+        tracked = write_hosts(connection, run_id, judged)
+        hosts = tuple(JudgedHost(**{**host.__dict__, "picture": as_kept(host.picture)}) for host in judged.hosts)
+        run = Run(Judged(**{**judged.__dict__, "hosts": hosts}), tracked, past)
+        write_run(connection, run_id, run)
+        prune(connection, run_id, keep_days, keep_runs)
+        return run
+
+
+def merge_slices(url: str, whole: str, keep_days: int | None = None, keep_runs: int | None = None) -> Run:
+    """Make one run called ``whole`` out of the recorded slices of it and return it; made before, it is brought up to
+    date.
+
+    Findings are told from the last run before it over the whole inventory.
+    """
+    check_limits(keep_days, keep_runs)
+    with writing(read_place(url)) as connection:
+        run = merge(connection, whole)
+        row = find_run(connection, whole)
+        assert row is not None
+        prune(connection, row.id, keep_days, keep_runs)
+        return run
 
 
 def read_run(url: str, name: str | None = None) -> Run:
-    """Return a run as it was recorded, the latest without a name; raises InvalidInput when there is none."""
+    """Return a run as it was recorded, the latest without a name."""
     place = read_place(url)
-    need_sqlalchemy(place)
     with reading(place) as connection:
-        found = _find_run(connection, name)
-        if found is None:
-            raise InvalidInput(
-                f"The history {place.shown} has no run yet."
-                if name is None
-                else f"The history {place.shown} has no run {name!r}."
-            )
-        return _read(connection, found)
+        return _run(connection, place, name)
 
 
 def list_runs(url: str) -> tuple[Past, ...]:
     """Return all runs that are kept, the oldest first."""
+    with reading(read_place(url)) as connection:
+        return tuple(past_of(row) for row in reversed(connection.execute(newest_first()).all()))
+
+
+def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
+    """Return what has become of findings from one run to another, whatever there was between them.
+
+    What was open on a host that the second run does not have is unseen.
+    """
     place = read_place(url)
-    need_sqlalchemy(place)
     with reading(place) as connection:
-        return tuple(reversed(_past(connection, None)))
+        earlier = _run(connection, place, from_name, with_pictures=False)
+        later = _run(connection, place, to_name, with_pictures=False)
+    before, latest = tracked_by_host(earlier), tracked_by_host(later)
+    there = {host.name for host in later.judged.hosts}
+    followed = [
+        one
+        for host in later.judged.hosts
+        for one in between(before.get(host.name, ()), host, latest.get(host.name, ()))
+    ]
+    lost = [one for name, tracked in before.items() if name not in there for one in out_of_sight(tracked)]
+    return (*followed, *lost)
 
 
-def _write(connection: Connection, judged: Judged) -> Run:
-    from sqlalchemy import func, insert, select
-
-    run = tables().run
-    if connection.execute(select(run.c.id).where(run.c.name == judged.name)).first():
-        raise InvalidInput(f"A run called {judged.name!r} is recorded already: give this one another name.")
-    identity = 1 + (connection.execute(select(func.max(run.c.id))).scalar_one() or 0)
-    past = tuple(reversed(_past(connection, TREND)))
-    hosts, tracked = write_hosts(connection, identity, judged)
-    recorded = Run(Judged(**{**judged.__dict__, "hosts": hosts}), tracked, past)
-    counts = _counts(recorded)
-    connection.execute(
-        insert(run),
-        {
-            "id": identity,
-            "name": judged.name,
-            "began_at": judged.began_at,
-            "ended_at": judged.ended_at,
-            "state": recorded.state,
-            "fail_on": judged.fail_on,
-            "format": documents.FORMAT,
-            "counts": documents.document(counts).packed(),
-            "past": documents.document(past).packed(),
-        },
-    )
-    return recorded
+def check(url: str, keep_days: int | None = None, keep_runs: int | None = None) -> None:
+    """Raise InvalidInput when it can be told beforehand that a run cannot be recorded there; write nothing."""
+    check_limits(keep_days, keep_runs)
+    place = read_place(url)
+    look(place)
+    if place.path is not None:
+        _check_path(place)
 
 
-def _counts(run: Run) -> list[Any]:
-    waived = sum(one.finding.waived is not None for one in run.standing)
-    return [severity_counts(run.standing), waived, host_counts(run.judged.hosts)]
+def _check_path(place: Place) -> None:
+    path = place.path
+    assert path is not None
+    nearest = next(one for one in path.parents if os.path.lexists(one))
+    if not nearest.is_dir():
+        raise InvalidInput(f"The history {place.shown} cannot be used: {nearest} is not a directory.")
+    for needed in [nearest, *([path] if path.exists() else [])]:
+        if not os.access(needed, os.W_OK):
+            raise InvalidInput(f"The history {place.shown} cannot be used: no permission to write {needed}.")
 
 
-def _past(connection: Connection, at_most: int | None) -> list[Past]:
-    """The newest first."""
-    from sqlalchemy import select
-
-    run = tables().run
-    rows = connection.execute(select(run).order_by(run.c.id.desc()).limit(at_most))
-    return [Past(row.name, row.ended_at, row.state, *documents.unpack(row.counts)) for row in rows]
-
-
-def _find_run(connection: Connection, name: str | None) -> Row[Any] | None:
-    from sqlalchemy import select
-
-    run = tables().run
-    asked = select(run).order_by(run.c.id.desc()).limit(1)
-    return connection.execute(asked if name is None else asked.where(run.c.name == name)).first()
-
-
-def _read(connection: Connection, row: Row[Any]) -> Run:
-    from sqlalchemy import select
-
-    _run, host, _picture, outcome, seen = tables()
-    pictures = _pictures(connection, row.id)
-    hosts, tracked = [], []
-    rows = connection.execute(
-        select(host.c.name, seen.c.taken_at, outcome.c.picture_id, outcome.c.body)
-        .join(host, host.c.id == seen.c.host_id)
-        .join(outcome, outcome.c.id == seen.c.outcome_id)
-        .where(seen.c.run_id == row.id)
-        .order_by(seen.c.position)
-    )
-    for name, taken_at, picture_id, body in rows:
-        kept = documents.unpack(body)
-        found = documents.tracked_of(kept, name, taken_at or row.ended_at)
-        tracked.append(found)
-        hosts.append(documents.judged_host(kept, name, taken_at, pictures[picture_id], found))
-    judged = Judged(row.name, row.began_at, row.ended_at, row.fail_on, tuple(hosts))
-    past = documents.past_again(documents.unpack(row.past))
-    return Run(judged, tuple(itertools.chain.from_iterable(tracked)), past)
-
-
-def _pictures(connection: Connection, run_id: int) -> dict[int, HostPicture]:
-    from sqlalchemy import select
-
-    _run, _host, picture, outcome, seen = tables()
-    needed = select(outcome.c.picture_id).join(seen, seen.c.outcome_id == outcome.c.id).where(seen.c.run_id == run_id)
-    rows = connection.execute(select(picture.c.id, picture.c.body).where(picture.c.id.in_(needed)))
-    return {identity: from_wire(documents.unpack(body)) for identity, body in rows}
+def _run(connection: Connection, place: Place, name: str | None, with_pictures: bool = True) -> Run:
+    row = find_run(connection, name)
+    if row is None and name is None:
+        raise InvalidInput(f"The history {place.shown} has no run yet.")
+    if row is None:
+        raise InvalidInput(f"The history {place.shown} has no run {name!r}.")
+    return read_run_of(connection, row, with_pictures)

@@ -12,69 +12,94 @@ from typing import Any
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import PortRange
 from ...module_utils.portreeve_agent.reservations.sentences import say_run
-from .entries import ALWAYS, AUTO, NEVER, read_entries
+from .entries import ALWAYS, AUTO, NEVER, REMEDY, read_entries
+from .keys import Owner
+from .lists import Origin, Said, unknown_origin
 from .port_sets import Place, compress, merge, numbers
+
+_POLICY = ("address", "listen", "severity")
 
 
 @dataclass(frozen=True)
 class Application:
     """An application, the ports it needs on the host, whether these are to be reserved, and how to get them back.
 
-    ``reserve``: AUTO where the kernel could give them away otherwise, ALWAYS, or NEVER. ``owner`` is who should hold
-    them, as the module port_release expects it; empty where that is not declared. ``remedy`` is what else was declared
-    of ``service``, ``strategy`` and ``at_most``. ``places`` are the ports with the protocols of a server on them.
+    ``reserve``: AUTO where the kernel could give them away otherwise, ALWAYS, or NEVER. ``owners`` are those any one of
+    which should hold them, each as the module port_release expects it; none where that is not declared. ``remedy`` is
+    what else was declared of ``service``, ``strategy`` and ``at_most``, ``policy`` of ``address``, ``listen`` and
+    ``severity``. ``places`` are the ports with the protocols of a server on them.
     """
 
     name: str
     ports: tuple[PortRange, ...]
     reserve: str = AUTO
-    owner: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[Owner, ...] = ()
     remedy: Mapping[str, str] = field(default_factory=dict)
     places: tuple[Place, ...] = ()
+    policy: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The owner that the ports are got back for: the only one there is, else empty."""
+        return dict(self.owners[0]) if len(self.owners) == 1 else {}
 
     def to_wire(self) -> dict[str, Any]:
         """Return it in plain JSON types, as it could have been declared."""
         declared = {"name": self.name, "ports": [str(one) for one in self.ports], "reserve": self.reserve}
-        return {**declared, **({"owner": dict(self.owner)} if self.owner else {}), **self.remedy}
+        owner = self.owner or [dict(one) for one in self.owners]
+        return {**declared, **({"owner": owner} if owner else {}), **self.policy, **self.remedy}
 
     def releases(self) -> Iterator[dict[str, Any]]:
-        """Yield what port_release is to be told for each port, none where no owner is declared.
+        """Yield what port_release is to be told for each port, none where not exactly one owner is declared.
 
         The service is started after the last port, as it needs all of them.
         """
         options = {key: self.remedy[key] for key in ("strategy", "at_most") if key in self.remedy}
         for port, protocol in self.places if self.owner else ():
-            wanted = {"port": port, "protocol": protocol, "expect": dict(self.owner), **options}
+            wanted = {"port": port, "protocol": protocol, "expect": self.owner, **options}
             if "service" in self.remedy and (port, protocol) == self.places[-1]:
                 wanted["then"] = {"start": self.remedy["service"]}
             place = f"{port}/{protocol}"
             yield {"application": self.name, "place": place, "reserve": self.reserve != NEVER, "options": wanted}
 
 
-def merge_applications(declared: Mapping[str, Any]) -> tuple[Application, ...]:
+def merge_applications(declared: Mapping[str, Any], origin: Origin = unknown_origin) -> tuple[Application, ...]:
     """Return the applications of all lists (variable → its value), by name.
 
     The ports of entries of one name are united. Raises InvalidInput with every mistake, one sentence each.
     """
-    by_name, mistakes = read_entries(declared)
+    by_name, mistakes = read_entries(declared, origin)
     if mistakes:
         raise InvalidInput(" ".join(mistakes))
+    return united(by_name)
+
+
+def united(by_name: Mapping[str, list[Said]]) -> tuple[Application, ...]:
+    """Return the applications whose entries hold no mistake, by name."""
     applications = []
     for name, entries in sorted(by_name.items()):
-        said = {key: value for entry in entries for key, value in entry.said.items()}
-        reserve, owner = said.pop("reserve", AUTO), said.pop("owner", {})
-        places = tuple(sorted({place for entry in entries for place in entry.places}))
-        ports = merge([entry.ports for entry in entries])
-        applications.append(Application(name, ports, reserve, owner, said, places))
+        said = {key: value for entry in entries for key, value in entry.values.items()}
+        needed = [entry.values["ports"] for entry in entries]
+        applications.append(
+            Application(
+                name,
+                merge([ports for ports, _places in needed]),
+                said.get("reserve", AUTO),
+                said.get("owner", ()),
+                {key: said[key] for key in REMEDY if key in said},
+                tuple(sorted({place for _ports, places in needed for place in places})),
+                {key: said[key] for key in _POLICY if key in said},
+            )
+        )
     return tuple(applications)
 
 
-def mistakes_in(declared: Mapping[str, Any]) -> tuple[str, ...]:
+def mistakes_in(declared: Mapping[str, Any], origin: Origin = unknown_origin) -> tuple[str, ...]:
     """Return one sentence for each mistake in the lists, which names variable and entry and says what is accepted.
 
     It is one as well that entries of one name disagree on anything but ports.
     """
-    return tuple(read_entries(declared)[1])
+    return tuple(read_entries(declared, origin)[1])
 
 
 def ports_to_reserve(application: Application, automatic: tuple[int, int] | None) -> tuple[PortRange, ...]:

@@ -56,6 +56,15 @@ def places_served(values: Any) -> tuple[Place, ...]:
     return tuple(sorted(served))
 
 
+def ranges_served(values: Any) -> tuple[PortRange, ...]:
+    """Return where a server on the ports of ``values`` would be as ranges: without a protocol, that is TCP.
+
+    ``ranges_served(["53", "1024-65535/udp"])`` → ``(PortRange(53, 53, "tcp"), PortRange(1024, 65535, "udp"))``.
+    """
+    served = [str(PortRange(one.low, one.high, one.protocol or "tcp")) for one in _flat(values)]
+    return parse_ports(served) if served else ()
+
+
 def ranges_of(found: Collection[int], protocol: str | None = None) -> tuple[PortRange, ...]:
     """Return the fewest ranges that are made of some ports of a protocol, in order."""
     together = parse_ports(ports.compress(found)) if found else ()

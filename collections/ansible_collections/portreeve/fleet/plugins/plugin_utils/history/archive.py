@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 TREND = 30
 
 
-def find_run(connection: Connection, name: str | None) -> Row[Any] | None:
-    """Return the row of a run, of the latest without a name; None when there is none."""
+def find_run(connection: Connection, name: str) -> Row[Any] | None:
+    """Return the row of a run, None when there is none."""
+    return connection.execute(newest_first().where(tables().run.c.name == name)).first()
+
+
+def find_latest(connection: Connection) -> Row[Any] | None:
+    """Return the row of the latest run, of a slice only where there is nothing else; None when there is none."""
     run = tables().run
-    asked = newest_first()
-    return connection.execute(asked.limit(1) if name is None else asked.where(run.c.name == name)).first()
+    whole_first = newest_first().order_by(None).order_by(run.c.slice_number.is_not(None), run.c.id.desc())
+    return connection.execute(whole_first.limit(1)).first()
 
 
 def newest_first() -> Select[Any]:
@@ -38,7 +43,7 @@ def newest_first() -> Select[Any]:
 
 def next_run_id(connection: Connection) -> int:
     """Return an id that is greater than that of any run."""
-    row = find_run(connection, None)
+    row = connection.execute(newest_first().limit(1)).first()
     return 1 if row is None else row.id + 1
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ..fleet.picture import INCOMPLETE, OK
 from ..policy.findings import Finding, JudgedHost
@@ -29,20 +29,21 @@ def follow(before: Iterable[Tracked], host: JudgedHost, moment: str) -> tuple[Tr
     return (*now, *gone)
 
 
-def between(before: Iterable[Tracked], host: JudgedHost, latest: Sequence[Tracked]) -> tuple[Tracked, ...]:
-    """Return what has become of findings since an earlier look at a host, with others in between.
+def between(before: Iterable[Tracked], latest: Iterable[Tracked]) -> tuple[Tracked, ...]:
+    """Return what has become of findings of a host since an earlier look at it, however many there were in between.
 
-    ``latest`` is what has become of them since the last of those, and knows the times.
+    ``before`` is what had become of them by then, ``latest`` by the last look.
     """
-    times = {one.finding.id: one for one in latest}
-    followed = [
-        one._replace(first_seen=times[one.finding.id].first_seen, last_seen=times[one.finding.id].last_seen)
-        if one.finding.id in times
-        else one
-        for one in follow(before, host, "")
+    was_open = {one.finding.id: one for one in before if one.standing != RESOLVED}
+    known = {one.finding.id: one for one in latest}
+    now = [
+        one if one.standing == UNSEEN else one._replace(standing=PERSISTING if identity in was_open else NEW)
+        for identity, one in known.items()
+        if one.standing != RESOLVED
     ]
-    told = {one.finding.id for one in followed}
-    return (*followed, *(one for one in latest if one.standing == UNSEEN and one.finding.id not in told))
+    told = {one.finding.id for one in now}
+    gone = [known.get(identity, one) for identity, one in was_open.items() if identity not in told]
+    return (*now, *(one._replace(standing=RESOLVED) for one in gone))
 
 
 def out_of_sight(before: Iterable[Tracked]) -> tuple[Tracked, ...]:

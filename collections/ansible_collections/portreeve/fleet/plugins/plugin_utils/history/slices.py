@@ -50,7 +50,7 @@ def merge(connection: Connection, whole: str) -> Run:
     run_id = next_run_id(connection) if made is None else made.id
     first = min(row.id for row in rows)
     before = _before(connection, first, parts)
-    tracked = {name: between(before[name], chosen[name].host, chosen[name].tracked) for name in names}
+    tracked = {name: between(before[name], chosen[name].tracked) for name in names}
     judged = Judged(
         name=whole,
         began_at=min(run.judged.began_at for run in runs),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..policy.findings import JudgedHost
 from ..policy.runs import Judged, Past, Run, Tracked
-from .archive import find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
+from .archive import find_latest, find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
 from .documents import as_kept
 from .drift import between, out_of_sight
 from .opening import look, reading, rehearsing, writing
@@ -75,7 +75,7 @@ def merge_slices(url: str, whole: str, keep_days: int | None = None, keep_runs: 
 
 
 def read_run(url: str, name: str | None = None) -> Run:
-    """Return a run as it was recorded, the latest without a name."""
+    """Return a run as it was recorded; without a name the latest, and of slices only where there is nothing else."""
     place = read_place(url)
     with reading(place) as connection:
         return _run(connection, place, name)
@@ -99,9 +99,7 @@ def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
     before, latest = tracked_by_host(earlier), tracked_by_host(later)
     there = {host.name for host in later.judged.hosts}
     followed = [
-        one
-        for host in later.judged.hosts
-        for one in between(before.get(host.name, ()), host, latest.get(host.name, ()))
+        one for host in later.judged.hosts for one in between(before.get(host.name, ()), latest.get(host.name, ()))
     ]
     lost = [one for name, tracked in before.items() if name not in there for one in out_of_sight(tracked)]
     return (*followed, *lost)
@@ -128,7 +126,7 @@ def _check_path(place: Place) -> None:
 
 
 def _run(connection: Connection, place: Place, name: str | None, with_pictures: bool = True) -> Run:
-    row = find_run(connection, name)
+    row = find_latest(connection) if name is None else find_run(connection, name)
     if row is None and name is None:
         raise InvalidInput(f"The history {place.shown} has no run yet.")
     if row is None:

@@ -1,45 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which variables of an inventory declare applications, and which only seem to. Pure."""
+"""Which variables of an inventory declare something, and which only seem to. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-VARIABLE = "portreeve_applications"
 
-_ALIKE = "portreeve_applic"
+@dataclass(frozen=True)
+class Family:
+    """A variable and all whose names begin with it and ``_``. Names that begin as one of ``alike`` seem to be of it."""
+
+    variable: str
+    alike: tuple[str, ...]
+
+    def declares(self, variable: str) -> bool:
+        """Return whether a variable of that name is one of the family."""
+        return variable == self.variable or variable.startswith(self.variable + "_")
 
 
-def is_declaration(variable: str) -> bool:
-    """Return whether a variable of that name declares applications."""
-    return variable == VARIABLE or variable.startswith(VARIABLE + "_")
+APPLICATIONS = Family("portreeve_applications", ("portreeve_applic",))
+ALLOWED = Family("portreeve_allowed", ("portreeve_allow", "portreeve_alow"))
+WAIVERS = Family("portreeve_waivers", ("portreeve_waiv", "portreeve_waver"))
+SEVERITIES = Family("portreeve_severities", ("portreeve_sever",))
+
+POLICY = (APPLICATIONS, ALLOWED, WAIVERS, SEVERITIES)
 
 
-def near_misses(variables: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each variable whose name is almost one that declares applications."""
+def is_declaration(variable: str, families: Iterable[Family] = (APPLICATIONS,)) -> bool:
+    """Return whether a variable of that name declares anything."""
+    return any(family.declares(variable) for family in families)
+
+
+def near_misses(variables: Iterable[str], families: Iterable[Family] = (APPLICATIONS,)) -> Iterator[str]:
+    """Yield a sentence for each variable whose name is almost one that declares something."""
     for variable in sorted(variables):
-        if variable.casefold().startswith(_ALIKE) and not is_declaration(variable):
-            yield f"The variable {variable} declares nothing: accepted are {VARIABLE}, and {VARIABLE}_ and anything."
+        for family in families:
+            if variable.casefold().startswith(family.alike) and not family.declares(variable):
+                accepted = f"accepted are {family.variable}, and {family.variable}_ and anything"
+                yield f"The variable {variable} declares nothing: {accepted}."
 
 
-def hidden(levels: Mapping[str, Mapping[str, Any]], seen: Mapping[str, Any]) -> Iterator[str]:
+def hidden(
+    levels: Mapping[str, Mapping[str, Any]], seen: Mapping[str, Any], families: Iterable[Family] = (APPLICATIONS,)
+) -> Iterator[str]:
     """Yield a sentence for each declaration that the host does not see, as another level has a variable of that name.
 
     ``levels`` are the variables of each level of the inventory ("group web"), ``seen`` those that the host sees. An
     empty list hides on purpose, and so does what comes from outside of the inventory.
     """
-    for variable in sorted(filter(is_declaration, seen)):
-        said = {level: variables[variable] for level, variables in levels.items() if variable in variables}
-        winning = [level for level, value in said.items() if value == seen[variable]]
-        for level, value in said.items():
-            if winning and value and seen[variable] and value != seen[variable]:
-                yield (
-                    f"{variable} of {level} counts for nothing where that of {winning[-1]} hides it: "
-                    f"give it a name of its own, such as {VARIABLE}_{_suffix(level)}."
-                )
+    for family in families:
+        for variable in sorted(filter(family.declares, seen)):
+            said = {level: variables[variable] for level, variables in levels.items() if variable in variables}
+            winning = [level for level, value in said.items() if value == seen[variable]]
+            for level, value in said.items():
+                if winning and value and seen[variable] and value != seen[variable]:
+                    yield (
+                        f"{variable} of {level} counts for nothing where that of {winning[-1]} hides it: "
+                        f"give it a name of its own, such as {family.variable}_{_suffix(level)}."
+                    )
 
 
 def _suffix(level: str) -> str:

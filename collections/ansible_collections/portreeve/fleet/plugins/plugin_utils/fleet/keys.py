@@ -96,9 +96,7 @@ def owners(where: str, key: str, given: Any) -> tuple[Owner, ...]:
 def _owner(where: str, key: str, given: Any) -> Owner:
     if not isinstance(given, Mapping) or not given or not set(given) <= set(OWNER):
         unknown = sorted(str(one) for one in set(given) - set(OWNER)) if isinstance(given, Mapping) else []
-        raise InvalidInput(
-            f"{where} has {key}: {shown(given)}: {ACCEPTED_OWNER}{meant((unknown or [None])[0], OWNER)}."
-        )
+        raise InvalidInput(f"{where} has {key}: {shown(given)}: {ACCEPTED_OWNER}{meant(''.join(unknown[:1]), OWNER)}.")
     for part, found in given.items():
         if isinstance(found, bool):
             raise InvalidInput(

@@ -11,6 +11,8 @@ ARGS ?=
 COUNT ?= 1
 PLAN ?= reports/plan.json
 DIGEST ?=
+RUN ?=
+SINCE ?=
 
 COLLECTION := collections/ansible_collections/portreeve/fleet
 VENV := .venv
@@ -92,6 +94,15 @@ plan: $(AUDIT_ENV) ## plan to get the ports of declared applications back, for a
 remediate: $(AUDIT_ENV) ## do what the plan with that digest says, wave by wave [DIGEST=...] [PLAN=reports/plan.json] [INVENTORY=...] [ARGS=--check]
 	$(REFUSE_NO_INVENTORY)
 	@$(PLAY) playbooks/remediate.yml -e 'portreeve_plan=$(PLAN)' -e 'portreeve_digest=$(DIGEST)' $(ARGS)
+
+.PHONY: compliance
+compliance: $(AUDIT_ENV) ## hold the hosts of an inventory against its policy; fails unless they are compliant [INVENTORY=...] [LIMIT=web] [RUN=name] [ARGS=--check]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/compliance.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(ARGS)
+
+.PHONY: report
+report: $(AUDIT_ENV) ## write the report on a past run again, or on what has changed since another [RUN=name] [SINCE=name] [ARGS=...]
+	@$(BIN)/ansible-playbook -i localhost, playbooks/report.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(if $(SINCE),-e 'portreeve_since=$(SINCE)') $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 

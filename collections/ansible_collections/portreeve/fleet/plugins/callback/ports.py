@@ -15,6 +15,7 @@ description:
     at a glance, and flags in words what could not be seen.
   - Tells in one line what a single task of M(portreeve.fleet.port_reservation) has come to, and in a few what one of
     M(portreeve.fleet.port_release) has done, or would in check mode; all with C(-v).
+  - Tells what a run of M(portreeve.fleet.compliance) has come to, with its state as the last line.
   - Everything else is printed as ever, as by P(ansible.builtin.minimal#callback) for C(ansible) and by
     P(ansible.builtin.default#callback) for C(ansible-playbook). A play of Portreeve's own tasks only is printed
     without headings and recap.
@@ -67,6 +68,7 @@ _COLLECTION = "portreeve.fleet."
 _RESERVING = "port_reservation"
 _RELEASING = "port_release"
 _LOOKING = ("port_owner", "port_audit")
+_HOLDING = ("collect", "compliance", "compliance_report")  # a fleet against its policy
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 
 # What Ansible calls on the way through a run. Of the first nothing is to be seen in a play of Portreeve's own.
@@ -76,6 +78,7 @@ _OTHERS = (
     "v2_playbook_on_notify", "v2_playbook_on_vars_prompt", "v2_runner_on_async_failed", "v2_runner_on_async_ok",
     "v2_runner_on_async_poll", "v2_runner_retry",
 )  # fmt: skip
+_COLOURS = {"alarm": C.COLOR_ERROR, "notice": C.COLOR_CHANGED, "quiet": C.COLOR_OK}
 _RESULTS = (
     "v2_runner_item_on_failed", "v2_runner_item_on_ok", "v2_runner_item_on_skipped", "v2_runner_on_failed",
     "v2_runner_on_ok", "v2_runner_on_skipped", "v2_runner_on_unreachable",
@@ -91,9 +94,9 @@ def _name(task):
 
 
 def _kind(task):
-    """Return port_owner, port_audit or report for a task that looks, None for any other."""
+    """Return the short name of a task that looks, reports or judges, None for any other."""
     short = _short_name(task)
-    ours = short in _LOOKING or _name(task) == _COLLECTION + "report"
+    ours = short in _LOOKING or _name(task) in {_COLLECTION + name for name in ("report", *_HOLDING)}
     return short if ours else None
 
 
@@ -103,13 +106,13 @@ def _tasks(entries):
             yield from _tasks(entry)
         elif hasattr(entry, "block"):
             yield from _tasks([*entry.block, *entry.rescue, *entry.always])
-        else:
+        elif not entry.implicit:  # Ansible's own, such as the end of a role
             yield entry
 
 
 def _kinds(play):
-    kinds = {_kind(task) for task in _tasks([*play.get_tasks(), *play.handlers])}
-    return kinds | {None} if play.roles else kinds
+    of_roles = [block for role in play.roles for block in role.get_task_blocks()]
+    return {_kind(task) for task in _tasks([*play.get_tasks(), *play.handlers, *of_roles])}
 
 
 class CallbackModule(Default, Minimal):
@@ -190,6 +193,9 @@ class CallbackModule(Default, Minimal):
             "failed": event.endswith("failed"),
             "skipped": event.endswith("skipped"),
         }
+        if kind in _HOLDING:
+            self._show_holding(kind, result._host.get_name(), outcome)
+            return
         if "bind" not in result._task.args and isinstance(outcome.get("ports"), list):
             outcome["ports"] = [{**port, "bind": None} for port in outcome["ports"]]  # nobody asked
         answer = read_answer(result._host.get_name(), outcome)
@@ -229,6 +235,20 @@ class CallbackModule(Default, Minimal):
             self._print([sheet.Note("", "")], False)
             self._print(ports, True)
         self._print(terminal.closing_lines(report, outcome, only_checked), False)
+
+    def _show_holding(self, kind, host, outcome):
+        from ..plugin_utils.compliance import screen
+
+        if self.get_option("output") == "json":
+            self._display.display(screen.as_json_line(host, outcome))
+        elif kind == "collect":
+            self._print(screen.host_lines(host, outcome), False)
+        else:
+            lines, last, tone = screen.run_lines(outcome)
+            if lines:
+                self._print(lines, False)
+            if last:
+                self._display.display(last, color=_COLOURS.get(tone))  # never wrapped: it is one line
 
     def _screen(self):
         from ..plugin_utils.report.terminal import Terminal

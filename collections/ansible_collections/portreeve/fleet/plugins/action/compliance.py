@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Begins and ends a run over a fleet on the controller; documented in plugins/modules/compliance.py."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.compliance.beginning import Begun, Places, begin, begun_at, mistakes_in, new_name, parse_slice
+from ..plugin_utils.compliance.conclusion import conclude
+from ..plugin_utils.compliance.course import moment_of
+from ..plugin_utils.compliance.telling import told
+from ..plugin_utils.fleet.picture import plain
+from ..plugin_utils.fleet.translation import translated
+from ..plugin_utils.policy.rules import NEVER, SEVERITIES
+from ..plugin_utils.policy.runs import COMPLIANT, ERROR, TOLERATED
+
+_ARGUMENTS = {
+    "phase": {"type": "str", "required": True, "choices": ["begin", "judge"]},
+    "answers": {"type": "path"},
+    "hosts": {"type": "list", "elements": "str"},
+    "mistakes": {"type": "list", "elements": "str", "default": []},
+    "reports": {"type": "path", "default": "reports"},
+    "history": {"type": "str"},
+    "keep_days": {"type": "int", "default": 400},
+    "keep_runs": {"type": "int", "default": 0},
+    "textfile": {"type": "path"},
+    "notify": {"type": "list", "elements": "str", "default": []},
+    "run": {"type": "str"},
+    "fail_on": {"type": "str", "default": "medium", "choices": [*SEVERITIES, NEVER]},
+    "stale_after": {"type": "int", "default": 86400},
+    "slice": {"type": "str", "default": ""},
+    "whole": {"type": "str"},
+}
+_NEEDED = [("phase", "judge", ["answers"])]
+
+
+class ActionModule(ActionBase):
+    """Judges what the hosts answered."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the name and place of the run that begins, or what it has come to."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS, required_if=_NEEDED)
+        arguments, variables = plain(arguments), task_vars or {}
+        phase = translated(getattr(self, "_" + arguments["phase"]), AnsibleActionFail)
+        return {**result, **phase(arguments, _places(arguments), variables)}
+
+    def _begin(self, arguments: dict[str, Any], places: Places, _variables: dict[str, Any]) -> dict[str, Any]:
+        mistakes = [*arguments["mistakes"], *mistakes_in(places, arguments["run"])]
+        if mistakes:
+            return {"failed": True, "msg": " ".join(mistakes), "mistakes": mistakes}
+        now = time.time()
+        begun = begin(
+            Begun(
+                answers=places.runs,
+                name=arguments["run"] or new_name(now),
+                began_at=moment_of(now),
+                fail_on=arguments["fail_on"],
+                stale_after=arguments["stale_after"],
+                slice_of=parse_slice(arguments["slice"], arguments["whole"]),
+                whole=arguments["whole"] or None,
+            ),
+            places,
+            self._task.check_mode,
+        )
+        return {"changed": False, "mistakes": [], "run": begun.name, "answers": str(begun.answers)}
+
+    def _judge(self, arguments: dict[str, Any], places: Places, variables: dict[str, Any]) -> dict[str, Any]:
+        hosts = arguments["hosts"] or plain(variables.get("ansible_play_hosts_all") or [])
+        begun = begun_at(pathlib.Path(arguments["answers"]))
+        ended = conclude(begun, hosts, places, self._task.check_mode)
+        state = ended.run.state
+        kept = {"answers": str(begun.answers)} if state == ERROR else {}
+        return {**told(ended), **kept, "failed": state not in (COMPLIANT, TOLERATED)}
+
+
+def _places(arguments: dict[str, Any]) -> Places:
+    reports = pathlib.Path(arguments["reports"]).absolute()
+    return Places(
+        reports=reports,
+        history=arguments["history"] or str(reports / "history.sqlite"),
+        keep_days=arguments["keep_days"] or None,
+        keep_runs=arguments["keep_runs"] or None,
+        textfile=pathlib.Path(arguments["textfile"]).absolute() if arguments["textfile"] else None,
+        notify=tuple(arguments["notify"]),
+    )

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writes the report on a past run on the controller; documented in plugins/modules/compliance_report.py."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.compliance.past import report_on, report_on_changes
+from ..plugin_utils.fleet.picture import plain
+from ..plugin_utils.fleet.translation import translated
+
+_ARGUMENTS = {
+    "reports": {"type": "path", "default": "reports"},
+    "history": {"type": "str"},
+    "run": {"type": "str"},
+    "since": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Reads the history, and contacts no host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the run had come to, or what has changed, and where the report is."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        return {**result, **translated(self._written, AnsibleActionFail)(plain(arguments))}
+
+    def _written(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        reports = pathlib.Path(arguments["reports"]).absolute()
+        history = arguments["history"] or str(reports / "history.sqlite")
+        run, since, check = arguments["run"], arguments["since"], self._task.check_mode
+        if since:
+            return report_on_changes(history, since, run, reports, check)
+        return report_on(history, run, reports, check)

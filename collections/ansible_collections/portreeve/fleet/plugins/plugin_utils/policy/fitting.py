@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ...module_utils.portreeve_agent.expectations import is_expected
 from ..fleet.host_picture import Bound
-from ..fleet.naming import HEIR
+from ..fleet.naming import HEIR, name_holders, name_holdings
 from .records import ANY, LOOPBACK, WILDCARD, Declaration
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -44,6 +45,18 @@ def is_owner_declared(declaration: Declaration, bound: Bound) -> bool:
         for holding in bound.holdings
         if holding.role != HEIR
     )
+
+
+def strangers(declaration: Declaration, bound: Iterable[Bound]) -> str:
+    """Return in words who holds some addresses and should not, as far as it was seen."""
+    addresses = list(bound)
+    found = name_holdings(
+        holding
+        for one in addresses
+        for holding in one.holdings
+        if holding.role != HEIR and not any(is_expected(owner, holding) for owner in declaration.owners)
+    )
+    return found or name_holders(addresses)
 
 
 @lru_cache(maxsize=4096)

@@ -52,8 +52,12 @@ def _broken(case: Case, declaration: Declaration, place: PortRange, silent: set[
 
 
 def _is_for_others(case: Case, listener: Listener, declaration: Declaration) -> bool:
-    """Return whether all that listens is what others have declared there, and so nothing of it is out of order."""
-    others = [one for one in case.declared.at(listener.port, listener.protocol) if one is not declaration]
+    """Return whether all that listens are other applications that are declared there, each where it should be.
+
+    Whoever is allowed there listens in its place; of whom is wrong there that is said already.
+    """
+    declared = case.declared.at(listener.port, listener.protocol)
+    others = [one for one in declared if one.is_application and one is not declaration]
     serving = [one for one in listener.bound if one.serving]
     return bool(others) and all(
         not (is_owner_declared(declaration, bound) and is_address_declared(declaration, bound))

@@ -12,7 +12,7 @@ from ..fleet.host_picture import Bound, Listener
 from ..fleet.naming import name_holders
 from . import sentences
 from .case import Broken, Case, Untold
-from .fitting import is_address_declared, is_owner_declared
+from .fitting import is_address_declared, is_owner_declared, strangers
 from .records import ANY, Declaration
 
 #: The place of datagram sockets on ports that the kernel chose: any client has one for a while.
@@ -68,8 +68,10 @@ def _compare(
             rule, declaration = found
             wrong.setdefault((rule, declaration.name), (declaration, []))[1].append(bound)
     for (rule, name), (declaration, addresses) in wrong.items():
-        who = name_holders(addresses)
-        say = sentences.wrong_owner if rule == "wrong_owner" else sentences.wrong_address
+        if rule == "wrong_owner":
+            say, who = sentences.wrong_owner, strangers(declaration, addresses)
+        else:
+            say, who = sentences.wrong_address, name_holders(addresses)
         said, advice = say(listener.place, declaration, tuple(addresses), who)
         told = (rule, listener.place, _ports(listener), name, who, said, advice, listener.summary or "")
         yield Broken(*told, declaration.severity)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import port_set
 from ..fleet.applications import Application, ports_to_reserve
+from ..fleet.entries import NEVER
 from ..fleet.port_sets import numbers, ranges_of
 from . import sentences
 from .case import Broken, Case, Untold, told_apart
@@ -20,17 +22,17 @@ def judge_reservations(case: Case) -> Iterator[Broken | Untold]:
     """Yield not_reserved, once for a port of several protocols: the kernel's list knows none."""
     reserved = port_set(case.picture.reserved)
     for declaration in case.policy.declarations:
-        if declaration.reserve == "never":
+        if declaration.reserve == NEVER:
             continue
         try:
-            wanted = ports_to_reserve(_application(declaration), case.picture.automatic)
+            wanted = _wanted(declaration, case.picture.automatic)
         except InvalidInput as error:
             yield from _untold(declaration, str(error))
             continue
         if reserved is None and wanted:
             yield from _untold(declaration, "which ports the host reserves is not known")
             continue
-        missing = numbers(wanted) - (reserved or frozenset())
+        missing = set(wanted - (reserved or frozenset()))
         for place in told_apart(declaration):
             here = {port for port in missing if place.low <= port <= place.high}
             missing -= here
@@ -41,8 +43,11 @@ def judge_reservations(case: Case) -> Iterator[Broken | Untold]:
                 yield Broken("not_reserved", str(place), ports, *told)
 
 
-def _application(declaration: Declaration) -> Application:
-    return Application(declaration.name, declaration.ports, declaration.reserve)
+@lru_cache(maxsize=4096)
+def _wanted(declaration: Declaration, automatic: tuple[int, int] | None) -> frozenset[int]:
+    """Return the ports to be reserved; the hosts of a fleet have the same declarations by the thousand."""
+    application = Application(declaration.name, declaration.ports, declaration.reserve)
+    return frozenset(numbers(ports_to_reserve(application, automatic)))
 
 
 def _untold(declaration: Declaration, why: str) -> Iterator[Untold]:

@@ -25,24 +25,24 @@ _ALL = "all addresses"
 
 def undeclared(place: str, bound: tuple[Bound, ...], who: str) -> Said:
     """Say that nobody declared what listens."""
-    said = f"{who or _UNSEEN} listens on {place} ({_addresses(bound)}), which nobody declared."
-    return _upper(said), "Declare it in portreeve_applications or portreeve_allowed, or stop it."
+    said = f"{place} is not declared, but held by {who or _UNSEEN} on {_addresses(bound)}."
+    return said, "Declare it in portreeve_applications or portreeve_allowed, or stop it."
 
 
 def undeclared_automatic(who: str) -> Said:
     """Say that somebody takes datagrams on ports that the kernel chose."""
-    said = f"{who or _UNSEEN} takes datagrams on ports out of the automatic range, which nobody declared."
-    return _upper(said), "Nothing to do for a client; declare a fixed port for a server."
+    said = f"Ports out of the automatic range, not declared, take datagrams: held by {who or _UNSEEN}."
+    return said, "Nothing to do for a client; declare a fixed port for a server."
 
 
 def wrong_owner(place: str, declaration: Declaration, bound: tuple[Bound, ...], who: str) -> Said:
     """Say that a port is another's."""
-    said = f"{place} of {declaration.name} should be held by {_owners(declaration)}, but {who} has it"
+    said = f"{place} of {declaration.name} should be held by {_owners(declaration)}, but is held by {who}"
     if declaration.is_application and len(declaration.owners) == 1:
         advice = f"`make plan` shows the least harmful way to get it back for {declaration.name}."
     else:
         advice = f"Move {who} to another port, or name it as an owner."
-    return f"{said} ({_addresses(bound)}).", advice
+    return f"{said} on {_addresses(bound)}.", advice
 
 
 def wrong_address(place: str, declaration: Declaration, bound: tuple[Bound, ...], who: str) -> Said:
@@ -85,17 +85,17 @@ def waiver_expired(waiver: Waiver, about: str, covered: int) -> Said:
 
 
 def _orphaned(place: str, _who: str, heirs: str) -> Said:
-    said = f"Who served {place} is gone, and {heirs or 'somebody'} keeps it: inherited, not served."
+    said = f"Who served {place} is gone, and its port is kept by {heirs or _UNSEEN}: inherited, not served."
     return said, "`make plan` shows how to detach it without ending anybody, where its owner is declared."
 
 
 def _leaked(place: str, who: str, heirs: str) -> Said:
-    said = f"{place} belongs to {who}, but {heirs or 'somebody'} inherited it and would keep it after a restart."
+    said = f"{place} belongs to {who}, but was inherited by {heirs or _UNSEEN}: a restart would not free it."
     return said, "Set close-on-exec where the socket is made; before a restart, `make plan` shows how to detach it."
 
 
 def _hung(place: str, who: str, _heirs: str) -> Said:
-    return f"{who or _UNSEEN} listens on {place}, but takes no connection.", f"Restart {who or 'its owner'}."
+    return f"{place} takes no connection any more: held by {who or _UNSEEN}.", f"Restart {who or 'its owner'}."
 
 
 def _squatted(place: str, who: str, _heirs: str) -> Said:
@@ -121,21 +121,21 @@ _DANGERS: Mapping[str, Said] = {
         "A file of sysctl.d wipes the ports that another one reserves.",
         "`make reserve` keeps all of them in one file that sorts last; remove one that sorts even later.",
     ),
-    "descriptor_pressure": ("{} nears the limit of its descriptors.", "Raise the limit, or find the leak."),
+    "descriptor_pressure": ("The descriptors of {} are nearly used up.", "Raise the limit, or find the leak."),
     "deleted_executable": (
-        "{} runs a program that was replaced or removed.",
+        "The program of {} was replaced or removed since it was started.",
         "Restart it at a time of your choosing.",
     ),
     "close_wait_pileup": (
-        "{} does not close connections that its clients have closed.",
+        "Connections that clients have closed are not closed by {}.",
         "Restart it to gain time, and report the fault.",
     ),
     "dual_stack_split": (
-        "{} serves IPv4 and IPv6 clients differently.",
+        "IPv4 and IPv6 clients are not served alike by {}.",
         "Bind both families to one service, or give the other one a port of its own.",
     ),
     "inheritable_listener": (
-        "{} leaves its port to every program it starts.",
+        "Every program it starts inherits the port of {}.",
         "Set close-on-exec on the listening socket.",
     ),
 }
@@ -145,7 +145,7 @@ def danger(rule: str, place: str, who: str) -> Said:
     """Say what endangers a port, or the host where there is none."""
     said, advice = _DANGERS[rule]
     subject = f"{who or _UNSEEN} on {place}" if place else "the host"
-    return _upper(said.format(subject)) if "{}" in said else said, advice
+    return said.replace("{}", subject), advice
 
 
 def _addresses(bound: Iterable[Bound]) -> str:
@@ -164,8 +164,3 @@ def _owners(declaration: Declaration) -> str:
 
 def _is(ports: tuple[PortRange, ...]) -> str:
     return "is" if len(ports) == 1 and ports[0].low == ports[0].high else "are"
-
-
-def _upper(text: str) -> str:
-    """Only our own words get a capital: a name is as it is."""
-    return text[:1].upper() + text[1:] if text.startswith((_UNSEEN, "the ")) else text

@@ -85,18 +85,13 @@ _list:
       reserve: auto
 """
 
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible.utils.display import Display
-from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from jinja2.exceptions import TemplateError
 
 from ..plugin_utils.fleet.applications import merge_applications, mistakes_in
-from ..plugin_utils.fleet.declarations import hidden, is_declaration, near_misses
-from ..plugin_utils.fleet.picture import plain
+from ..plugin_utils.fleet.declarations import APPLICATIONS
 from ..plugin_utils.fleet.translation import translated
-
-_MOST_HOSTS = 5  # before a sentence
+from ..plugin_utils.inventory.variables import Inventory
 
 
 class LookupModule(LookupBase):
@@ -106,68 +101,11 @@ class LookupModule(LookupBase):
         """Return the applications as they would be declared in a single list, or the sentences on what is wrong."""
         if terms or kwargs:
             raise AnsibleLookupError("The lookup of applications takes no arguments but mistakes and releases.")
-        levels = _Levels(self._loader, variables)
-        if mistakes is None:
-            levels.warn(variables.get("inventory_hostname"), variables)
-            declared = {name: self._templar.template(value) for name, value in _declarations(variables).items()}
-            merged = translated(merge_applications, AnsibleLookupError)(declared)
-            if releases:
-                return [release for one in merged for release in one.releases()]
-            return [one.to_wire() for one in merged]
-        found = {}
-        for host in mistakes:
-            for sentence in self._mistakes_of(host, variables, levels):
-                found.setdefault(sentence, []).append(host)
-        return [_with_hosts(sentence, hosts, len(mistakes)) for sentence, hosts in found.items()]
-
-    def _mistakes_of(self, host, variables, levels):
-        at_hand = host == variables.get("inventory_hostname")
-        raw = variables if at_hand else variables["hostvars"].raw_get(host)
-        levels.warn(host, raw)
-        declared, failed = {}, []
-        for name, value in _declarations(raw).items():
-            try:
-                declared[name] = plain(self._templar.template(value) if at_hand else variables["hostvars"][host][name])
-            except (AnsibleError, TemplateError) as error:
-                failed.append(f"{name} cannot be worked out: {error}.")
-        return [*failed, *mistakes_in(declared)]
-
-
-class _Levels:
-    """What the groups of a host and the host itself say, each for itself: of all of it a host sees one value only."""
-
-    def __init__(self, loader, variables):
-        self._loader = loader
-        # Ansible tells of groups and of what each says only here; without it nobody is warned.
-        self._inventory = getattr(variables.get("hostvars"), "_inventory", None)
-        self._directory = variables.get("playbook_dir") or "."
-        self._read = {}
-
-    def warn(self, name, seen):
-        """Warn of what the host of that name does not see, though somebody wanted to declare it."""
-        host = self._inventory.get_host(name) if self._inventory and name else None
-        levels = {f"group {one.name}": self._said(one) for one in host.get_groups()} if host else {}
-        if host:
-            levels[f"host {name}"] = self._said(host)
-        for sentence in (*near_misses(seen), *hidden(levels, seen)):
-            Display().warning(sentence)
-
-    def _said(self, entity):
-        key = type(entity), entity.name
-        if key not in self._read:
-            beside_the_inventory = get_vars_from_inventory_sources(
-                self._loader, self._inventory._sources, [entity], "task"
-            )
-            beside_the_play = get_vars_from_path(self._loader, self._directory, [entity], "task")
-            self._read[key] = _declarations({**entity.get_vars(), **beside_the_inventory, **beside_the_play})
-        return self._read[key]
-
-
-def _declarations(variables):
-    return {name: value for name, value in variables.items() if is_declaration(name)}
-
-
-def _with_hosts(sentence, hosts, asked):
-    if len(hosts) == asked:
-        return sentence
-    return f"{', '.join(hosts[:_MOST_HOSTS])}{', ...' if len(hosts) > _MOST_HOSTS else ''}: {sentence}"
+        inventory = Inventory(self._loader, self._templar, variables, (APPLICATIONS,))
+        if mistakes is not None:
+            return inventory.mistakes(mistakes, lambda seen: mistakes_in(seen.declared, seen.origin))
+        seen = inventory.at_hand()
+        merged = translated(merge_applications, AnsibleLookupError)(seen.declared, seen.origin)
+        if releases:
+            return [release for one in merged for release in one.releases()]
+        return [one.to_wire() for one in merged]

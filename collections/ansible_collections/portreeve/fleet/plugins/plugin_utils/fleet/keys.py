@@ -25,6 +25,7 @@ ACCEPTED_OWNER = (
     "accepted is a dictionary of at least one of unit, exe, user and container, or a list of these, any one of which "
     "may hold the ports"
 )
+_BOOLEAN = "YAML takes a bare on, off, yes or no for true or false"
 
 Owner = tuple[tuple[str, str], ...]  # such as (("unit", "shop.service"), ("user", "shop"))
 
@@ -45,8 +46,9 @@ def one_of(accepted: tuple[str, ...]) -> Callable[[str, str, Any], str]:
 
     def read(where: str, key: str, given: Any) -> str:
         if given not in accepted:
+            why = f" ({_BOOLEAN})" if isinstance(given, bool) else ""
             raise InvalidInput(
-                f"{where} has {key}: {shown(given)}: accepted are {', '.join(accepted)}{meant(given, accepted)}."
+                f"{where} has {key}: {shown(given)}{why}: accepted are {', '.join(accepted)}{meant(given, accepted)}."
             )
         return str(given)
 
@@ -98,13 +100,9 @@ def _owner(where: str, key: str, given: Any) -> Owner:
         unknown = sorted(str(one) for one in set(given) - set(OWNER)) if isinstance(given, Mapping) else []
         raise InvalidInput(f"{where} has {key}: {shown(given)}: {ACCEPTED_OWNER}{meant(''.join(unknown[:1]), OWNER)}.")
     for part, found in given.items():
-        if isinstance(found, bool):
-            raise InvalidInput(
-                f"{where} has an {key} with {part}: {shown(found)}: accepted is the name of one. YAML takes a bare on, "
-                "off, yes or no for true or false: quote it."
-            )
-        if isinstance(found, float) or not isinstance(found, (str, int)) or found == "":
-            raise InvalidInput(f"{where} has an {key} with {part}: {shown(found)}: accepted is the name of one.")
+        if isinstance(found, (bool, float)) or not isinstance(found, (str, int)) or found == "":
+            why = f" {_BOOLEAN}: quote it." if isinstance(found, bool) else ""
+            raise InvalidInput(f"{where} has an {key} with {part}: {shown(found)}: accepted is the name of one.{why}")
     return tuple((part, str(given[part])) for part in OWNER if part in given)
 
 

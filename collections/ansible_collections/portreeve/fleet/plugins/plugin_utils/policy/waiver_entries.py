@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
@@ -21,12 +21,12 @@ ALL = "all"
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-#: (host pattern) → the hosts that it matches; raises InvalidInput for what is no pattern.
-HostsMatching = Callable[[str], Collection[str]]
+#: (host pattern, host) → whether it would choose the host for a play; raises InvalidInput for what is no pattern.
+IsMatched = Callable[[str, str], bool]
 
 
 def read_waivers(
-    declared: Mapping[str, Any], hosts_matching: HostsMatching, host: str, origin: Origin
+    declared: Mapping[str, Any], is_matched: IsMatched, host: str, origin: Origin
 ) -> tuple[tuple[Waiver, ...], list[str]]:
     """Return the waivers of the lists that are for a host, in order, and a sentence for each mistake."""
     entries, mistakes = read_lists(declared, _WAIVERS, origin)
@@ -34,7 +34,7 @@ def read_waivers(
     for entry in entries:
         waiver = _waiver(entry)
         try:
-            matched = host in hosts_matching(waiver.hosts)
+            matched = is_matched(waiver.hosts, host)
         except InvalidInput as error:
             mistakes.append(located(entry.origin, f"{entry.where} has hosts: {shown(waiver.hosts)}: {error}."))
         else:
@@ -42,10 +42,19 @@ def read_waivers(
     return tuple(sorted(waivers, key=lambda one: (one.expires, one.rules, describe(one.ports), one.where))), mistakes
 
 
-def patterns_of(declared: Mapping[str, Any], origin: Origin) -> tuple[tuple[str, str], ...]:
-    """Return the host pattern of each waiver, and a text that says where it is."""
-    entries, _mistakes = read_lists(declared, _WAIVERS, origin)
-    return tuple((entry.values.get("hosts", ALL), located(entry.origin, entry.where)) for entry in entries)
+def in_vain(
+    declared: Mapping[str, Any], hosts_matching: Callable[[str], Collection[str]], origin: Origin
+) -> Iterator[str]:
+    """Yield a sentence for each waiver whose pattern matches no host at all; such a host may come again."""
+    for entry in read_lists(declared, _WAIVERS, origin)[0]:
+        waiver = _waiver(entry)
+        try:
+            matched = hosts_matching(waiver.hosts)
+        except InvalidInput:
+            continue  # that is a mistake
+        if not matched:
+            sentence = f"{entry.where} has hosts: {shown(waiver.hosts)}: no host of the inventory is matched by it."
+            yield located(entry.origin, sentence)
 
 
 def _waiver(entry: Said) -> Waiver:

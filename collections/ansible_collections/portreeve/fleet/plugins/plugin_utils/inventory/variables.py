@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the variables of a host declare, for the host at hand of a lookup or for others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.errors import AnsibleError
+from jinja2.exceptions import TemplateError
+
+from ...module_utils.portreeve_agent.errors import InvalidInput
+from ..fleet.declarations import Family, is_declaration
+from ..fleet.lists import located
+from ..fleet.picture import plain
+from .levels import Levels
+from .origins import find_origin
+
+_MOST_HOSTS = 5  # before a sentence
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The declaring variables that a host sees, worked out and as they were written, and a sentence for each that
+    cannot be worked out."""
+
+    host: str
+    declared: Mapping[str, Any]
+    written: Mapping[str, Any]
+    failed: tuple[str, ...] = ()
+
+    def origin(self, variable: str, position: int | None, key: str | None) -> str | None:
+        """Return where something was said, as ``fleet.lists.Origin`` asks for it."""
+        return find_origin((self.declared.get(variable), self.written.get(variable)), position, key)
+
+
+class Inventory:
+    """What a lookup is told of the inventory. ``families`` are the variables to look at."""
+
+    def __init__(self, loader: Any, templar: Any, variables: Mapping[str, Any], families: tuple[Family, ...]) -> None:
+        self._templar = templar
+        self._variables = variables
+        self._families = families
+        self._levels = Levels(loader, variables, families)
+        self._matching: dict[str, frozenset[str]] = {}
+
+    def at_hand(self) -> Seen:
+        """Return what the host at hand sees; raises what Ansible raises for a template that cannot be worked out."""
+        host = self._variables.get("inventory_hostname")
+        self._levels.warn(host, self._variables)
+        written = self._declarations(self._variables)
+        return Seen(str(host), {name: self._templar.template(value) for name, value in written.items()}, written)
+
+    def mistakes(self, hosts: Sequence[str], mistakes_of: Callable[[Seen], Iterable[str]]) -> list[str]:
+        """Return a sentence for each mistake, after the hosts that have it where others do not."""
+        found: dict[str, list[str]] = {}
+        for host in hosts:
+            seen = self._of(host)
+            for sentence in (*seen.failed, *mistakes_of(seen)):
+                found.setdefault(sentence, []).append(host)
+        return [_with_hosts(sentence, having, len(hosts)) for sentence, having in found.items()]
+
+    def hosts_matching(self, pattern: str) -> frozenset[str]:
+        """Return the hosts of the whole inventory that a pattern would choose for a play.
+
+        Raises InvalidInput for what is no pattern.
+        """
+        if pattern not in self._matching:
+            inventory = self._variables["hostvars"]._inventory
+            try:
+                hosts = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
+            except AnsibleError as error:
+                accepted = "accepted is a pattern of hosts as in a play, such as web:!web9"
+                raise InvalidInput(f"{str(error).rstrip('.')}: {accepted}") from None
+            self._matching[pattern] = frozenset(one.name for one in hosts)
+        return self._matching[pattern]
+
+    def is_matched(self, pattern: str, host: str) -> bool:
+        """Return whether a pattern would choose a host for a play, without a look at all others where it is a group."""
+        inventory = self._variables["hostvars"]._inventory
+        if pattern in inventory.groups and pattern not in inventory.hosts and host in inventory.hosts:
+            return any(one.name == pattern for one in inventory.get_host(host).get_groups())
+        return host in self.hosts_matching(pattern)
+
+    def _of(self, host: str) -> Seen:
+        variables, templar = self._variables, self._templar
+        if host != variables.get("inventory_hostname"):
+            hostvars = variables["hostvars"]
+            variables = {**hostvars.raw_get(host), "hostvars": hostvars}
+            templar = templar.copy_with_new_env(available_variables=variables)
+        self._levels.warn(host, variables)
+        written = self._declarations(variables)
+        declared, failed = {}, []
+        for name, value in written.items():
+            try:
+                worked_out = templar.template(value)
+                plain(worked_out)  # what is undefined may show only here
+            except (AnsibleError, TemplateError) as error:
+                sentence = f"{name} cannot be worked out: {error}."
+                failed.append(located(find_origin((value,), None, None), sentence))
+            else:
+                declared[name] = worked_out
+        return Seen(host, declared, written, tuple(failed))
+
+    def _declarations(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in variables.items() if is_declaration(name, self._families)}
+
+
+def _with_hosts(sentence: str, hosts: Sequence[str], asked: int) -> str:
+    if len(hosts) == asked:
+        return sentence
+    return f"{', '.join(hosts[:_MOST_HOSTS])}{', ...' if len(hosts) > _MOST_HOSTS else ''}: {sentence}"

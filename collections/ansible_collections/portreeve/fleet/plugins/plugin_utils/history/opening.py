@@ -77,6 +77,7 @@ def reading(place: Place) -> Iterator[Connection]:
 
 def look(place: Place) -> int | None:
     """Return the version of a history, None where there is no file; raises InvalidInput when it cannot be read."""
+    need_packages(place)
     if place.path is not None and not os.path.lexists(place.path):
         return None
     with _translated(place), _engine(place, alone=False) as engine, engine.begin() as connection:
@@ -85,12 +86,12 @@ def look(place: Place) -> int | None:
 
 @contextlib.contextmanager
 def _translated(place: Place) -> Iterator[None]:
-    _need_packages(place)
+    need_packages(place)
     import sqlalchemy.exc
 
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, UnicodeError) as error:
         raise InvalidInput(refusal(place, error)) from error
 
 
@@ -153,7 +154,7 @@ def _version(connection: Connection, place: Place) -> int:
     return version
 
 
-def _need_packages(place: Place) -> None:
+def need_packages(place: Place) -> None:
     """Raise InvalidInput where the interpreter at hand lacks what a history there needs."""
     try:
         import sqlalchemy

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What is recorded comes back as it was, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import InvalidInput
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.store import (
+    changes,
+    check,
+    list_runs,
+    merge_slices,
+    read_run,
+    record,
+)
+
+from tests.history.fleets import away, finding, four_days, moment, ok, run
+
+
+def standings(tracked):
+    return [(one.finding.host, one.finding.place, *one[1:]) for one in tracked]
+
+
+def test_every_run_comes_back_as_it_was(url):
+    recorded = {judged.name: record(url, judged) for judged in four_days()}
+
+    assert {name: read_run(url, name) for name in recorded} == recorded
+    assert read_run(url) == recorded["run-3"]
+    assert [past.name for past in recorded["run-3"].past] == ["run-0", "run-1", "run-2"]
+    assert list_runs(url)[:3] == recorded["run-3"].past
+
+
+def test_what_is_in_a_run_is_what_was_judged(url):
+    judged = four_days()[1]
+    run_again = record(url, judged)
+
+    for before, after in zip(judged.hosts, run_again.judged.hosts, strict=True):
+        assert before.picture.to_wire() == after.picture.to_wire()
+        assert before.findings == after.findings
+        assert (before.declared, before.ignored, before.unjudged) == (after.declared, after.ignored, after.unjudged)
+    assert before.picture.listeners[0].summary is not None
+    assert after.picture.listeners[0].summary is None
+
+
+def test_findings_are_new_then_persist_then_are_resolved(url):
+    days = [
+        [ok("a", moment(0, 7), [finding("a")])],
+        [ok("a", moment(1, 7), [finding("a", said="Said otherwise.")])],
+        [away("a")],
+        [ok("b", moment(3))],
+        [ok("a", moment(4, 7))],
+        [ok("a", moment(5, 7), [finding("a")])],
+    ]
+
+    told = [standings(record(url, run(day, hosts)).tracked) for day, hosts in enumerate(days)]
+
+    assert told == [
+        [("a", "8080/tcp", "new", moment(0, 7), moment(0, 7))],
+        [("a", "8080/tcp", "persisting", moment(0, 7), moment(1, 7))],
+        [("a", "8080/tcp", "unseen", moment(0, 7), moment(1, 7))],
+        [],
+        [("a", "8080/tcp", "resolved", moment(0, 7), moment(1, 7))],
+        [("a", "8080/tcp", "new", moment(5, 7), moment(5, 7))],
+    ]
+
+
+def test_only_looking_leaves_no_trace(url, tmp_path):
+    first, second, *_later = four_days()
+    looked = record(url, first, only_look=True)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InvalidInput, match=r"no run yet|no history"):
+        read_run(url)
+
+    assert record(url, first) == looked
+    looked = record(url, second, only_look=True)
+    assert [past.name for past in list_runs(url)] == ["run-0"]
+    assert record(url, second) == looked
+
+
+def test_a_check_leaves_no_trace(url, tmp_path):
+    check(url)
+
+    assert list(tmp_path.iterdir()) == []
+    record(url, four_days()[0])
+    check(url)
+
+
+def test_a_host_that_stays_as_it_is_costs_no_document(tmp_path):
+    import sqlite3
+
+    path = tmp_path / "history.sqlite"
+    for day in range(5):
+        record(str(path), run(day, [ok("a", moment(day), [finding("a")]), ok("b", moment(day))]))
+
+    rows = sqlite3.connect(path)
+    assert rows.execute("SELECT count(*) FROM portreeve_picture").fetchone() == (2,)
+    assert rows.execute("SELECT count(*) FROM portreeve_outcome").fetchone() == (3,)  # a new, a persisting, b
+
+
+def test_a_name_is_given_once(url):
+    record(url, four_days()[0])
+
+    with pytest.raises(InvalidInput, match=r"^A run called 'run-0' is recorded already: give this one another name\.$"):
+        record(url, four_days()[0])
+    assert len(list_runs(url)) == 1
+
+
+def test_a_host_is_in_a_run_once(tmp_path):
+    with pytest.raises(InvalidInput, match=r"more than once there are: a\.$"):
+        record(str(tmp_path / "history.sqlite"), run(0, [away("a"), away("a")]))
+
+
+def test_a_run_that_is_not_there_is_said(url):
+    record(url, four_days()[0])
+
+    with pytest.raises(InvalidInput, match=r"has no run 'x'\.$"):
+        read_run(url, "x")
+    with pytest.raises(InvalidInput, match=r"has no run 'y'\.$"):
+        changes(url, "run-0", "y")
+
+
+def test_changes_between_any_two_runs(url):
+    for judged in four_days():
+        record(url, judged)
+    web, db = (host.name for host in four_days()[0].hosts)
+
+    assert [(*one[:3],) for one in standings(changes(url, "run-0", "run-2"))] == [
+        (web, "8080/tcp", "unseen"),
+        (web, "53/udp", "resolved"),
+        (db, "", "new"),
+        (db, "8080/tcp", "unseen"),
+    ]
+    assert [(*one[:3],) for one in standings(changes(url, "run-1", "run-3"))] == [
+        (web, "8080/tcp", "persisting"),
+        (db, "8080/tcp", "resolved"),
+        (db, "", "resolved"),
+    ]
+    assert standings(changes(url, "run-3", "run-3")) == [(web, "8080/tcp", "persisting", moment(0, 5), moment(3, 5))]
+
+
+def test_a_host_that_the_second_run_does_not_have_is_unseen(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a")]), ok("b", moment(0), [finding("b")])]))
+    record(url, run(1, [ok("b", moment(1))]))
+
+    assert [one[:3] for one in standings(changes(url, "run-0", "run-1"))] == [
+        ("b", "8080/tcp", "resolved"),
+        ("a", "8080/tcp", "unseen"),
+    ]
+
+
+def slice_run(number, hosts, day=5, count=3):
+    return run(day, hosts, f"W-{day}-{number}", (number, count), f"W-{day}")
+
+
+def test_slices_become_one_run(url):
+    record(url, run(4, [ok("h2", moment(4), [finding("h2")]), ok("h10", moment(4), [finding("h10")])]))
+    record(url, run(4, [ok("h2", moment(4, 9))], "limited"))
+    record(url, slice_run(1, [ok("h2", moment(5, 1), [finding("h2")]), ok("h1", moment(5, 2), [finding("h1")])]))
+    record(url, slice_run(3, [ok("h10", moment(5, 3))]))
+    merged = merge_slices(url, "W-5")
+
+    assert merged.missing == (2,)
+    assert merged.state == "not_compliant"
+    assert (merged.judged.slice_of, merged.judged.whole) == (None, "W-5")
+    assert [host.name for host in merged.judged.hosts] == ["h1", "h2", "h10"]
+    assert standings(merged.tracked) == [
+        ("h1", "8080/tcp", "new", moment(5, 2), moment(5, 2)),
+        ("h2", "8080/tcp", "new", moment(5, 1), moment(5, 1)),
+        ("h10", "8080/tcp", "resolved", moment(4), moment(4)),
+    ]
+    assert [past.name for past in merged.past] == ["run-4", "limited"]
+    assert merge_slices(url, "W-5") == merged == read_run(url)
+
+
+def test_a_slice_that_comes_late_completes_the_run(url):
+    record(url, slice_run(1, [ok("a", moment(5, 1), [finding("a")])], count=2))
+    assert merge_slices(url, "W-5").missing == (2,)
+    record(url, slice_run(2, [ok("b", moment(5, 2))], count=2))
+    merged = merge_slices(url, "W-5")
+
+    assert merged.missing == ()
+    assert standings(merged.tracked) == [("a", "8080/tcp", "new", moment(5, 1), moment(5, 1))]
+    assert [past.name for past in list_runs(url)] == ["W-5-1", "W-5", "W-5-2"]
+    assert read_run(url) == merged
+    after = record(url, run(6, [ok("a", moment(6), [finding("a")])]))
+    assert standings(after.tracked) == [("a", "8080/tcp", "persisting", moment(5, 1), moment(6))]
+    assert [past.name for past in after.past] == ["W-5"]
+
+
+def test_of_a_host_in_two_slices_the_later_answer_counts(url):
+    record(url, slice_run(1, [ok("a", moment(5, 9), [finding("a")]), ok("b", moment(5, 9))]))
+    record(url, slice_run(2, [ok("a", moment(5, 1)), away("b")]))
+    merged = merge_slices(url, "W-5")
+
+    assert [(host.name, host.status, host.taken_at) for host in merged.judged.hosts] == [
+        ("a", "ok", moment(5, 9)),
+        ("b", "ok", moment(5, 9)),
+    ]
+    assert standings(merged.tracked) == [("a", "8080/tcp", "new", moment(5, 9), moment(5, 9))]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ([], "No slice of a run called 'W-5' is recorded."),
+        ([run(5, [], "W-5", (1, 2), "W-5")], "A slice is called 'W-5' like the whole run"),
+        ([slice_run(1, []), slice_run(2, [], count=4)], "The slices of 'W-5' are of 3 and 4"),
+    ],
+)
+def test_what_are_no_slices_of_one_run_is_said(recorded, said, tmp_path):
+    path = str(tmp_path / "history.sqlite")
+    record(path, run(0, []))
+    for judged in recorded:
+        record(path, judged)
+
+    with pytest.raises(InvalidInput) as refused:
+        merge_slices(path, "W-5")
+    assert str(refused.value).startswith(said)
+
+
+def test_a_url_of_a_file_is_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record("sqlite:///kept.sqlite", four_days()[0])
+
+    assert (
+        read_run(str(tmp_path / "kept.sqlite"))
+        == read_run("kept.sqlite")
+        == read_run(f"sqlite:///{tmp_path}/kept.sqlite")
+    )
+    assert [path.name for path in pathlib.Path(tmp_path).iterdir()] == ["kept.sqlite"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A run as JSON lines, for what reads logs: a line for each finding, and for each host that was not seen in full."""
+"""A run as JSON lines, for what reads logs: what it comes to, each finding, and each host that was not seen in full."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ FORMAT = "portreeve.finding/1"
 
 
 def render(view: View) -> str:
-    """Return a JSON object per line; ``kind`` says what it tells of: finding, unjudged or host."""
+    """Return a JSON object per line; ``kind`` says what it tells of: run, finding, unjudged or host."""
     run = {"format": FORMAT, "run": view.run, "ended_at": view.ended_at}
-    return "".join(json.dumps({**run, **line}) + "\n" for host in view.hosts for line in _lines(host))
+    state = {"kind": "run", "state": view.state, "sentence": view.sentence}
+    lines = [state, *(line for host in view.hosts for line in _lines(host))]
+    return "".join(json.dumps({**run, **line}) + "\n" for line in lines)
 
 
 def _lines(host: HostRow) -> Iterator[dict[str, Any]]:

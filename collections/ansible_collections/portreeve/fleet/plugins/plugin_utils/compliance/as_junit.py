@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A run as JUnit XML: a suite for each host, a case for each rule, as Jenkins, GitLab and the like show it.
+"""A run as JUnit XML: a suite for each host, a case for each rule and one for having seen it, as Jenkins, GitLab
+and the like show it.
 
 Written to satisfy both schemas in use, that of Ant (windyroad's JUnit.xsd) and that of Jenkins (junit-10.xsd). The
 texts of a view have no character that XML 1.0 forbids: those are shown as escapes there.
@@ -12,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..fleet.picture import OK
 from ..policy.rules import RULES
+from ..policy.runs import UNSEEN
 from .rows import FindingRow, HostRow, UnjudgedRow
+from .sections import host_reason
 from .view import View
 
 _FAILURE, _ERROR, _SKIPPED = "failure", "error", "skipped"
@@ -38,7 +42,7 @@ def render(view: View) -> str:
     moment = view.began_at[:19]  # Ant's schema wants no time zone
     parts.append(_suite(0, "the run", moment, _run_cases(view), ""))
     for number, host in enumerate(view.hosts, 1):
-        cases = _seen_cases(host) if host.seen else [_unseen_case(host, rule) for rule in RULES]
+        cases = [_sight(host), *(_seen_cases(host) if host.seen else _unseen_cases(host))]
         tolerated = [row for row in host.findings if not row.fails and row.waived is None]
         parts.append(_suite(number, host.name, moment, cases, _told(tolerated)))
     parts.append("</testsuites>\n")
@@ -56,9 +60,21 @@ def _run_cases(view: View) -> list[_Case]:
     ]
 
 
-def _unseen_case(host: HostRow, rule: str) -> _Case:
-    message = f"{host.status}: {host.reason}" if host.reason else host.status
-    return _Case(rule, _ERROR, message, _told([row for row in host.findings if row.rule == rule]), host.status)
+def _sight(host: HostRow) -> _Case:
+    """A host that was not seen in full is not fine, whatever was judged of it."""
+    if host.status == OK:
+        return _Case("seen")
+    return _Case("seen", _ERROR, _why(host), _lines(host.blind_spots), host.status)
+
+
+def _why(host: HostRow) -> str:
+    return f"{host.status}: {host_reason(host)}"
+
+
+def _unseen_cases(host: HostRow) -> list[_Case]:
+    """What was open when the host was last seen is told with its rule."""
+    rows = {rule: [row for row in host.findings if row.rule == rule] for rule in RULES}
+    return [_Case(rule, _ERROR, _why(host), _told(rows[rule]), host.status) for rule in RULES]
 
 
 def _seen_cases(host: HostRow) -> list[_Case]:
@@ -72,14 +88,16 @@ def _seen_cases(host: HostRow) -> list[_Case]:
 
 
 def _case(host: HostRow, rule: str, findings: Sequence[FindingRow], unjudged: Sequence[UnjudgedRow]) -> _Case:
-    failing = [row for row in findings if row.fails]
+    failing = [row for row in findings if row.fails and row.standing != UNSEEN]
+    open_still = [row for row in findings if row.fails and row.standing == UNSEEN]
     waived = [row for row in findings if row.waived is not None]
     not_told = [f"{one.place}: {one.why}".removeprefix(": ") for one in unjudged]
     if failing:
         message = failing[0].said + (f" (and {len(failing) - 1} more)" if len(failing) > 1 else "")
         return _Case(rule, _FAILURE, message, _told(failing) + _lines(not_told), failing[0].severity)
-    if not_told:
-        return _Case(rule, _ERROR, f"not judged: {not_told[0]}", _lines(not_told), "unjudged")
+    if not_told or open_still:
+        why = not_told[0] if not_told else open_still[0].said
+        return _Case(rule, _ERROR, f"not judged: {why}", _lines(not_told) + _told(open_still), "unjudged")
     if waived:
         return _Case(rule, _SKIPPED, f"waived: {waived[0].waived}", _told(waived))
     return _Case(rule, _SKIPPED, "the policy leaves this rule out here") if rule in host.ignored else _Case(rule)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import as_json, as_jsonl, as_junit, as_markdown, as_prometheus, as_summary, as_terminal
+from . import as_html, as_json, as_jsonl, as_junit, as_markdown, as_prometheus, as_summary, as_terminal
 from .changes import Changes
 from .view import View
 
@@ -32,6 +32,7 @@ class ChangesRenderer:
 
 
 RENDERERS = (
+    Renderer("html", "report.html", as_html.render),
     Renderer("json", "report.json", as_json.render),
     Renderer("jsonl", "findings.jsonl", as_jsonl.render),
     Renderer("junit", "junit.xml", as_junit.render),
@@ -41,6 +42,7 @@ RENDERERS = (
 )
 
 CHANGES_RENDERERS = (
+    Renderer("html", "report.html", as_html.render),
     ChangesRenderer("json", "changes.json", as_json.render_changes),
     ChangesRenderer("markdown", "changes.md", as_markdown.render_changes),
     ChangesRenderer("terminal", "changes.txt", as_terminal.render_changes),

@@ -20,6 +20,7 @@ STATUSES = (UNREACHABLE, FAILED, STALE, INCOMPLETE, OK)
 SEEN = (INCOMPLETE, OK)
 
 Value = TypeVar("Value")
+Pool = dict[tuple[Bound, ...], "_Holders"]
 
 
 class FindingRow(NamedTuple):
@@ -124,8 +125,8 @@ def finding_order(row: FindingRow) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def host_row(host: JudgedHost, findings: Iterable[FindingRow]) -> HostRow:
-    """Return a host as it is shown, with its findings, which are put in order."""
+def host_row(host: JudgedHost, findings: Iterable[FindingRow], pool: Pool) -> HostRow:
+    """Return a host as it is shown, with its findings, which are put in order; ``pool`` is the same for all hosts."""
     ordered = sorted(findings, key=finding_order)
     standing = tuple(row for row in ordered if row.standing != RESOLVED)
     worst: dict[str, str] = {}
@@ -133,6 +134,7 @@ def host_row(host: JudgedHost, findings: Iterable[FindingRow]) -> HostRow:
         if row.waived is None:
             worst.setdefault(row.place, row.severity)
     unjudged = {UnjudgedRow(safe(one.rule), safe(one.place), safe(one.why)) for one in host.unjudged}
+    rows = [_listener_row(one, worst, pool) for one in host.picture.listeners]
     return HostRow(
         name=safe(host.name),
         status=host.status,
@@ -145,7 +147,7 @@ def host_row(host: JudgedHost, findings: Iterable[FindingRow]) -> HostRow:
         declared=tuple(sorted(set(safe(host.declared)), key=lambda one: (natural(one[1]), one[0]))),
         findings=standing,
         resolved=tuple(row for row in ordered if row.standing == RESOLVED),
-        listeners=tuple(sorted((_listener_row(one, worst) for one in host.picture.listeners), key=_listener_order)),
+        listeners=tuple(sorted(rows, key=_listener_order)),
     )
 
 
@@ -162,23 +164,42 @@ def safe(value: Value) -> Value:
     return shown  # type: ignore[no-any-return]
 
 
-def _listener_row(listener: Listener, worst: Mapping[str, str]) -> ListenerRow:
+class _Holders(NamedTuple):
+    """On which addresses a port is bound and by whom, which is the same on many hosts."""
+
+    addresses: tuple[str, ...]
+    owner: str
+    programs: tuple[str, ...]
+    users: tuple[str, ...]
+    exes: tuple[str, ...]
+
+
+def _listener_row(listener: Listener, worst: Mapping[str, str], pool: Pool) -> ListenerRow:
+    held = pool.get(listener.bound)
+    if held is None:
+        held = pool[listener.bound] = _holders(listener)
     place = safe(listener.place)
-    holdings = listener.holdings
     return ListenerRow(
         place,
         listener.port,
         safe(listener.protocol),
         safe(listener.namespace),
         listener.serves,
+        *held,
+        safe(listener.verdict),
+        safe(listener.risks),
+        worst.get(place),
+    )
+
+
+def _holders(listener: Listener) -> _Holders:
+    holdings = listener.holdings
+    return _Holders(
         _each(_address(one) for one in listener.bound),
         safe(listener.who),
         _each(one.program for one in holdings),
         _each(one.user for one in holdings),
         _each(one.exe for one in holdings),
-        safe(listener.verdict),
-        safe(listener.risks),
-        worst.get(place),
     )
 
 

@@ -74,7 +74,9 @@ def _unseen(view: View) -> list[str]:
     said = [] if view.hosts else ["no host was asked"]
     said += [f"{counted(number, 'host')} {_STATUS_WORDS.get(status, status)}"
              for status, number in view.host_counts.items() if number and status != OK]  # fmt: skip
-    said += [f"{counted(view.unjudged, 'rule')} not judged for want of sight"] if view.unjudged else []
+    unjudged = [{one.rule for one in host.unjudged} for host in view.hosts if host.unjudged]
+    rules, hosts = counted(sum(map(len, unjudged)), "rule"), counted(len(unjudged), "host")
+    said += [f"{rules} not judged on {hosts}"] if unjudged else []
     slices = f"{counted(len(view.missing), 'slice')} missing ({_numbers(view.missing)})"
     return [*said, slices] if view.missing else said
 

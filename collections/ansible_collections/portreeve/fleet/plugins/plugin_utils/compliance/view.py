@@ -19,7 +19,7 @@ from ..fleet.picture import natural
 from ..policy.findings import Finding
 from ..policy.rules import SEVERITIES
 from ..policy.runs import RESOLVED, STANDINGS, Past, Run, Tracked, host_counts, severity_counts
-from .rows import STATUSES, FindingRow, HostRow, finding_row, host_row, safe
+from .rows import STATUSES, FindingRow, HostRow, Pool, finding_row, host_row, safe
 from .sentences import closing
 
 
@@ -133,6 +133,7 @@ def view_of(run: Run) -> View:
     by_host: dict[str, list[FindingRow]] = {}
     for one in run.tracked:
         by_host.setdefault(one.finding.host, []).append(finding_row(one, judged.fail_on))
+    pool: Pool = {}
     hosts = sorted(judged.hosts, key=lambda host: natural(host.name))  # as in the matrix
     return View(
         run=safe(judged.name),
@@ -143,7 +144,7 @@ def view_of(run: Run) -> View:
         slice_of=judged.slice_of,
         whole=safe(judged.whole),
         missing=tuple(sorted(run.missing)),
-        hosts=tuple(host_row(host, by_host.get(host.name, ())) for host in hosts),
+        hosts=tuple(host_row(host, by_host.get(host.name, ()), pool) for host in hosts),
         findings=folded(run.standing, judged.fail_on),
         resolved=folded((one for one in run.tracked if one.standing == RESOLVED), judged.fail_on),
         trend=tuple(_point(past) for past in (*run.past, _as_past(run))),

@@ -17,12 +17,12 @@ def entry_name(given: str) -> str:
     return (name if re.match(r"[A-Za-z0-9]", name) else f"x{name}")[:_LONGEST]
 
 
-def free_name(wanted: str, taken: Collection[str]) -> str:
+def free_name(wanted: str, taken: Collection[str], before_number: str = "-") -> str:
     """Return the name, with a number where it is taken: ``free_name("web", {"web"}) == "web-2"``."""
     name, number = wanted, 1
     while name in taken:
         number += 1
-        name = f"{wanted[: _LONGEST - len(str(number)) - 1]}-{number}"
+        name = f"{wanted[: _LONGEST - len(str(number)) - 1]}{before_number}{number}"
     return name
 
 

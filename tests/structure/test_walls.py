@@ -47,7 +47,6 @@ JUDGING = {
     "roles": BASE | {"clues"},
     "bind_rules": BASE | {"ports"},
     "bind_wish": BASE | {"ports"},
-    "policy": BASE | {"ports"},
     "verdicts": BASE | {"ports", "bind_rules"},
     "risks": WORDS,
     "words": WORDS | {"bind_words"},
@@ -58,7 +57,7 @@ JUDGING = {
     "remedies.records": WORDS | {"expectations"},
     "remedies.approved": BASE | {"ports", "remedies.records"},
     "remedies.wishes": BASE | {"ports", "durations", "bind_wish", "expectations", "remedies.records"},
-    "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "policy", "protected"},
+    "remedies.plan": WORDS | REMEDYING | {"bind_rules", "expectations", "protected"},
     **dict.fromkeys(
         ("remedies.sight", "remedies.protection", "remedies.harm", "remedies.draft"),
         WORDS | REMEDYING | {"protected", "expectations"},

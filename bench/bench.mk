@@ -23,3 +23,7 @@ bench: $(AUDIT_ENV) $(if $(filter module,$(BENCH)),$(INCUMBENT)) ## compare with
 bench-load: $(AUDIT_ENV) ## hold the benchmark's load until Ctrl-D, to experiment beside it from another shell, as root
 	@$(AS_ROOT)
 	@$(IN_OWN_NETWORK) $(BIN)/python -m bench.load
+
+.PHONY: bench-compliance
+bench-compliance: $(AUDIT_ENV) ## what a run of compliance over 1,000, 2,000 and 10,000 hosts costs the controller [ARGS=1000]
+	@PYTHONPATH=collections $(BIN)/python -m bench.compliance $(ARGS)

@@ -74,10 +74,10 @@ def markdown(title: str, rows: Sequence[Row]) -> str:
     return f"{title}\n\n" + "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
-def replace_figures(page: Path, figures: str) -> None:
+def replace_figures(page: Path, figures: str, begins: str = BEGIN, ends: str = END) -> None:
     """Put the figures between the markers of the page; the prose around them stays."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.read_text(encoding="utf-8").partition(begins)
+    _, end, after = rest.partition(ends)
     if not (begin and end):
         raise ValueError(f"{page}: the markers of the figures are missing")
-    page.write_text(before + BEGIN + "\n" + figures + "\n" + END + after, encoding="utf-8")
+    page.write_text(before + begin + "\n" + figures + "\n" + end + after, encoding="utf-8")

@@ -201,13 +201,18 @@ def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
         verdict=words(port.get("verdict")) or "unknown",
         bound=tuple(
             Bound(local, device, serving, in_kernel, _holdings(holders, pool))
-            for (local, device, serving, in_kernel), holders in sorted(sockets.items(), key=str)
+            for (local, device, serving, in_kernel), holders in sorted(sockets.items(), key=_by_address)
         ),
         risks=tuple(dict.fromkeys(identity for identity, _said in dangers)),
         summary=words(port.get("summary")),
         advice=words(port.get("advice")),
         dangers=dangers,
     )
+
+
+def _by_address(item: tuple[tuple[str, str | None, bool, bool], list[Record]]) -> tuple[str, str, bool, bool]:
+    (address, device, serving, in_kernel), _holders = item
+    return address, device or "", serving, in_kernel
 
 
 def _holdings(holders: list[Record], pool: dict[Any, Any]) -> tuple[Holding, ...]:

@@ -57,7 +57,8 @@ class ActionModule(ActionBase):
         return {**result, **phase(arguments, _places(arguments), variables)}
 
     def _begin(self, arguments: dict[str, Any], places: Places, _variables: dict[str, Any]) -> dict[str, Any]:
-        mistakes = [*arguments["mistakes"], *mistakes_in(places, arguments["run"])]
+        found = mistakes_in(places, arguments["run"], arguments["slice"], arguments["whole"])
+        mistakes = [*arguments["mistakes"], *found]
         if mistakes:
             return {"failed": True, "msg": " ".join(mistakes), "mistakes": mistakes}
         now = time.time()

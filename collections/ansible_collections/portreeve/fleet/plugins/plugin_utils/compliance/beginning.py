@@ -76,8 +76,12 @@ def parse_slice(text: str, whole: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def mistakes_in(places: Places, name: str | None) -> Iterator[str]:
-    """Yield a sentence for everything that would keep a run of that name from being kept."""
+def mistakes_in(places: Places, name: str | None, part: str, whole: str | None) -> Iterator[str]:
+    """Yield a sentence for everything that would keep a run of that name, or that part of one, from being kept."""
+    try:
+        parse_slice(part, whole)
+    except InvalidInput as error:
+        yield str(error)
     if name and (not _NAME.fullmatch(name) or name == LATEST):
         yield f"run is {name!r}: accepted are up to 80 letters, digits, dots, dashes and underscores, but not {LATEST}."
     elif name and os.path.lexists(places.runs / name):

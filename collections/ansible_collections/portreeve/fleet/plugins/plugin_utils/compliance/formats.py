@@ -42,7 +42,6 @@ RENDERERS = (
 )
 
 CHANGES_RENDERERS = (
-    Renderer("html", "report.html", as_html.render),
     ChangesRenderer("json", "changes.json", as_json.render_changes),
     ChangesRenderer("markdown", "changes.md", as_markdown.render_changes),
     ChangesRenderer("terminal", "changes.txt", as_terminal.render_changes),

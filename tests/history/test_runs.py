@@ -202,6 +202,23 @@ def test_of_a_host_in_two_slices_the_later_answer_counts(url):
     assert standings(merged.tracked) == [("a", "8080/tcp", "new", moment(5, 9), moment(5, 9))]
 
 
+def test_a_slice_that_does_not_know_its_number_gets_one(url):
+    def slice_of(name, *hosts):
+        judged = run(5, [ok(host, moment(5)) for host in hosts], name, (0, 3), "W")
+        return record(url, judged).judged.slice_of
+
+    assert slice_of("one", "a", "b") == (1, 3)
+    assert slice_of("two", "c", "d") == (2, 3)
+    assert slice_of("one again", "a", "b") == (1, 3)
+    assert merge_slices(url, "W").missing == (3,)
+    assert slice_of("three", "e") == (3, 3)
+    assert merge_slices(url, "W").missing == ()
+    assert read_run(url, "three").judged.slice_of == (3, 3)
+    with pytest.raises(InvalidInput, match=r"^All 3 slices of 'W' are recorded already, and this is none of them\.$"):
+        slice_of("four", "f")
+    assert len(list_runs(url)) == 5
+
+
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [

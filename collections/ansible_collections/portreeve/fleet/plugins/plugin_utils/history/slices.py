@@ -74,6 +74,30 @@ def merge(connection: Connection, whole: str) -> Run:
     return run
 
 
+def numbered(connection: Connection, judged: Judged) -> tuple[int, int] | None:
+    """Return which slice a run is over. One that does not know, number 0, is the slice that has had its first host,
+    or the first that is not recorded; raises InvalidInput when all are.
+    """
+    from sqlalchemy import select
+
+    if judged.slice_of is None or judged.slice_of[0]:
+        return judged.slice_of
+    run, host, _picture, _outcome, seen = tables()
+    count = judged.slice_of[1]
+    names = [host.name for host in judged.hosts]
+    taken = select(run.c.slice_number).where(run.c.whole == judged.whole, run.c.slice_count == count)
+    there = set(connection.execute(taken).scalars())
+    anew = connection.execute(
+        taken.join(seen, seen.c.run_id == run.c.id)
+        .join(host, host.c.id == seen.c.host_id)
+        .where(host.c.name.in_(names[:1]))
+    ).scalar()
+    free = [number for number in range(1, count + 1) if number not in there]
+    if anew is None and not free:
+        raise InvalidInput(f"All {count} slices of {judged.whole!r} are recorded already, and this is none of them.")
+    return anew or free[0], count
+
+
 def _slices(connection: Connection, whole: str) -> Sequence[Row[Any]]:
     run = tables().run
     rows = connection.execute(newest_first().where(run.c.whole == whole, run.c.slice_number.is_not(None))).all()

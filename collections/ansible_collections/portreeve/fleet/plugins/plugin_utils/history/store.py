@@ -9,12 +9,12 @@ used.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from ..policy.findings import JudgedHost
 from ..policy.runs import Judged, Past, Run, Tracked
 from .archive import find_latest, find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
 from .documents import as_kept
@@ -23,7 +23,7 @@ from .opening import look, reading, rehearsing, writing
 from .places import Place, read_place
 from .recording import write_hosts
 from .retention import check_limits, prune
-from .slices import merge, tracked_by_host
+from .slices import merge, numbered, tracked_by_host
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,7 +39,7 @@ def record(
     """Record a run and return it, each finding with what has become of it since its host was last looked at.
 
     It is recorded whole or not at all; with ``only_look`` not at all. Runs older by ``keep_days`` than its end, and
-    those beyond ``keep_runs`` with it, are dropped.
+    those beyond ``keep_runs`` with it, are dropped. A run over slice 0 gets the number that is its own.
     """
     check_limits(keep_days, keep_runs)
     twice = [name for name, count in Counter(host.name for host in judged.hosts).items() if count > 1]
@@ -50,10 +50,11 @@ def record(
         if find_run(connection, judged.name):
             raise InvalidInput(f"A run called {judged.name!r} is recorded already: give this one another name.")
         run_id = next_run_id(connection)
-        past = past_before(connection, run_id, judged.slice_of)
+        slice_of = numbered(connection, judged)
         tracked = write_hosts(connection, run_id, judged)
-        hosts = tuple(JudgedHost(**{**host.__dict__, "picture": as_kept(host.picture)}) for host in judged.hosts)
-        run = Run(Judged(**{**judged.__dict__, "hosts": hosts}), tracked, past)
+        hosts = tuple(dataclasses.replace(host, picture=as_kept(host.picture)) for host in judged.hosts)
+        kept = dataclasses.replace(judged, hosts=hosts, slice_of=slice_of)
+        run = Run(kept, tracked, past_before(connection, run_id, slice_of))
         write_run(connection, run_id, run)
         prune(connection, run_id, keep_days, keep_runs)
         return run

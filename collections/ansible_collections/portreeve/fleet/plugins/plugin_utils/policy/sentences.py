@@ -31,7 +31,7 @@ def undeclared(place: str, bound: tuple[Bound, ...], who: str) -> Said:
 
 def undeclared_automatic(who: str) -> Said:
     """Say that somebody takes datagrams on ports that the kernel chose."""
-    said = f"Ports out of the automatic range, not declared, take datagrams: held by {who or _UNSEEN}."
+    said = f"Undeclared ports of the automatic range take datagrams: held by {who or _UNSEEN}."
     return said, "Nothing to do for a client; declare a fixed port for a server."
 
 
@@ -135,7 +135,7 @@ _DANGERS: Mapping[str, Said] = {
         "Bind both families to one service, or give the other one a port of its own.",
     ),
     "inheritable_listener": (
-        "Every program it starts inherits the port of {}.",
+        "Every program that {} starts inherits its port.",
         "Set close-on-exec on the listening socket.",
     ),
 }

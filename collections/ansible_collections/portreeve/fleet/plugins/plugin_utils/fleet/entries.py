@@ -68,10 +68,10 @@ def _in_vain(by_name: Mapping[str, list[Said]]) -> Iterator[str]:
             for key in sorted(entry.values.keys() & set(REMEDY)):
                 sentence = f"{entry.where} says {key}, but "
                 if not owners:
-                    yield located(entry.origin, f"{sentence}no entry of {name} says owner: {keys.ACCEPTED_OWNER}.")
+                    yield located(f"{sentence}no entry of {name} says owner: {keys.ACCEPTED_OWNER}.", entry.origin)
                 elif len(owners) > 1:
                     why = f"{name} has several owners, so that it cannot be told for whom to get its ports back"
-                    yield located(entry.origin, f"{sentence}{why}: accepted is one owner beside it.")
+                    yield located(f"{sentence}{why}: accepted is one owner beside it.", entry.origin)
 
 
 def _in_words(owners: Any) -> str:

@@ -24,9 +24,10 @@ def unknown_origin(_variable: str, _position: int | None, _key: str | None) -> N
     return
 
 
-def located(origin: str | None, sentence: str) -> str:
-    """Return a sentence after the file and line that it is about, as compilers write it."""
-    return f"{origin}: {sentence}" if origin else sentence
+def located(sentence: str, *origins: str | None) -> str:
+    """Return a sentence with the files and lines that it is about, where these are known."""
+    known = tuple(dict.fromkeys(one for one in origins if one))
+    return f"{sentence} See {listed(known)}." if known else sentence
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,6 @@ class Said:
     origin: str | None
     values: Mapping[str, Any]
 
-    @property
-    def beside(self) -> str:
-        """Where it is, in the middle of a sentence about another one."""
-        return f"{self.where} in {self.origin}" if self.origin else self.where
-
 
 def read_lists(declared: Mapping[str, Any], kind: Kind, origin: Origin) -> tuple[list[Said], list[str]]:
     """Return the entries of all lists (variable → its value) without a mistake, and a sentence for each mistake."""
@@ -61,11 +57,11 @@ def read_lists(declared: Mapping[str, Any], kind: Kind, origin: Origin) -> tuple
     for variable in sorted(declared):
         value = plain(declared[variable])
         if not isinstance(value, list):
-            mistakes.append(located(origin(variable, None, None), _no_list(variable, value, kind)))
+            mistakes.append(located(_no_list(variable, value, kind), origin(variable, None, None)))
             continue
         for position, given in enumerate(value):
             values, found = _read(variable, position, given, kind)
-            mistakes += [located(origin(variable, position, key), sentence) for key, sentence in found]
+            mistakes += [located(sentence, origin(variable, position, key)) for key, sentence in found]
             if not found:
                 at = origin(variable, position, None)
                 entries.append(Said(_where(variable, position, values.get("name")), at, values))
@@ -120,7 +116,8 @@ def disagreements(entries: Mapping[str, list[Said]], keys: Mapping[str, Callable
             other = next((entry for entry in others if entry.values[key] != first.values[key]), None)
             if other is not None:
                 yield located(
-                    first.origin,
-                    f"{first.where} says {key}: {words(first.values[key])}, but {other.beside} says {key}: "
+                    f"{first.where} says {key}: {words(first.values[key])}, but {other.where} says {key}: "
                     f"{words(other.values[key])}: accepted is one of them for all entries of a name.",
+                    first.origin,
+                    other.origin,
                 )

@@ -18,7 +18,7 @@ except ImportError:
 def origin_of(value: Any) -> str | None:
     """Return ``FILE:LINE`` of a value, or ``FILE``, None where it is not known.
 
-    Below the working directory the file is told from there, as compilers do.
+    A file below the working directory is told from there.
     """
     if _Origin is not None:
         tag = _Origin.get_tag(value)

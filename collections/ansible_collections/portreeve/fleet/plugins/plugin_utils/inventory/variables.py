@@ -100,7 +100,7 @@ class Inventory:
                 plain(worked_out)  # what is undefined may show only here
             except (AnsibleError, TemplateError) as error:
                 sentence = f"{name} cannot be worked out: {error}."
-                failed.append(located(find_origin((value,), None, None), sentence))
+                failed.append(located(sentence, find_origin((value,), None, None)))
             else:
                 declared[name] = worked_out
         return Seen(host, declared, written, tuple(failed))

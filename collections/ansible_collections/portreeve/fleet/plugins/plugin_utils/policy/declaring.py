@@ -102,9 +102,10 @@ def _collisions(declarations: Iterable[Declaration], by_name: Mapping[str, list[
                 place = f"{max(low, other_low)}/{protocol}"
                 first, second = by_name[one.name][0], by_name[other.name][0]
                 yield located(
-                    first.origin,
-                    f"{first.where} and {second.beside} must both listen on {place}, each with an owner of its own: "
+                    f"{first.where} and {second.where} must both listen on {place}, each with an owner of its own: "
                     f"accepted is one of them on a host, listen: {MAY} for one of them, or an address for each.",
+                    first.origin,
+                    second.origin,
                 )
 
 

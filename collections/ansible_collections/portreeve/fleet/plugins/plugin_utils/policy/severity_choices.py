@@ -26,13 +26,13 @@ def read_severities(declared: Mapping[str, Any], origin: Origin) -> tuple[dict[s
         value = plain(declared[variable])
         if not isinstance(value, Mapping):
             accepted = "accepted is a dictionary of severities by rule, such as {undeclared: high}, or {} for none"
-            mistakes.append(located(origin(variable, None, None), f"{variable} is no dictionary: {accepted}."))
+            mistakes.append(located(f"{variable} is no dictionary: {accepted}.", origin(variable, None, None)))
             continue
         for rule, given in value.items():
             try:
                 said.setdefault(rule, {})[variable] = _severity(variable, rule, given)
             except InvalidInput as error:
-                mistakes.append(located(origin(variable, None, rule), str(error)))
+                mistakes.append(located(str(error), origin(variable, None, rule)))
     chosen = {rule: next(iter(by_variable.values())) for rule, by_variable in sorted(said.items())}
     return chosen, [*mistakes, *_disagreements(said, origin)]
 
@@ -49,10 +49,9 @@ def _disagreements(said: Mapping[str, Mapping[str, str]], origin: Origin) -> Ite
         (first, severity), *others = list(said[rule].items())
         other = next((variable for variable, one in others if one != severity), None)
         if other is not None:
-            at = origin(other, None, rule)
-            beside = f"{other} in {at}" if at else other
             yield located(
-                origin(first, None, rule),
-                f"{first} says {rule}: {severity}, but {beside} says {rule}: {said[rule][other]}: accepted is one of "
+                f"{first} says {rule}: {severity}, but {other} says {rule}: {said[rule][other]}: accepted is one of "
                 "them on a host.",
+                origin(first, None, rule),
+                origin(other, None, rule),
             )

@@ -36,7 +36,7 @@ def read_waivers(
         try:
             matched = is_matched(waiver.hosts, host)
         except InvalidInput as error:
-            mistakes.append(located(entry.origin, f"{entry.where} has hosts: {shown(waiver.hosts)}: {error}."))
+            mistakes.append(located(f"{entry.where} has hosts: {shown(waiver.hosts)}: {error}.", entry.origin))
         else:
             waivers += [waiver] if matched else []
     return tuple(sorted(waivers, key=lambda one: (one.expires, one.rules, describe(one.ports), one.where))), mistakes
@@ -54,7 +54,7 @@ def in_vain(
             continue  # that is a mistake
         if not matched:
             sentence = f"{entry.where} has hosts: {shown(waiver.hosts)}: no host of the inventory is matched by it."
-            yield located(entry.origin, sentence)
+            yield located(sentence, entry.origin)
 
 
 def _waiver(entry: Said) -> Waiver:

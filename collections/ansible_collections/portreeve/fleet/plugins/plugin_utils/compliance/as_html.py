@@ -63,7 +63,9 @@ def render(view: View) -> str:
         said=view.sentence.partition(": ")[2],
         columns=_COLUMNS,
         severity_tones=_SEVERITY_TONES,
-        unseen_kinds=[(kind, *told, [host for host in view.hosts if host.status == kind]) for kind, *told in _UNSEEN_KINDS],
+        unseen_kinds=[
+            (kind, *told, [host for host in view.hosts if host.status == kind]) for kind, *told in _UNSEEN_KINDS
+        ],
         shown_unseen=_SHOWN_UNSEEN,
         shown_without_script=_SHOWN_WITHOUT_SCRIPT,
         chart=chart_of(view.trend),

@@ -36,7 +36,7 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """The bars of the last runs, the oldest first, in a drawing of WIDTH by HEIGHT; ``most`` is what the highest has."""
+    """The bars of the last runs, the oldest first, WIDTH by HEIGHT in all; ``most`` is what the highest has."""
 
     bars: tuple[Bar, ...]
     most: int

@@ -5,7 +5,11 @@ function drawTold() {
   for (const section of ["outliers", "collisions", "candidates"]) {
     const place = one(`#${section}`);
     if (!place) continue;
-    const draw = ([said, onHosts]) => make("li", {}, make("details", {}, make("summary", {}, text(said)), hostLinks(onHosts)));
+    const draw = ([said, hostPlaces]) => {
+      const details = make("details", {}, make("summary", {}, text(said)));
+      details.addEventListener("toggle", () => details.append(...hostLinks(hostPlaces)), { once: true });
+      return make("li", {}, details);
+    };
     drawInParts(one(".told", place), one(".rest", place), data[section], draw, TOLD_AT_ONCE);
   }
 }

@@ -14,6 +14,7 @@ const FINDING_KEYS = {
 };
 const MOST_FIRST = new Set(["severity", "hosts", "since"]);
 
+const onHosts = (rows) => rows.reduce((sum, row) => sum + row.hosts.length, 0);
 const foldedRows = (section) => section.map(([place, hostPlaces]) => ({ finding: findings[place], hosts: hostPlaces }));
 
 function findingBody(row) {
@@ -78,7 +79,7 @@ function findingTable(table, section, heard) {
       return body;
     };
     drawInParts(table, rest, chosen, draw, ROWS_AT_ONCE);
-    heard?.(chosen.length, rows.length, sorted.key);
+    heard?.(chosen, rows, sorted.key);
   };
   const sort = (key, down) => {
     sorted = { key, down };
@@ -124,9 +125,11 @@ function drawFindings() {
   if (!one("#open")) return;
   const [field, standing, order, reset] = ["#words", "#standing", "#order", "#reset"].map((name) => one(name));
   const chips = all(".chips button");
-  const table = findingTable(one("#open"), data.open, (found, total, key) => {
-    one("#found").textContent = found === total ? counted(total, "finding") : `${found} of ${counted(total, "finding")}`;
-    reset.hidden = found === total;
+  const table = findingTable(one("#open"), data.open, (chosen, rows, key) => {
+    const narrowed = chosen.length < rows.length;
+    const total = counted(onHosts(rows), "finding");
+    one("#found").textContent = `${narrowed ? `${onHosts(chosen)} of ${total}` : total}, ${counted(chosen.length, "row")}`;
+    reset.hidden = !narrowed;
     order.value = key;
   });
   const filter = () => {

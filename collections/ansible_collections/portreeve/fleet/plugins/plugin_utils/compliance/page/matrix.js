@@ -32,7 +32,7 @@ function cellOf(host, entry) {
   const rank = found.filter(isOpen).reduce((worst, finding) => Math.max(worst, finding.rank), -1);
   const held = owners.length ? owners.join(", ") || "holder not seen" : host.seen ? "nobody listens" : "host not seen";
   const told = found.map((finding) => `${words(finding.rule)} (${finding.waived ? "waived" : finding.severity})`);
-  const kind = rank >= 3 ? "found" : rank >= 0 ? "minor" : found.length ? "waived" : !host.seen ? "unseen"
+  const kind = rank >= SEVERITIES.indexOf("high") ? "broken" : rank >= 0 ? "minor" : found.length ? "waived" : !host.seen ? "unseen"
     : !owners.length ? "none" : owners.every((owner) => owner === entry.usual) ? "same" : "other";
   return { kind, said: [held, ...told].join(", ") };
 }

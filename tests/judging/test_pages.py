@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import RISK_RULES, RULES, VERDICT_RULES
 
-from .hosts import JAVA, SHOP, allowed, app, bound, by_hand, held, judge, listener, picture, unit, waiver
+from .hosts import JAVA, SHOP, app, bound, by_hand, held, judge, listener, picture, unit, waiver
 
 PAGES = "docs/rules"
 PARTS = ("**What it means.**", "**How it comes about.**", "**How it looks.**", "**What to do.**")

@@ -142,21 +142,16 @@ class HostPicture:
         }
 
 
-def from_wire(kept: Mapping[str, Any]) -> HostPicture:
-    """Return the picture that ``to_wire`` wrote."""
-    holdings = [_holding_again(flat) for flat in kept["holdings"]]
+def from_wire(kept: Mapping[str, Any], pool: dict[Any, Any] | None = None) -> HostPicture:
+    """Return the picture that ``to_wire`` wrote; pictures read with one ``pool`` share the listeners that are alike."""
+    pool = {} if pool is None else pool
+    holdings = [_holding_again(flat, pool) for flat in kept["holdings"]]
+    listeners = [
+        Listener(port, protocol, namespace, verdict, tuple(_bound_again(one, holdings) for one in bound), tuple(risks))
+        for port, protocol, namespace, verdict, bound, risks in kept["listeners"]
+    ]
     return HostPicture(
-        listeners=tuple(
-            Listener(
-                port,
-                protocol,
-                namespace,
-                verdict,
-                tuple(_bound_again(one, holdings) for one in bound),
-                tuple(risks),
-            )
-            for port, protocol, namespace, verdict, bound, risks in kept["listeners"]
-        ),
+        listeners=tuple(pool.setdefault(one, one) for one in listeners),
         sockets_complete=kept["sockets_complete"],
         automatic=None if kept["automatic"] is None else (kept["automatic"][0], kept["automatic"][1]),
         reserved=kept["reserved"],
@@ -260,8 +255,8 @@ def _flat(holding: Holding) -> tuple[Any, ...]:
     return owner.kind, owner.name, owner.manager, owner.id, owner.user, detail, *holding[1:]
 
 
-def _holding_again(flat: list[Any]) -> Holding:
-    return _holding((*flat[:5], tuple(flat[5].items()), *flat[6:]))
+def _holding_again(flat: list[Any], pool: dict[Any, Any]) -> Holding:
+    return _pooled(pool, (*flat[:5], tuple(flat[5].items()), *flat[6:]), _holding)
 
 
 def _bound_again(flat: list[Any], holdings: list[Holding]) -> Bound:

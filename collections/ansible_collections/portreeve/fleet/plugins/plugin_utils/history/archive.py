@@ -124,4 +124,5 @@ def _pictures(connection: Connection, run_id: int) -> dict[int, HostPicture]:
     _run, _host, picture, outcome, seen = tables()
     needed = select(outcome.c.picture_id).join(seen, seen.c.outcome_id == outcome.c.id).where(seen.c.run_id == run_id)
     rows = connection.execute(select(picture.c.id, picture.c.body).where(picture.c.id.in_(needed)))
-    return {identity: from_wire(documents.unpack(body)) for identity, body in rows}
+    pool: dict[Any, Any] = {}
+    return {identity: from_wire(documents.unpack(body), pool) for identity, body in rows}

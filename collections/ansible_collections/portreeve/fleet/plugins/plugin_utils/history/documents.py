@@ -8,13 +8,14 @@ A document is kept once under the digest of its text, however many hosts and run
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..fleet.host_picture import HostPicture
+from ..fleet.host_picture import HostPicture, Listener
 from ..policy.findings import Finding, JudgedHost, Unjudged
 from ..policy.runs import NEW, PERSISTING, Past, Tracked
 
@@ -46,10 +47,13 @@ def unpack(kept: bytes) -> Any:
     return json.loads(zlib.decompress(kept))
 
 
-def as_kept(picture: HostPicture) -> HostPicture:
-    """Return a picture as it comes back from the history: without the agent's sentences about single ports."""
-    listeners = tuple(one._replace(summary=None, advice=None, dangers=()) for one in picture.listeners)
-    return HostPicture(**{**picture.__dict__, "listeners": listeners})
+def as_kept(picture: HostPicture, pool: dict[Listener, Listener]) -> HostPicture:
+    """Return a picture as it comes back from the history: without the agent's sentences about single ports.
+
+    Pictures made with one ``pool`` share the listeners that are alike.
+    """
+    listeners = [one._replace(summary=None, advice=None, dangers=()) for one in picture.listeners]
+    return dataclasses.replace(picture, listeners=tuple(pool.setdefault(one, one) for one in listeners))
 
 
 def outcome(host: JudgedHost, tracked: Sequence[Tracked], moment: str) -> dict[str, Any]:

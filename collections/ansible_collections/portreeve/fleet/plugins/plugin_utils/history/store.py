@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
+from ..fleet.host_picture import Listener
 from ..policy.runs import Judged, Past, Run, Tracked
 from .archive import find_latest, find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
 from .documents import as_kept
@@ -52,7 +53,8 @@ def record(
         run_id = next_run_id(connection)
         slice_of = numbered(connection, judged)
         tracked = write_hosts(connection, run_id, judged)
-        hosts = tuple(dataclasses.replace(host, picture=as_kept(host.picture)) for host in judged.hosts)
+        pool: dict[Listener, Listener] = {}
+        hosts = tuple(dataclasses.replace(host, picture=as_kept(host.picture, pool)) for host in judged.hosts)
         kept = dataclasses.replace(judged, hosts=hosts, slice_of=slice_of)
         run = Run(kept, tracked, past_before(connection, run_id, slice_of))
         write_run(connection, run_id, run)

@@ -27,15 +27,18 @@ options:
   releases:
     description:
       - Whether to return what M(portreeve.fleet.port_release) is to be told to get the applications' ports back, in
-        place of the applications. Those without a declared owner have none.
+        place of the applications. Those without a declared owner have none, nor have those with several.
     type: bool
     default: false
 notes:
   - Each entry has C(name), up to 64 letters, digits and C(. _ @ -); C(ports), each a number such as V(8080) or a text
     such as V(8000-8010) or V(53/udp); and C(reserve), one of V(auto), V(always) and V(never).
-  - Who should hold the ports is C(owner), at least one of C(unit), C(exe), C(user) and C(container). C(service) is the
-    unit to start once they are free, C(strategy) and C(at_most) are as in M(portreeve.fleet.port_release).
-  - A mistake is told in one sentence that names the variable, the entry and what is accepted.
+  - Who should hold the ports is C(owner), at least one of C(unit), C(exe), C(user) and C(container), or a list of such
+    dictionaries, any one of which may hold them. C(service) is the unit to start once they are free, C(strategy) and
+    C(at_most) are as in M(portreeve.fleet.port_release).
+  - C(address), C(listen) and C(severity) are for P(portreeve.fleet.policy#lookup).
+  - A mistake is told in one sentence that names the variable, the entry, what is accepted and, where Ansible can tell,
+    the file and line.
   - Warns of a variable whose name is almost one that declares applications, and of one that is hidden because another
     group or the host itself has a variable of the same name.
 seealso:
@@ -71,8 +74,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _list:
   description:
-    - The applications by name, with C(name), C(ports) and C(reserve), and what is declared of C(owner), C(service),
-      C(strategy) and C(at_most).
+    - The applications by name, with C(name), C(ports) and C(reserve), and what is declared of C(owner), C(address),
+      C(listen), C(severity), C(service), C(strategy) and C(at_most).
     - With O(releases), for each port C(application), C(place), such as V(8080/tcp), whether to C(reserve) it, and the
       C(options) of the module.
     - With O(mistakes), a sentence for each mistake, after the hosts that have it where others do not; none when all is

@@ -71,7 +71,7 @@ def _waiver(entry: Said) -> Waiver:
 
 def _rules(where: str, key: str, given: Any) -> tuple[str, ...]:
     several = given if isinstance(given, list) else [given]
-    accepted = (ALL, *RULES)
+    accepted = (ALL, *(rule for rule in RULES if rule != "waiver_expired"))
     if not several:
         raise InvalidInput(f"{where} has {key}: an empty list: accepted are {', '.join(accepted)}, or a list of these.")
     found = {keys.one_of(accepted)(where, key, one) for one in several}

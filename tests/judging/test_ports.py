@@ -189,6 +189,21 @@ def test_who_is_unseen_is_not_judged_where_somebody_is_declared():
     assert untold(judge(unseen, app("shop", "8080", SHOPS))) == {("wrong_owner", "8080/tcp")}
 
 
+def test_who_only_binds_beside_the_owner_does_not_count():
+    beside = listener("8080/tcp", bound("127.0.0.1", SHOP), bound("198.18.0.1", JAVA, serving=False))
+
+    assert told(judge(picture(beside), app("shop", "8080", SHOPS, address="loopback"))) == set()
+
+
+def test_who_is_unseen_does_not_matter_where_anybody_may_on_that_address():
+    declared = app("shop", "8080", SHOPS, listen="may"), allowed("probe", "8080", address="loopback")
+
+    inside, outside = (judge(picture(_at(address)), *declared) for address in ("127.0.0.1", "198.18.0.1"))
+
+    assert (told(inside), untold(inside)) == (set(), set())
+    assert untold(outside) == {("wrong_owner", "8080/tcp"), ("wrong_address", "8080/tcp")}
+
+
 def test_who_is_unseen_does_not_matter_where_anybody_may():
     unseen = picture(held("8080/tcp"))
 
@@ -248,8 +263,8 @@ def test_an_undeclared_port_of_somebody_unseen_is_found_and_its_former_owner_lef
     assert "somebody who could not be seen" in the_one(judged).said
 
 
-def test_who_is_wrong_is_told_without_who_is_right():
-    found = the_one(judge(picture(held("8080/tcp", SHOP, JAVA)), app("shop", "8080", SHOPS)))
+def test_who_is_wrong_is_told_without_who_is_right_and_who_inherited_it():
+    found = the_one(judge(picture(held("8080/tcp", SHOP, JAVA, HEIR)), app("shop", "8080", SHOPS)))
 
     assert found.who == "process java of ada"
     assert found.said == (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ...module_utils.portreeve_agent.ports import PortRange
 from ..fleet.host_picture import Bound, Listener
-from ..fleet.naming import name_holders
+from ..fleet.naming import is_kernels_choice, name_holders, served
 from . import sentences
 from .case import Broken, Case, Untold
 from .fitting import is_address_declared, is_owner_declared, strangers
@@ -24,21 +24,16 @@ _UNSEEN = "who holds it could not be seen"
 def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
     """Yield wrong_owner, wrong_address, undeclared and undeclared_automatic."""
     clients: dict[str, Listener] = {}
-    for listener in case.picture.listeners:
-        if listener.namespace is not None or not listener.serves:
-            continue
-        serving = tuple(one for one in listener.bound if one.serving)
+    for listener, serving in served(case.picture):
         declared = case.declared.at(listener.port, listener.protocol)
         if declared:
             yield from _compare(listener, serving, declared)
-        elif listener.protocol != "udp":
-            yield from _undeclared(listener, serving)
-        elif case.picture.automatic is None:
+        elif is_kernels_choice(case.picture, listener):
+            clients.setdefault(name_holders(serving), listener)
+        elif listener.protocol == "udp" and case.picture.automatic is None:
             why = "whether the kernel chose the port cannot be told: the host's range of automatic ports is not known"
             yield Untold("undeclared", listener.place, why)
             yield Untold("undeclared_automatic", AUTOMATIC, why)
-        elif case.picture.automatic[0] <= listener.port <= case.picture.automatic[1]:
-            clients.setdefault(name_holders(serving), listener)
         else:
             yield from _undeclared(listener, serving)
     for who, first in clients.items():

@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import json
 import pathlib
 from collections.abc import Sequence
 
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.expectations import Expectation
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import parse_ports
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture, parse_picture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost, Unjudged
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.judge import judge_host
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.records import Declaration, Policy, Waiver
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import RULES
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Judged, Past, Run, Tracked
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "report" / "fixtures"
 BEGAN, ENDED, BEFORE = "2026-11-21T02:00:00Z", "2026-11-21T02:03:20Z", "2026-11-14T02:03:10Z"
+ENDED_ON = datetime.date(2026, 11, 21)
 SOON = "moves soon, until 2026-12-31"
 NASTY = 'ä\x00\x1b[2J\n]]>"<script>|`@all &amp; https://evil.example/ \\ \u202e\ud800\ufffe'
 
@@ -87,5 +94,40 @@ def nasty_fleet() -> Run:
     return Run(Judged(NASTY, BEGAN, ENDED, "medium", run.judged.hosts, (1, 2), NASTY), run.tracked, past, (2,))
 
 
-RUNS = {"small": small_fleet, "nasty": nasty_fleet, "fine": lambda: run_of([host("web1", seen=picture("web1"))]),
-        "empty": lambda: run_of([])}  # fmt: skip
+def whole(seen: HostPicture) -> HostPicture:
+    """Return the picture as root would have seen it."""
+    return dataclasses.replace(seen, sockets_complete=True, dangers=())
+
+
+def shown_fleet() -> Run:
+    """Return the run that docs/outputs.md shows: web1 to web3, judged, one of them not reached."""
+    must = {"listen": "must", "reserve": "auto"}
+    applications = [
+        Declaration("ssh", parse_ports("22/tcp"), owners=(Expectation(unit="ssh.service"),), **must),
+        Declaration("shop", parse_ports("80/tcp,443/tcp"), owners=(Expectation(unit="nginx.service"),), **must),
+        Declaration("orders", parse_ports("8080/tcp"), "loopback", (Expectation(user="orders"),), **must),
+        Declaration("names", parse_ports("53/tcp,53/udp,2000/tcp,5432/tcp,51820/udp"), is_application=False),
+    ]
+    expires = datetime.date(2026, 12, 31)
+    waiver = Waiver(("undeclared",), parse_ports("8443/tcp"), "all", "moves into the shop", expires, "entry 1")
+    policy = Policy(tuple(applications), (waiver,))
+    web2 = Policy((applications[0],), (), {"inheritable_listener": "ignore"})
+    seen = [("web1", picture("web1"), policy), ("web2", picture("web2"), web2)]
+    hosts = [judge_host(name, "ok", None, ENDED, whole(one), held, ENDED_ON) for name, one, held in seen]
+    known = ("hung_listener", "wrong_address")
+    tracked = [
+        Tracked(one, "persisting" if one.rule in known else "new", BEFORE if one.rule in known else ENDED, ENDED)
+        for judged in hosts
+        for one in judged.findings
+    ]
+    lost = host("web3", "unreachable", reason="Failed to connect to the host via ssh: No route to host")
+    return run_of([*hosts, lost], tracked)
+
+
+RUNS = {
+    "small": small_fleet,
+    "shown": shown_fleet,
+    "nasty": nasty_fleet,
+    "fine": lambda: run_of([host("web1", seen=picture("web1"))]),
+    "empty": lambda: run_of([]),
+}

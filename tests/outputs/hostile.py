@@ -10,6 +10,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost, Unjudged
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import RULES, SEVERITIES
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import STANDINGS, Judged, Past, Run, Tracked
+from hypothesis import settings
 from hypothesis import strategies as st
 
 MOMENT = "2026-11-21T02:00:00Z"
@@ -23,6 +24,10 @@ TEXTS = st.lists(
     st.one_of(st.sampled_from(FRAGMENTS), st.text(st.characters(exclude_categories=()), max_size=4)), max_size=4
 ).map("".join)
 ADDRESSES = st.one_of(st.sampled_from(("0.0.0.0", "::", "127.0.0.1", "::1", "10.0.0.2", "::ffff:0.0.0.0")), TEXTS)
+
+
+#: For tests of runs: how long one takes depends on what it happens to hold.
+ANY_TIME = settings(deadline=None, max_examples=60)
 
 
 @st.composite

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from .fleets import ENDED, finding, host, run_of, small_fleet
-from .hostile import TEXTS, runs
+from .hostile import ANY_TIME, TEXTS, runs
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 BLOCKS = {"paragraph", "heading", "bullet_list", "list_item", "inline"}
@@ -35,6 +35,7 @@ def tokens(text: str) -> list[Token]:
     return inline
 
 
+@ANY_TIME
 @given(runs())
 def test_names_are_never_markup(run: Run) -> None:
     text = as_markdown.render(view_of(run))

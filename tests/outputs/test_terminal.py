@@ -14,13 +14,14 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import
 from hypothesis import given
 
 from .fleets import ENDED, finding, host, nasty_fleet, run_of, small_fleet
-from .hostile import runs
+from .hostile import ANY_TIME, runs
 
 CONTROL = re.compile(r"\x1b\[[0-9;]*m")
 WORDS = {"compliant": "COMPLIANT: ", "tolerated": "TOLERATED: ", "incomplete": "INCOMPLETE: ", "error": "ERROR: ",
          "not_compliant": "NOT COMPLIANT: "}  # fmt: skip
 
 
+@ANY_TIME
 @given(runs())
 def test_the_last_line_is_the_state(run: Run) -> None:
     view = view_of(run)
@@ -29,6 +30,7 @@ def test_the_last_line_is_the_state(run: Run) -> None:
     assert last.startswith(WORDS[view.state])
 
 
+@ANY_TIME
 @given(runs())
 def test_plain_text_has_no_control_sequences(run: Run) -> None:
     text = as_terminal.render(view_of(run), width=80)

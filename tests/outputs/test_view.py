@@ -18,7 +18,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import
 from hypothesis import given
 
 from .fleets import BEFORE, ENDED, finding, host, nasty_fleet, run_of, small_fleet
-from .hostile import runs
+from .hostile import ANY_TIME, runs
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -45,6 +45,7 @@ def shuffled(run: Run, seed: int) -> Run:
     return dataclasses.replace(run, judged=dataclasses.replace(run.judged, hosts=tuple(hosts)), tracked=tuple(tracked))
 
 
+@ANY_TIME
 @given(runs())
 def test_every_text_stays_on_its_line(run: Run) -> None:
     view = view_of(run)

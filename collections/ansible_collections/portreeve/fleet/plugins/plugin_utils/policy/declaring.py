@@ -14,7 +14,7 @@ from ..fleet import keys
 from ..fleet.applications import Application, united
 from ..fleet.entries import read_entries
 from ..fleet.lists import Kind, Origin, Said, located, read_lists
-from ..fleet.port_sets import ranges_of
+from ..fleet.port_sets import ranges_of, ranges_served
 from .records import ANY, MAY, MUST, WILDCARD, Declaration
 from .rules import SEVERITIES
 
@@ -78,7 +78,7 @@ def _ranges(application: Application) -> tuple[PortRange, ...]:
     ports: dict[str, set[int]] = {}
     for port, protocol in application.places:
         ports.setdefault(protocol, set()).add(port)
-    return tuple(one for protocol in sorted(ports) for one in ranges_of(ports[protocol], protocol))
+    return ranges_served([one for protocol in ports for one in ranges_of(ports[protocol], protocol)])
 
 
 def _expectations(owners: Iterable[keys.Owner]) -> tuple[Expectation, ...]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.history import opening
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.migrations import STEPS, version_of
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.places import read_place
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.store import list_runs, read_run, record
@@ -23,6 +24,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.store impo
 from tests.history.fleets import finding, four_days, moment, ok, run
 
 HOSTS = 60
+FEW = 16  # KiB
 FIRST = pathlib.Path(__file__).parent / "version_1.sqlite"
 
 
@@ -47,14 +49,12 @@ def end_of(pid: int) -> int:
     return os.WTERMSIG(os.waitpid(pid, 0)[1])
 
 
-def die_at(statement: int, then: int = signal.SIGKILL) -> None:
-    """Let this process get a signal before the statement of that number; few pages are kept in memory until then."""
+def die_at(statement: int, then: int = signal.SIGKILL, pages: int = FEW) -> None:
+    """Let this process get a signal before the statement of that number; with few pages in memory, most are in the file
+    by then."""
     left = [statement]
 
-    @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
-    def keep_few_pages(connection, _record) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute("PRAGMA cache_size = 4")
+    opening.CACHE_KIB = pages
 
     @sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute")
     @sqlalchemy.event.listens_for(sqlalchemy.Engine, "commit")
@@ -66,6 +66,7 @@ def die_at(statement: int, then: int = signal.SIGKILL) -> None:
 
 def die_within_statements(instructions: int) -> None:
     """Let this process be killed after so many portions of steps of SQLite's machine."""
+    opening.CACHE_KIB = FEW
     left = [instructions]
 
     def count() -> int:
@@ -76,7 +77,6 @@ def die_within_statements(instructions: int) -> None:
 
     @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
     def watch(connection, _record) -> None:
-        connection.execute("PRAGMA cache_size = 4")
         connection.set_progress_handler(count, 10)
 
 
@@ -163,9 +163,10 @@ def test_killed_at_any_time(killing, times):
 
 
 def test_a_run_that_is_stopped_half_way_holds_up_nobody_who_reads(killing):
-    pid = killing.start(lambda: die_at(12, signal.SIGSTOP))
+    pid = killing.start(lambda: die_at(14, signal.SIGSTOP, opening.CACHE_KIB))
     os.waitpid(pid, os.WUNTRACED)
-    assert killing.path.with_name("history.sqlite-journal").stat().st_size > 0
+    assert killing.path.with_name("history.sqlite-journal").exists()
+    assert read_run(str(killing.path)) == killing.first
 
     waiting = in_a_child(lambda: record(str(killing.path), day(2)))
     assert os.waitpid(waiting, os.WNOHANG) == (0, 0)
@@ -174,6 +175,17 @@ def test_a_run_that_is_stopped_half_way_holds_up_nobody_who_reads(killing):
     assert end_of(pid) == signal.SIGKILL
     assert end_of(waiting) == 0
     assert read_run(str(killing.path)) == killing.without
+
+
+def test_killed_with_a_part_in_the_file(killing):
+    pid = killing.start(lambda: die_at(14, signal.SIGSTOP))
+    os.waitpid(pid, os.WUNTRACED)
+    assert killing.path.with_name("history.sqlite-journal").stat().st_size > 4096
+    assert killing.path.read_bytes() != killing.before.read_bytes()
+    os.kill(pid, signal.SIGKILL)
+
+    assert end_of(pid) == signal.SIGKILL
+    assert killing.is_whole() is False
 
 
 def test_killed_while_an_old_history_is_brought_up_to_date(tmp_path):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Of all runs that write into one PostgreSQL database, one at a time has it; any number that nobody else uses would do.
 _ADVISORY_LOCK = 0x706F7274
 
+#: As long as what a run changes has room here, the file is not touched before its end, and nobody who reads waits.
+CACHE_KIB = 65536
+
 _IN_MEMORY = Place("in memory", pathlib.Path(":memory:"), None)
 
 
@@ -118,6 +121,7 @@ def _sqlite(path: str, alone: bool) -> Engine:
     # Python's module would begin a transaction late, and let two runs read before either writes.
     @sqlalchemy.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
 
     return engine

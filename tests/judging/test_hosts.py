@@ -141,7 +141,7 @@ def test_verdicts_that_are_trouble(rule):
     seen = held("8080/tcp", SHOP, by_hand("ntpd", role="heir"), verdict=rule, summary="It is so.")
 
     found = the_one(judge(picture(seen), app("shop", "8080", SHOPS)))
-    elsewhere = the_one(judge(picture(seen._replace(namespace="edge")), app("shop", "9090", listen="may")))
+    elsewhere = the_one(judge(picture(seen._replace(namespace="edge")), app("shop", "8080", listen="may")))
 
     assert (found.rule, found.place, found.subject, found.evidence) == (rule, "8080/tcp", "shop", "It is so.")
     assert (elsewhere.rule, elsewhere.place, elsewhere.subject) == (rule, "8080/tcp @edge", "shop.service")
@@ -213,6 +213,8 @@ def test_a_waiver_with_ports_does_not_cover_the_host_or_what_it_has_in_part():
     many = app("shop", "8080-8180")
     assert the_one(judge(picture(), many, waiver("", "8080-8179/tcp"))).waived is None
     assert the_one(judge(picture(), many, waiver("", "8080-8180/tcp"))).waived is not None
+    halves = picture(held("8130/tcp", SHOP))
+    assert the_one(judge(halves, many, waiver("", "8080-8129/tcp"))).waived is None
     still = picture(held("8180/tcp", SHOP))
     assert the_one(judge(still, many, waiver("", "8080-8179/tcp"))).waived is not None
 

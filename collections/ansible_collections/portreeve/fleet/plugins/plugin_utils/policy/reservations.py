@@ -11,7 +11,6 @@ from functools import lru_cache
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import port_set
 from ..fleet.applications import Application, ports_to_reserve
-from ..fleet.entries import NEVER
 from ..fleet.port_sets import numbers, ranges_of
 from . import sentences
 from .case import Broken, Case, Untold, told_apart
@@ -22,8 +21,6 @@ def judge_reservations(case: Case) -> Iterator[Broken | Untold]:
     """Yield not_reserved, once for a port of several protocols: the kernel's list knows none."""
     reserved = port_set(case.picture.reserved)
     for declaration in case.policy.declarations:
-        if declaration.reserve == NEVER:
-            continue
         try:
             wanted = _wanted(declaration, case.picture.automatic)
         except InvalidInput as error:
@@ -33,7 +30,7 @@ def judge_reservations(case: Case) -> Iterator[Broken | Untold]:
             yield from _untold(declaration, "which ports the host reserves is not known")
             continue
         missing = set(wanted - (reserved or frozenset()))
-        for place in told_apart(declaration):
+        for place in told_apart(declaration) if missing else ():
             here = {port for port in missing if place.low <= port <= place.high}
             missing -= here
             if here:

@@ -23,9 +23,15 @@ def judge_verdicts(case: Case) -> Iterator[Broken | Untold]:
             heirs = name_holdings(one for one in listener.holdings if one.role == HEIR)
             said, advice = sentences.VERDICTS[listener.verdict](listener.place, who, heirs)
             subject = case.application_at(listener) or who
-            found = who if listener.verdict == "hung_listener" else heirs or who
             yield Broken(
-                listener.verdict, listener.place, _ports(listener), subject, found, said, advice, listener.summary or ""
+                listener.verdict,
+                listener.place,
+                _ports(listener),
+                subject,
+                heirs or who,
+                said,
+                advice,
+                listener.summary or "",
             )
 
 

@@ -11,16 +11,26 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils.compliance.beginning import Places
 from ..plugin_utils.compliance.past import report_on, report_on_changes
+from ..plugin_utils.compliance.telling import told
+from ..plugin_utils.compliance.whole import conclude_whole
 from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
+from ..plugin_utils.policy.runs import COMPLIANT, TOLERATED
 
 _ARGUMENTS = {
     "reports": {"type": "path", "default": "reports"},
     "history": {"type": "str"},
     "run": {"type": "str"},
     "since": {"type": "str"},
+    "whole": {"type": "str"},
+    "keep_days": {"type": "int", "default": 400},
+    "keep_runs": {"type": "int", "default": 0},
+    "textfile": {"type": "path"},
+    "notify": {"type": "list", "elements": "str", "default": []},
 }
+_APART = [("whole", "run"), ("whole", "since")]
 
 
 class ActionModule(ActionBase):
@@ -33,13 +43,29 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the run had come to, or what has changed, and where the report is."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS, mutually_exclusive=_APART)
         return {**result, **translated(self._written, AnsibleActionFail)(plain(arguments))}
 
     def _written(self, arguments: dict[str, Any]) -> dict[str, Any]:
         reports = pathlib.Path(arguments["reports"]).absolute()
         history = arguments["history"] or str(reports / "history.sqlite")
         run, since, check = arguments["run"], arguments["since"], self._task.check_mode
+        if arguments["whole"]:
+            return self._merged(arguments, reports, history)
         if since:
             return report_on_changes(history, since, run, reports, check)
         return report_on(history, run, reports, check)
+
+    def _merged(self, arguments: dict[str, Any], reports: pathlib.Path, history: str) -> dict[str, Any]:
+        if self._task.check_mode:
+            return {"skipped": True, "msg": "Slices are not made one run in check mode."}
+        places = Places(
+            reports=reports,
+            history=history,
+            keep_days=arguments["keep_days"] or None,
+            keep_runs=arguments["keep_runs"] or None,
+            textfile=pathlib.Path(arguments["textfile"]).absolute() if arguments["textfile"] else None,
+            notify=tuple(arguments["notify"]),
+        )
+        ended = conclude_whole(arguments["whole"], places)
+        return {**told(ended), "failed": ended.run.state not in (COMPLIANT, TOLERATED)}

@@ -76,7 +76,9 @@ options:
     type: int
     default: 86400
   slice:
-    description: Which part of the inventory this is and of how many, such as V(2/4). Looked at by V(begin) only.
+    description: >-
+      Which part of the inventory this is and of how many, such as V(2/4), or V(*/4) where its number is not known.
+      Looked at by V(begin) only.
     type: str
     default: ""
   whole:

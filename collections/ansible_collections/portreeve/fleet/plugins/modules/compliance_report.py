@@ -14,7 +14,9 @@ description:
     controller. It is the same report as then. No host is contacted.
   - With O(since), writes in its place which findings are new, persisting, resolved or were not seen from one run to
     another.
-  - It does not fail for what the run had come to, only when it cannot be read or written.
+  - With O(whole), makes one run out of those over the slices of an inventory, and ends it as
+    M(portreeve.fleet.compliance) does.
+  - It does not fail for what a past run had come to, only when it cannot be read or written; with O(whole) it does.
 options:
   run:
     description: The name of the run. The latest when not given.
@@ -22,6 +24,28 @@ options:
   since:
     description: The name of the run from which on changes are asked for.
     type: str
+  whole:
+    description:
+      - The name that the slices of a run share, to make one run of that name out of them. It can be done again when
+        slices were missing.
+      - Nothing is done in check mode.
+    type: str
+  keep_days:
+    description: As in M(portreeve.fleet.compliance), with O(whole).
+    type: int
+    default: 400
+  keep_runs:
+    description: As in M(portreeve.fleet.compliance), with O(whole).
+    type: int
+    default: 0
+  textfile:
+    description: As in M(portreeve.fleet.compliance), with O(whole).
+    type: path
+  notify:
+    description: As in M(portreeve.fleet.compliance), with O(whole). The slices themselves tell nobody.
+    type: list
+    elements: str
+    default: []
   reports:
     description: Where reports are kept. Each of these gets a directory of its own in C(past) there.
     type: path
@@ -49,6 +73,11 @@ EXAMPLES = r"""
 - name: See what has changed in the last week
   portreeve.fleet.compliance_report:
     since: 2026-04-27T130204Z-77ab
+
+- name: Make one run out of the slices of a job of AWX
+  portreeve.fleet.compliance_report:
+    history: postgresql://portreeve@db.example.com/portreeve
+    whole: awx-4711
 """
 
 RETURN = r"""

@@ -26,7 +26,7 @@ _RECORD = "run.json"
 _ANSWERS = ".answers-"
 _DEBRIS_AFTER = 7 * 86400  # of runs that were cut off
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_SLICE = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
+_SLICE = re.compile(r"([1-9][0-9]{0,4}|\*)/([1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,19 @@ def new_name(seconds: float) -> str:
 
 
 def parse_slice(text: str, whole: str | None) -> tuple[int, int] | None:
-    """Return ``2/4`` as ``(2, 4)``, None for no text."""
+    """Return ``2/4`` as ``(2, 4)``, None for no text; ``*/4``, one that is still to get its number, as ``(0, 4)``."""
     if not text:
         return None
     found = _SLICE.fullmatch(text)
-    if found is None or int(found[1]) > int(found[2]):
-        raise InvalidInput(f"slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4.")
+    number = 0 if found is None or found[1] == "*" else int(found[1])
+    if found is None or number > int(found[2]):
+        raise InvalidInput(
+            f"slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4, or */4 where its "
+            "number is not known."
+        )
     if not whole:
         raise InvalidInput(f"slice is {text}, but whole is empty: give all slices of a run the same name there.")
-    return int(found[1]), int(found[2])
+    return number, int(found[2])
 
 
 def mistakes_in(places: Places, name: str | None, part: str, whole: str | None) -> Iterator[str]:

@@ -55,7 +55,7 @@ def conclude(begun: Begun, hosts: Iterable[str], places: Places, only_look: bool
     if only_look:
         shutil.rmtree(begun.answers, ignore_errors=True)
         return Conclusion(run, directory, {})
-    run, files = _kept(run, directory, places.textfile)
+    run, files = keep_run(run, directory, places.textfile)
     untold = notify(places.notify, run, str(directory)) if places.notify else None
     if not run.unkept:
         shutil.rmtree(begun.answers, ignore_errors=True)
@@ -93,8 +93,8 @@ def _recorded(judged: Judged, places: Places, only_look: bool) -> Run:
     return Run(judged, tuple(tracked), unkept=(said,))
 
 
-def _kept(run: Run, directory: pathlib.Path, textfile: pathlib.Path | None) -> tuple[Run, dict[str, str]]:
-    """Write everything; what cannot be written is said in all the rest."""
+def keep_run(run: Run, directory: pathlib.Path, textfile: pathlib.Path | None) -> tuple[Run, dict[str, str]]:
+    """Write everything and return the paths; what cannot be written is said in all the rest, and in the run."""
     texts, broken = texts_of(run)
     failed = (*broken, *_export(textfile, texts))
     if failed:

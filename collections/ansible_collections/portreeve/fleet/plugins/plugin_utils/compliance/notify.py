@@ -27,9 +27,10 @@ _TAIL = 2000
 def notify(command: Sequence[str], run: Run, directory: str | None, patience: float = PATIENCE) -> str | None:
     """Run the command if anything has changed, with what has on its standard input.
 
-    Returns None, or a sentence on why it was not told. ``directory`` is where the report is.
+    Returns None, or a sentence on why it was not told. Of slices nothing is told but of the whole that they make.
+    ``directory`` is where the report is.
     """
-    told = changes_told(run, directory)
+    told = None if run.judged.slice_of else changes_told(run, directory)
     if told is None:
         return None
     environment = {**os.environ, "PORTREEVE_STATE": run.state, "PORTREEVE_RUN": run.judged.name}

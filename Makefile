@@ -85,6 +85,11 @@ propose: $(AUDIT_ENV) ## name ports that are free on every host [COUNT=20] [INVE
 	$(REFUSE_NO_INVENTORY)
 	@ANSIBLE_STDOUT_CALLBACK=ansible.builtin.default $(PLAY) playbooks/propose.yml -e 'portreeve_count=$(COUNT)' $(ARGS)
 
+.PHONY: policy
+policy: $(AUDIT_ENV) ## draft a policy from what a healthy fleet shows now, to be read and kept [INVENTORY=...] [LIMIT=web] [ARGS=...]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/policy.yml $(ARGS)
+
 .PHONY: plan
 plan: $(AUDIT_ENV) ## plan to get the ports of declared applications back, for approval [PLAN=reports/plan.json] [INVENTORY=...] [LIMIT=web]
 	$(REFUSE_NO_INVENTORY)

@@ -53,6 +53,6 @@ def held_against(files: Mapping[str, str], pictures: Mapping[str, HostPicture], 
     """Return every host held against what it sees."""
     judged = []
     for host, picture in pictures.items():
-        policy = read_policy(seen_by(host, files, groups), lambda _pattern: (), host)
+        policy = read_policy(seen_by(host, files, groups), lambda _pattern, _host: False, host)
         judged.append(judge_host(host, "ok", None, "2026-11-21T10:00:00Z", picture, policy, TODAY))
     return judged

@@ -18,6 +18,7 @@ from .entry_names import free_name, variable_suffix
 from .records import ANY, MUST
 
 _MOST_UNSEEN = 100
+_MOST_NAMED = 10
 _WORD = re.compile(r"[A-Za-z/][A-Za-z0-9._/@-]*")
 _NO_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # to a YAML 1.1 reader, in any case
 
@@ -36,6 +37,21 @@ def files_of(draft: Draft) -> dict[str, str]:
         lines = [*_heading(one.level, draft), *_page(one, suffix)]
         files[_path(one.level)] = "\n".join(lines) + "\n"
     return files
+
+
+def closing(draft: Draft, directory: str, written: bool) -> str:
+    """Return one sentence with what a draft comes to and where it is, and one with which hosts are not in it."""
+    applications = {entry.name for one in draft.levels for entry in one.entries if entry.is_application}
+    allowed = {entry.name for one in draft.levels for entry in one.entries if not entry.is_application}
+    left_out = sum(len(one.left_out) for one in draft.levels)
+    said = f"The draft declares {counted(len(applications), 'application')} in {counted(len(draft.levels), 'file')}"
+    said += f", and allows {counted(len(allowed), 'other listener')}" if allowed else ""
+    said += f"; {counted(left_out, 'place')} in trouble or not seen is named in comments" if left_out == 1 else ""
+    said += f"; {counted(left_out, 'place')} in trouble or not seen are named in comments" if left_out > 1 else ""
+    said += f". It {'is' if written else 'would be'} in {directory}."
+    unseen = [one_line(f"{host} ({status})") for host, status in draft.unseen]
+    more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
+    return said + (f" Not seen in full: {', '.join(unseen[:_MOST_NAMED])}{more}." if unseen else "")
 
 
 def _path(level: Level) -> str:

@@ -38,7 +38,7 @@ def check(directory: pathlib.Path) -> None:
 
 
 def keep(directory: pathlib.Path, name: str, files: Mapping[str, str]) -> None:
-    """Write ``files`` (name → text) to ``directory/name`` and turn the link ``latest`` to it.
+    """Write ``files`` (name, or path below it → text) to ``directory/name`` and turn the link ``latest`` to it.
 
     A reader sees the old report or the new one, never a part: everything is written beside and renamed.
     """
@@ -48,6 +48,7 @@ def keep(directory: pathlib.Path, name: str, files: Mapping[str, str]) -> None:
     try:
         beside.mkdir(parents=True)
         for file_name, text in files.items():
+            (beside / file_name).parent.mkdir(parents=True, exist_ok=True)
             (beside / file_name).write_text(text, encoding="utf-8")
         beside.rename(directory / name)
         link.symlink_to(name)

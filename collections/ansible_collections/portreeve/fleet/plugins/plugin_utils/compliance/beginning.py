@@ -72,8 +72,8 @@ def parse_slice(text: str, whole: str | None) -> tuple[int, int] | None:
     number = 0 if found is None or found[1] == "*" else int(found[1])
     if found is None or number > int(found[2]):
         raise InvalidInput(
-            f"slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4, or */4 where its "
-            "number is not known."
+            f"slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4, or */4 where "
+            "its number is not known."
         )
     if not whole:
         raise InvalidInput(f"slice is {text}, but whole is empty: give all slices of a run the same name there.")

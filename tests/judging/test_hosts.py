@@ -300,7 +300,7 @@ def test_a_declarations_severity_is_that_of_what_is_found_about_it():
         _reserve("41000", "auto", severity="info"),
     )  # fmt: skip
 
-    found = {one.rule: one.severity for one in judge(BROKEN, *declared, undeclared="low").findings}
+    found = {one.rule: one.severity for one in judge(BROKEN, *declared, undeclared="low", wrong_owner="low").findings}
 
     about = {"wrong_owner", "wrong_address", "not_listening", "not_reserved"}
     assert {rule for rule, severity in found.items() if severity == "info" and RULES[rule] != "info"} == about

@@ -13,9 +13,8 @@ from ..policy.findings import JudgedHost
 from .naming import by_place, is_kernels_choice, name_holders, served
 from .picture import INCOMPLETE, OK, natural
 
-_FEWEST_HOSTS = 5
-_CLEAR_MAJORITY = 0.8
-_NEARLY_ALL = 0.9
+_CLEAR_MAJORITY = 0.8  # so there are 5 hosts at least,
+_NEARLY_ALL = 0.9  # and 10
 
 
 class Minority(NamedTuple):
@@ -37,8 +36,8 @@ class Outlier(NamedTuple):
 
 
 def find_outliers(hosts: Iterable[JudgedHost]) -> tuple[Outlier, ...]:
-    """Return the ports with a clear majority (80 % of at least 5 hosts) and somebody else, and those that nearly all
-    hosts have (90 % of at least 5, all sockets seen) and a few have not; by port.
+    """Return the ports with a clear majority (80 % of the hosts that have it) and somebody else, and those that
+    nearly all hosts have (90 % of those whose sockets were all seen) and a few have not; by port.
 
     Only those count that somebody who was seen serves, and that the kernel has not chosen.
     """
@@ -62,7 +61,7 @@ def _by_owner(place: str, owners: dict[str, list[str]]) -> Iterable[Outlier]:
     seen = {who: hosts for who, hosts in owners.items() if who}
     total = sum(map(len, seen.values()))
     usual = max(seen, key=lambda who: (len(seen[who]), who), default="")
-    if len(seen) < 2 or total < _FEWEST_HOSTS or len(seen[usual]) < _CLEAR_MAJORITY * total:
+    if len(seen) < 2 or len(seen[usual]) < _CLEAR_MAJORITY * total:
         return
     others = sorted((_minority(who, seen[who]) for who in seen if who != usual), key=_smallest_first)
     rest = " and ".join(f"{one.who} on {_count(one.hosts)}" for one in others)
@@ -73,7 +72,7 @@ def _by_owner(place: str, owners: dict[str, list[str]]) -> Iterable[Outlier]:
 def _by_absence(place: str, owners: dict[str, list[str]], whole: set[str]) -> Iterable[Outlier]:
     having = {host for hosts in owners.values() for host in hosts} & whole
     lacking = len(whole) - len(having)
-    if not lacking or len(whole) < _FEWEST_HOSTS or len(having) < _NEARLY_ALL * len(whole):
+    if not lacking or len(having) < _NEARLY_ALL * len(whole):
         return
     minority = _minority("", whole - having)
     usual = next(iter(owners)) if len(owners) == 1 else ""

@@ -229,9 +229,23 @@ def test_a_port_that_the_kernel_may_give_away_is_told_and_keeps_the_draft_compli
 
 
 def test_hosts_not_seen_in_full_are_named():
-    text = pages({"w1": picture()}, unseen=[("w10", "unreachable"), ("w2", "incomplete")])["group_vars/all.yml"]
+    unseen = [("w10", "unreachable"), ("w2", "failed"), ("w1", "incomplete")]
+    text = pages({"w1": picture()}, unseen=unseen)["group_vars/all.yml"]
 
-    assert "# Not seen in full, and so not part of it: w2 (incomplete), w10 (unreachable).\n" in text
+    assert "# Not part of it, as their sockets were not all seen: w2 (failed), w10 (unreachable).\n" in text
+    assert "# Seen in part, so that some holders are not known: w1.\n" in text
+
+
+def test_a_place_in_doubt_is_declared_for_one_service_only():
+    apache = unit("apache")
+    seen = {
+        **{name: picture(held("80/tcp", WEB)) for name in ("w1", "w2")},
+        **{name: picture(held("80/tcp", apache)) for name in ("a1", "a2")},
+        "x": picture(held("80/tcp", WEB, verdict="orphaned_listener")),
+    }
+    groups = {"web": ["w1", "w2", "x"], "apache": ["a1", "a2", "x"]}
+
+    held_against(pages(seen, groups), seen, groups)  # two owners that must have one port are a mistake
 
 
 def test_no_name_of_a_level_hides_another():

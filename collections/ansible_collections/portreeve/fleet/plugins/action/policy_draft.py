@@ -43,8 +43,9 @@ class ActionModule(ActionBase):
         hosts = arguments["hosts"] or variables.get("ansible_play_hosts_all") or []
         hostvars = variables["hostvars"]
         answers = merge({host: hostvars[host].get(arguments["variable"]) for host in hosts if host in hostvars})
+        pictures = {answer.name: parse_picture(answer.result) for answer in answers if answer.result}
         drafted = draft(
-            {answer.name: parse_picture(answer.result) for answer in answers if answer.status == OK},
+            {host: picture for host, picture in pictures.items() if picture.sockets_complete},
             plain(variables.get("groups") or {}),
             _depths(hostvars),
             [(answer.name, answer.status) for answer in answers if answer.status != OK],
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             "directory": str(directory / name),
             "latest": str(directory / LATEST),
             "files": sorted(files),
-            "unseen": [host for host, _status in drafted.unseen],
+            "unseen": [answer.name for answer in answers if answer.status != OK],
             "_ansible_verbose_always": True,  # the sentence is what the task is for: show it without -v
         }
 

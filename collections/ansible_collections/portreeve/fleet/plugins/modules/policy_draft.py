@@ -14,8 +14,8 @@ description:
     that is held against them as it was is compliant, so they are a place to start from and to be read first.
   - What all hosts show goes to C(group_vars/all.yml), what all hosts of a group show to that group, the rest to
     C(host_vars). A host lacks nothing that its group shows; two hosts are the fewest that share something.
-  - What is in trouble, such as a leaked or orphaned listener, is not declared but named in a comment. Hosts that were
-    not seen in full take no part and are named.
+  - What is in trouble, such as a leaked or orphaned listener, is not declared but named in a comment. Hosts whose
+    sockets were not all seen take no part; these, and those on which not every holder was seen, are named.
   - Each draft gets a directory of its own, named after the time in UTC, so that no file that somebody has edited is
     written over. The link C(latest) beside it leads to the newest.
 extends_documentation_fragment:

@@ -25,7 +25,7 @@ _Showing = dict[str, str]
 
 
 class Level(NamedTuple):
-    """Hosts that see the same variables: all of them, those of a group, or one. ``hosts`` are those seen in full."""
+    """Hosts that see the same variables: all of them, those of a group, or one. ``hosts`` are those that take part."""
 
     kind: str  # all, group or host
     name: str
@@ -53,11 +53,12 @@ class DraftedLevel(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A policy; ``unseen`` are hosts that were not seen in full, with their status, ``clients`` sockets that take
-    datagrams on ports of the kernel's choice and are left out."""
+    """A policy; ``unseen`` are hosts that take no part, with their status, ``partly`` those on which not every holder
+    was seen, ``clients`` sockets that take datagrams on ports of the kernel's choice and are left out."""
 
     levels: tuple[DraftedLevel, ...]
     unseen: tuple[tuple[str, str], ...]
+    partly: tuple[str, ...]
     clients: int
 
 
@@ -75,8 +76,9 @@ def draft(
     depths: Mapping[str, int],
     unseen: Iterable[tuple[str, str]] = (),
 ) -> Draft:
-    """Return a policy that the hosts of ``pictures``, all seen in full, are compliant with but for what is left out.
+    """Return a policy that the hosts of ``pictures`` are compliant with but for what is left out.
 
+    All their sockets were seen; ``unseen`` are the hosts, of these or others, that were not seen in full, with why.
     ``groups`` have all their hosts, also those of groups in them; ``depths`` say how deep in the inventory they are: of
     groups with the same hosts the deepest counts.
     """
@@ -109,8 +111,12 @@ def draft(
         for level in (whole, *(level for level in levels if level.kind == "group"), *hosts)
     )
     kept = tuple(one for one in drafted if one.entries or one.left_out or one.level.kind == ALL)
+    ordered = sorted(unseen, key=lambda one: natural(one[0]))
     return Draft(
-        kept, tuple(sorted(unseen, key=lambda one: natural(one[0]))), sum(one.clients for one in sights.values())
+        kept,
+        tuple(one for one in ordered if one[0] not in sights),
+        tuple(host for host, _status in ordered if host in sights),
+        sum(one.clients for one in sights.values()),
     )
 
 

@@ -49,9 +49,13 @@ def closing(draft: Draft, directory: str, written: bool) -> str:
     said += f"; {counted(left_out, 'place')} in trouble or not seen is named in comments" if left_out == 1 else ""
     said += f"; {counted(left_out, 'place')} in trouble or not seen are named in comments" if left_out > 1 else ""
     said += f". It {'is' if written else 'would be'} in {directory}."
-    unseen = [one_line(f"{host} ({status})") for host, status in draft.unseen]
-    more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
-    return said + (f" Not seen in full: {', '.join(unseen[:_MOST_NAMED])}{more}." if unseen else "")
+    unseen = [f"{host} ({status})" for host, status in draft.unseen]
+    said += f" Not part of it: {_first(unseen, _MOST_NAMED)}." if unseen else ""
+    return one_line(said + (f" Seen in part: {_first(draft.partly, _MOST_NAMED)}." if draft.partly else ""))
+
+
+def _first(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _path(level: Level) -> str:
@@ -65,8 +69,8 @@ def _path(level: Level) -> str:
 def _heading(level: Level, draft: Draft) -> Iterator[str]:
     yield "---"
     whose = {
-        ALL: f"What all {counted(len(level.hosts), 'host')} show that were seen in full.",
-        "group": f"What all {counted(len(level.hosts), 'host')} of the group show that were seen in full.",
+        ALL: f"What all {counted(len(level.hosts), 'host')} show.",
+        "group": f"What all {counted(len(level.hosts), 'host')} of the group show.",
         "host": "What this host shows beside what its groups have.",
     }
     yield _comment(f"A draft by Portreeve of what listens now, to be read before it is kept. {whose[level.kind]}")
@@ -74,8 +78,9 @@ def _heading(level: Level, draft: Draft) -> Iterator[str]:
         return
     unseen = [f"{host} ({status})" for host, status in draft.unseen]
     if unseen:
-        more = f" and {len(unseen) - _MOST_UNSEEN} more" if len(unseen) > _MOST_UNSEEN else ""
-        yield _comment(f"Not seen in full, and so not part of it: {', '.join(unseen[:_MOST_UNSEEN])}{more}.")
+        yield _comment(f"Not part of it, as their sockets were not all seen: {_first(unseen, _MOST_UNSEEN)}.")
+    if draft.partly:
+        yield _comment(f"Seen in part, so that some holders are not known: {_first(draft.partly, _MOST_UNSEEN)}.")
     if draft.clients:
         sockets = counted(draft.clients, "socket")
         yield _comment(f"Left out: {sockets} that take datagrams on ports of the kernel's choice, as any client does.")

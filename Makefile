@@ -106,8 +106,9 @@ compliance: $(AUDIT_ENV) ## hold the hosts of an inventory against its policy; f
 	@$(PLAY) playbooks/compliance.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(ARGS)
 
 .PHONY: report
-report: $(AUDIT_ENV) ## write the report on a past run again, or on what has changed since another [RUN=name] [SINCE=name] [ARGS=...]
-	@$(BIN)/ansible-playbook -i localhost, playbooks/report.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(if $(SINCE),-e 'portreeve_since=$(SINCE)') $(ARGS)
+report: $(AUDIT_ENV) ## write the report on a past run again, or on what has changed since another [RUN=name] [SINCE=name] [INVENTORY=...] [ARGS=...]
+	$(REFUSE_NO_INVENTORY)
+	@$(BIN)/ansible-playbook -i '$(INVENTORY)' playbooks/report.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(if $(SINCE),-e 'portreeve_since=$(SINCE)') $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 

@@ -54,5 +54,5 @@ def pairs() -> list[object]:
 @nox.parametrize(("python", "core"), pairs())
 def collection(session: nox.Session, core: str) -> None:
     """Run the modules, the callback and the installed tarball on one ansible-core."""
-    session.install("--quiet", f"ansible-core~={core}.0", "pytest>=8.3")
+    session.install("--quiet", f"ansible-core~={core}.0", "pytest>=8.3", "sqlalchemy>=2,<3")
     session.run("python", "-m", "pytest", "tests/quality/test_installed.py", *session.posargs)

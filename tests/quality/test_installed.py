@@ -20,7 +20,7 @@ BIN = pathlib.Path(sys.executable).parent
 PLACE = "ansible_collections/portreeve/fleet"
 
 
-def ansible(*command: str, cwd: pathlib.Path, **settings: str) -> str:
+def ansible(*command: str, cwd: pathlib.Path, code: int = 0, **settings: str) -> str:
     """Run a command of Ansible and return what it prints; ``settings`` are its ANSIBLE_... variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     done = subprocess.run(
@@ -32,7 +32,7 @@ def ansible(*command: str, cwd: pathlib.Path, **settings: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{command} ends with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == code, f"{command} ends with {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.stderr == ""
     return done.stdout
 
@@ -130,6 +130,30 @@ def test_the_installed_lookup_and_filters_answer(installed):
     )
 
     assert result(printed)["msg"] == "40001-40011"
+
+
+@pytest.mark.needs("module:sqlalchemy")
+def test_the_installed_playbooks_hold_a_host_against_its_policy(installed, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        given = {
+            "portreeve_reports": str(tmp_path),
+            "portreeve_applications": [{"name": "here", "ports": [port], "address": "wildcard"}],
+            "portreeve_allowed": [{"name": "anything", "ports": ["1-65535", "1-65535/udp"]}],
+        }
+        variables = (*this_machine(), "-e", json.dumps(given))
+        callback = {"STDOUT_CALLBACK": "portreeve.fleet.ports"}
+        printed = ansible(
+            "ansible-playbook", "portreeve.fleet.compliance", *variables, cwd=installed, code=2, **callback
+        )
+
+    assert f"high wrong_address {port}/tcp on localhost" in printed
+    assert printed.splitlines()[-1].startswith("NOT COMPLIANT: ")
+    assert (tmp_path / "compliance/latest/report.html").is_file()
+
+    again = ansible("ansible-playbook", "portreeve.fleet.report", *variables, **where)
+
+    assert again.splitlines()[-1] == printed.splitlines()[-1]
 
 
 @pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check mode"])

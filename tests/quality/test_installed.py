@@ -141,11 +141,9 @@ def test_the_installed_playbooks_hold_a_host_against_its_policy(installed, tmp_p
             "portreeve_applications": [{"name": "here", "ports": [port], "address": "wildcard"}],
             "portreeve_allowed": [{"name": "anything", "ports": ["1-65535", "1-65535/udp"]}],
         }
+        where = {"cwd": installed, "STDOUT_CALLBACK": "portreeve.fleet.ports"}
         variables = (*this_machine(), "-e", json.dumps(given))
-        callback = {"STDOUT_CALLBACK": "portreeve.fleet.ports"}
-        printed = ansible(
-            "ansible-playbook", "portreeve.fleet.compliance", *variables, cwd=installed, code=2, **callback
-        )
+        printed = ansible("ansible-playbook", "portreeve.fleet.compliance", *variables, code=2, **where)
 
     assert f"high wrong_address {port}/tcp on localhost" in printed
     assert printed.splitlines()[-1].startswith("NOT COMPLIANT: ")

@@ -84,24 +84,26 @@ def test_counts_are_of_findings_on_single_hosts(small: View) -> None:
 
 def test_a_port_bears_the_worst_open_finding_about_it() -> None:
     tracked = [
-        Tracked(finding("web1", rule, "80/tcp", waived=waived), standing, ENDED, ENDED)
-        for rule, waived, standing in (
-            ("undeclared", None, "new"),
-            ("not_listening", None, "new"),
-            ("wrong_owner", "until 2026-12-31", "new"),
-            ("wrong_owner", None, "resolved"),
+        Tracked(finding("web1", rule, place, waived=waived), standing, ENDED, ENDED)
+        for place, rule, waived, standing in (
+            ("80/tcp", "undeclared", None, "new"),
+            ("80/tcp", "not_listening", None, "new"),
+            ("80/tcp", "wrong_owner", "until 2026-12-31", "new"),
+            ("80/tcp", "wrong_owner", None, "resolved"),
+            ("81/tcp", "wrong_owner", "until 2026-12-31", "new"),
         )
     ]
-    port = {"port": 80, "protocol": "tcp", "sockets": [{"state": "LISTEN", "local": {"address": "0.0.0.0"}}]}
-    view = view_of(run_of([host("web1", seen=parse_picture({"ports": [port]}))], tracked))
-    assert [(row.place, row.severity) for row in view.hosts[0].listeners] == [("80/tcp", "high")]
+    sockets = [{"state": "LISTEN", "local": {"address": "0.0.0.0"}}]
+    ports = [{"port": number, "protocol": "tcp", "sockets": sockets} for number in (80, 81)]
+    view = view_of(run_of([host("web1", seen=parse_picture({"ports": ports}))], tracked))
+    assert [(row.place, row.severity) for row in view.hosts[0].listeners] == [("80/tcp", "high"), ("81/tcp", None)]
 
 
 def test_resolved_findings_are_apart(small: View) -> None:
     web10 = small.hosts[-1]
     assert [row.rule for row in web10.findings] == ["wrong_owner"]
     assert [row.rule for row in web10.resolved] == ["hung_listener"]
-    assert [one.row.rule for one in small.resolved] == ["hung_listener"]
+    assert [(one.row.rule, one.row.fails) for one in small.resolved] == [("hung_listener", False)]
 
 
 def test_the_trend_ends_with_this_run(small: View) -> None:

@@ -135,6 +135,12 @@ def test_folded_findings_span_the_times_of_all():
     assert (folded.first_seen, folded.last_seen) == ("2026-11-01T00:00:00Z", "2026-11-21T10:00:00Z")
 
 
+def test_what_most_hosts_have_comes_before_the_lower_port():
+    few, many = _fleet(1, held("9000/tcp", WEB)), _fleet(2, held("9001/tcp", WEB), first=2)
+
+    assert [one.place for one in fold(_tracked([*few, *many]))] == ["9001/tcp", "9000/tcp"]
+
+
 def _collisions(*hosts):
     return [(one.place, [party.who for party in one.parties]) for one in find_collisions([*hosts])]
 
@@ -210,6 +216,23 @@ def test_heirs_and_thieves_do_not_count():
     assert _collisions(leaked, _served("web3", bound("0.0.0.0", SHOP)), stolen) == []
 
 
+def test_who_inherited_a_port_does_not_belong_to_its_owner():
+    leaked = _served("web1", bound("0.0.0.0", SHOP, by_hand("ntpd", role="heir")))
+
+    assert _collisions(leaked, _served("web2", bound("0.0.0.0", by_hand("ntpd")))) == [
+        ("8080/tcp", ["process ntpd of ada", "shop.service"])
+    ]
+
+
+def test_a_declared_port_of_the_automatic_range_collides_as_any_other():
+    place = {"place": "51820/udp"}
+    declared, client = app("shop", "51820/udp", SHOPS), _served("web3", bound("0.0.0.0", JAVA), **place)
+    one = _served("web1", bound("0.0.0.0", SHOP), declared=(declared,), **place)
+    other = _served("web2", bound("0.0.0.0", WEB), declared=(app("web", "51820/udp"),), **place)
+
+    assert _collisions(one, other, client) == [("51820/udp", ["shop", "web"])]
+
+
 def test_two_applications_apart_on_one_host_are_two():
     declared = app("shop", "8080", SHOPS, address="127.0.0.1"), app("web", "8080", {"unit": "web"}, address="127.0.0.2")
     apart = _served("web1", bound("127.0.0.1", SHOP), bound("127.0.0.2", WEB), declared=declared)
@@ -222,8 +245,8 @@ def test_two_applications_apart_on_one_host_are_two():
 
 def test_candidates_for_a_reservation():
     declared = (app("early", "40001-40002", listen="may"), allowed("rest", "1-65535"))
-    seen = (held("40000/tcp", SHOP), held("8080/tcp", SHOP), held("41000/udp", SHOP), held("42000/tcp", SHOP))
-    hosts = _fleet(2, *seen, declared=declared, reserved="40002,42000")
+    seen = (held("40000/tcp", SHOP), held("8080/tcp", SHOP), held("41000/udp", SHOP), held("40001/tcp", SHOP))
+    hosts = _fleet(2, *seen, declared=declared, reserved="40002")
 
     assert [(one.place, one.who, one.hosts) for one in find_candidates(hosts)] == [
         ("40000/tcp", "shop.service", ("web1", "web2")),

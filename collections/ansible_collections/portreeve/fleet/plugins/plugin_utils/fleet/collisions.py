@@ -105,9 +105,7 @@ class _Parties:
             names.setdefault(self._root(name), []).append(name)
         addresses = {root: self._united(together) for root, together in names.items()}
         kinds = Counter(addresses.values())
-        parties = [
-            self._party(names[root]) for root, own in addresses.items() if any(_meet(own, kinds)) and len(names) > 1
-        ]
+        parties = [self._party(names[root]) for root, own in addresses.items() if any(_meet(own, kinds))]
         return tuple(sorted(parties, key=lambda one: (-len(one.hosts), one.who)))
 
     def _root(self, name: tuple[str, bool]) -> tuple[str, bool]:

@@ -78,3 +78,15 @@ def test_a_name_is_given_once(held: Held):
 
     assert verdict.run.code == 2
     assert "There is a run monday already" in verdict.run.output
+
+
+@pytest.mark.parametrize("pattern", [None, "nowhere"])
+def test_a_run_without_hosts_is_no_success(held: Held, pattern: str | None):
+    held.set_up({"web": []} if pattern is None else {"web": ["web1"]})
+
+    verdict = held.comply(**({"portreeve_hosts": pattern} if pattern else {}))
+
+    assert verdict.run.code == 2
+    assert verdict.last == "ERROR: no host was asked, because of 1 mistake."
+    assert f"no host of the pattern {pattern or 'all'}." in verdict.run.output
+    assert not held.reports.exists()

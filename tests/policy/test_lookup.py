@@ -84,9 +84,24 @@ def test_a_mistake_is_told_with_hosts_file_and_line(inventory: Inventory):
 
 def test_an_entry_that_a_template_has_made_is_told_by_its_variable(inventory: Inventory):
     inventory.write("group_vars/all.yml", "\nportreeve_allowed_made: \"{{ [{'name': 'a', 'prots': 1}] }}\"\n")
-    (found,), _said = inventory.mistakes()
+    inventory.write("group_vars/web.yml", 'portreeve_allowed_web: "{{ nothing }}"\n')
+    found, undefined = sorted(inventory.mistakes()[0])
     assert found.startswith("entry 1 of portreeve_allowed_made (a) has the key 'prots'")
     assert found.endswith(" See inventory/group_vars/all.yml:2.")
+    assert undefined.startswith("web1, web2: portreeve_allowed_web cannot be worked out: ")
+
+
+def test_what_one_list_comes_to_on_each_host_is_its_own(inventory: Inventory):
+    inventory.write("group_vars/all.yml", "portreeve_allowed: [{name: a, ports: '{{ wanted }}'}]\nwanted: 80\n")
+    inventory.write("host_vars/web2.yml", "wanted: http\n")
+    inventory.write("host_vars/db1.yml", "wanted: ssh\n")
+
+    found, _said = inventory.mistakes()
+
+    assert [one.partition(": accepted")[0] for one in found] == [
+        "web2: entry 1 of portreeve_allowed (a) has ports that cannot be read: 'http' is not a port",
+        "db1: entry 1 of portreeve_allowed (a) has ports that cannot be read: 'ssh' is not a port",
+    ]
 
 
 def test_what_counts_for_nothing_is_warned_of_once(inventory: Inventory):

@@ -46,6 +46,8 @@ class Inventory:
         self._families = families
         self._levels = Levels(loader, variables, families)
         self._matching: dict[str, frozenset[str]] = {}
+        # Most hosts see the same lists: what has no template is worked out once. Both are kept: an id stays theirs.
+        self._fixed: dict[int, tuple[Any, Any]] = {}
 
     def at_hand(self) -> Seen:
         """Return what the host at hand sees; raises what Ansible raises for a template that cannot be worked out."""
@@ -55,11 +57,19 @@ class Inventory:
         return Seen(str(host), {name: self._templar.template(value) for name, value in written.items()}, written)
 
     def mistakes(self, hosts: Sequence[str], mistakes_of: Callable[[Seen], Iterable[str]]) -> list[str]:
-        """Return a sentence for each mistake, after the hosts that have it where others do not."""
+        """Return a sentence for each mistake, after the hosts that have it where others do not.
+
+        ``mistakes_of`` tells them by what is declared alone: it is not asked again for hosts that see the same.
+        """
         found: dict[str, list[str]] = {}
+        told: dict[frozenset[tuple[str, int]], tuple[str, ...]] = {}
         for host in hosts:
             seen = self._of(host)
-            for sentence in (*seen.failed, *mistakes_of(seen)):
+            lists = frozenset((name, id(value)) for name, value in seen.written.items())
+            sentences = told[lists] if lists in told else (*seen.failed, *mistakes_of(seen))
+            if all(one in self._fixed for _name, one in lists):
+                told[lists] = sentences
+            for sentence in sentences:
                 found.setdefault(sentence, []).append(host)
         return [_with_hosts(sentence, having, len(hosts)) for sentence, having in found.items()]
 
@@ -96,14 +106,19 @@ class Inventory:
         declared, failed = {}, []
         for name, value in written.items():
             try:
-                worked_out = templar.template(value)
-                plain(worked_out)  # what is undefined may show only here
+                declared[name] = self._work_out(templar, value)
             except (AnsibleError, TemplateError) as error:
                 sentence = f"{name} cannot be worked out: {error}."
                 failed.append(located(sentence, find_origin((value,), None, None)))
-            else:
-                declared[name] = worked_out
         return Seen(host, declared, written, tuple(failed))
+
+    def _work_out(self, templar: Any, value: Any) -> Any:
+        if id(value) not in self._fixed:
+            worked_out = templar.template(value)
+            if plain(worked_out) != plain(value):  # Ansible's is_template() does not look into lists
+                return worked_out
+            self._fixed[id(value)] = value, worked_out
+        return self._fixed[id(value)][1]
 
     def _declarations(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in variables.items() if is_declaration(name, self._families)}

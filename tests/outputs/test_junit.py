@@ -13,10 +13,10 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance import 
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.rows import safe
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.view import View, view_of
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import RULES
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import COMPLIANT, TOLERATED, Run
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import COMPLIANT, TOLERATED, Run, Tracked
 from hypothesis import given
 
-from .fleets import host, nasty_fleet, run_of
+from .fleets import BEFORE, finding, host, nasty_fleet, run_of
 from .hostile import ANY_TIME, runs
 
 #: What https://github.com/windyroad/JUnit-Schema demands of a suite; junit-10.xsd of Jenkins' xunit plugin allows it.
@@ -104,6 +104,11 @@ def test_what_was_open_is_told_where_the_host_was_not_seen(small: View) -> None:
 def test_a_rule_that_was_not_judged_is_an_error() -> None:
     hosts = [host("web1", unjudged=nasty_fleet().judged.hosts[0].unjudged)]
     assert outcome(parse(view_of(run_of(hosts))), "web1", "squatted")[0] == "error"
+
+
+def test_what_was_open_and_was_not_judged_anew_is_an_error() -> None:
+    run = run_of([host("web1")], [Tracked(finding("web1", "squatted"), "unseen", BEFORE, BEFORE)])
+    assert outcome(parse(view_of(run)), "web1", "squatted")[0] == "error"
 
 
 def test_findings_that_fail_no_run_are_in_the_output(small: View) -> None:

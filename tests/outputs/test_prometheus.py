@@ -43,6 +43,7 @@ def test_the_state_is_the_one_that_is_1(small: View) -> None:
 def test_counts(small: View) -> None:
     found = samples(as_prometheus.render(small))
     assert found["portreeve_findings"]["critical", "new"] == 3
+    assert found["portreeve_findings"]["medium", "persisting"] == 1  # and one that is waived
     assert found["portreeve_findings"]["high", "unseen"] == 1
     assert found["portreeve_findings"]["high", "resolved"] == 1
     assert found["portreeve_findings_by_rule"]["wrong_owner",] == 3

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pathlib
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,8 +57,10 @@ class Registry:
 
 
 @contextlib.contextmanager
-def registry(answers: dict[str, Any]) -> Iterator[Registry]:
-    """Be within the life of a registry on loopback."""
+def registry(
+    answers: dict[str, Any], certificate: pathlib.Path | None = None, key: pathlib.Path | None = None
+) -> Iterator[Registry]:
+    """Be within the life of a registry on loopback, with TLS where it has a certificate."""
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -74,7 +78,11 @@ def registry(answers: dict[str, Any]) -> Iterator[Registry]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    state = Registry(f"http://127.0.0.1:{server.server_port}", answers)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    state = Registry(f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}", answers)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -86,7 +87,41 @@ def test_one_answer_is_asked_for_once(root):
     assert len(consul.asked) == 1
 
 
-def test_a_registry_that_is_down_is_not_waited_for_twice(root):
+def test_a_registry_that_does_not_answer_is_waited_for_once(root):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.listen(16)
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        done = ask(root, f"url='{url}', node=item, timeout=1", hosts=3)
+        deaf.settimeout(0)
+        connections = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                deaf.accept()[0].close()
+                connections += 1
+
+    assert done.returncode != 0
+    assert said(done).count("timed out") >= 3
+    assert connections == 1
+
+
+@pytest.mark.needs("openssl")
+def test_a_registry_proves_who_it_is(root, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=consul"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    with registry({"/v1/catalog/node/web1": catalog_node(SHOP)}, certificate, key) as consul:
+        unproven = ask(root, f"url='{consul.url}', node='web1', token='{TOKEN}'")
+        asked_unproven = list(consul.asked)
+        proven = ask(root, f"url='{consul.url}', node='web1', ca_path='{certificate}'")
+        trusted = ask(root, f"url='{consul.url}', node='web1', validate_certs=false")
+
+    assert unproven.returncode != 0 and asked_unproven == []
+    assert "The registry cannot be asked" in said(unproven) and "certificate" in said(unproven).casefold()
+    assert '"name": "shop"' in said(proven) and '"name": "shop"' in said(trusted)
+
+
+def test_a_registry_that_is_down_is_one_sentence(root):
     with registry({}) as consul:
         url = consul.url
     done = ask(root, f"url='{url}', node=item", hosts=3, CONSUL_HTTP_TOKEN=TOKEN)

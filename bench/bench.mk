@@ -27,3 +27,7 @@ bench-load: $(AUDIT_ENV) ## hold the benchmark's load until Ctrl-D, to experimen
 .PHONY: bench-compliance
 bench-compliance: $(AUDIT_ENV) ## what a run of compliance over 1,000, 2,000 and 10,000 hosts costs the controller [ARGS=1000]
 	@PYTHONPATH=collections $(BIN)/python -m bench.compliance $(ARGS)
+
+.PHONY: bench-page
+bench-page: $(AUDIT_ENV) ## how soon the page of a run over 1,000 and 2,000 hosts is usable in Chromium [ARGS=2000]
+	@PYTHONPATH=collections $(BIN)/python -m bench.compliance_page $(ARGS)

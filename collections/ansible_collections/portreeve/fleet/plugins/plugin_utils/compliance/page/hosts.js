@@ -36,11 +36,11 @@ function sectionOf(title, rows, ...inside) {
 const list = (kind, items) => make("ul", { class: kind }, items.map((item) => make("li", {}, item)));
 
 function findingList(found) {
-  return list("troubles", found.map((finding) => [
+  return make("ul", { class: "troubles" }, found.map((finding) => make("li", { class: TONES[finding.severity] },
     make("p", { class: "where" }, make("strong", {}, finding.place || "the host"), " ", badge(finding.severity), " ",
       words(finding.rule), " ", badge(finding.standing)),
-    ...findingWords(finding),
-  ]));
+    findingWords(finding),
+  )));
 }
 
 function listenerTable(host) {

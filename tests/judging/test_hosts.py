@@ -129,6 +129,13 @@ def test_reservations(declared, more, expected):
     assert untold(judged) == set()
 
 
+def test_the_automatic_range_is_told_only_where_it_decides():
+    auto, always = (the_one(judge(picture(), _reserve("40000", reserve))).said for reserve in ("auto", "always"))
+
+    assert auto.endswith("but is not: the kernel chooses from 32768 to 60999.")
+    assert always.endswith("but is not.")
+
+
 def test_reservations_are_not_told_where_the_kernels_settings_are_not_known():
     for more in ({"automatic": None}, {"reserved": None}, {"reserved": "no list"}):
         judged = judge(picture(**more), _reserve("40000", "auto"))

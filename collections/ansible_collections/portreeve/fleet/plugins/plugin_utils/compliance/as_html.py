@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from typing import TYPE_CHECKING
 
 from ..fleet.picture import FAILED, INCOMPLETE, UNREACHABLE
 from ..policy.findings import STALE
@@ -17,6 +19,9 @@ from ..report.ports import ALARM, NOTICE, QUIET, UNSEEN
 from .page_tables import page_data
 from .trend_chart import chart_of
 from .view import View
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _PAGE = pathlib.Path(__file__).parent / "page"
 
@@ -48,15 +53,10 @@ _SHOWN_WITHOUT_SCRIPT = 30
 
 def render(view: View) -> str:
     """Return the run as one HTML page: every value is escaped, and a browser runs no script but the page's own."""
-    import jinja2
     import markupsafe
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     tone, state = _STATES[view.state]
-    return environment.get_template("compliance.html.j2").render(
+    return _template().render(
         view=view,
         tone=tone,
         state=state,
@@ -74,6 +74,17 @@ def render(view: View) -> str:
         script=markupsafe.Markup(script()),  # noqa: S704
         data=markupsafe.Markup(page_data(view)),  # noqa: S704 - inert
     )
+
+
+@functools.cache
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("compliance.html.j2")
 
 
 def style() -> str:

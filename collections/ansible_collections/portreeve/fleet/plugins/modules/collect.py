@@ -26,7 +26,6 @@ options:
     type: path
     required: true
 extends_documentation_fragment:
-  - portreeve.fleet.attributes
   - portreeve.fleet.attributes.controller
 attributes:
   check_mode:

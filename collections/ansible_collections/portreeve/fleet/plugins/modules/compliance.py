@@ -85,7 +85,6 @@ options:
     description: The name that all slices of one run share. Looked at by V(begin) only.
     type: str
 extends_documentation_fragment:
-  - portreeve.fleet.attributes
   - portreeve.fleet.attributes.controller
 attributes:
   check_mode:

@@ -54,7 +54,6 @@ options:
     description: Where runs are recorded, as in M(portreeve.fleet.compliance).
     type: str
 extends_documentation_fragment:
-  - portreeve.fleet.attributes
   - portreeve.fleet.attributes.controller
 requirements:
   - SQLAlchemy 2, on the controller

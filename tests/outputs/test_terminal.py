@@ -65,8 +65,9 @@ def test_the_last_line_is_one_line_on_a_narrow_terminal(small: View) -> None:
 
 def test_long_lists_are_cut() -> None:
     tracked = [Tracked(finding("web1", "undeclared", f"{port}/tcp"), "new", ENDED, ENDED) for port in range(1000, 1050)]
-    text = as_terminal.render(view_of(run_of([host("web1")], tracked)))
-    assert "  … and 30 more lines in the report" in text.split("\n")
+    lines = as_terminal.render(view_of(run_of([host("web1")], tracked))).split("\n")
+    assert "  … and 30 more lines in the report" in lines
+    assert sum(line.startswith("  medium undeclared") for line in lines) == 20
 
 
 def test_changes_between_two_runs() -> None:

@@ -77,6 +77,11 @@ class Held(Fleet):
         before = self.runs()
         return self._verdict(self.play("compliance", *arguments, **self._given(variables)), before)
 
+    def play_own(self, name: str, *arguments: str) -> Run:
+        """Run a playbook that lies beside the inventory's directory."""
+        stem = os.path.relpath(self.place / name, self.root / "playbooks")
+        return self.play(stem, *arguments, **self._given({}))
+
     def report(self, *arguments: str, **variables: object) -> Run:
         """Report on a past run."""
         return self.play("report", *arguments, **self._given(variables))

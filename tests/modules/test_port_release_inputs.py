@@ -116,7 +116,10 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
     "empty_name": ({"protect": ["web", " "]}, "protect has an empty name: accepted are owners, programs and pids"),
     "empty_override": ({"override_protection": [""]}, "override_protection has an empty name: accepted are"),
     "pid_1": ({"override_protection": ["1"]}, "nothing is done to PID 1, whatever override_protection names"),
-    "pid": ({"override_protection": ["4711"]}, "override_protection names the pid 4711, which may be another process by"),
+    "pid": (
+        {"override_protection": ["4711"]},
+        "override_protection names the pid 4711, which may be another process by",
+    ),
     "init_scope": ({"override_protection": ["init.scope"]}, "nothing is done to the unit of PID 1, whatever"),
     "both": (
         {"protect": ["sshd", "web"], "override_protection": ["sshd"]},

@@ -29,5 +29,5 @@ bench-compliance: $(AUDIT_ENV) ## what a run of compliance over 1,000, 2,000 and
 	@PYTHONPATH=collections $(BIN)/python -m bench.compliance $(ARGS)
 
 .PHONY: bench-page
-bench-page: $(AUDIT_ENV) ## how soon the page of a run over 1,000 and 2,000 hosts is usable in Chromium [ARGS=2000]
+bench-page: $(TEST_ENV) ## how soon the page of a run over 1,000 and 2,000 hosts is usable in Chromium [ARGS=2000]
 	@PYTHONPATH=collections $(BIN)/python -m bench.compliance_page $(ARGS)

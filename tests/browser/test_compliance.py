@@ -359,7 +359,9 @@ def test_text_stands_out_from_its_ground(visit, scheme):
     assert is_dark == (scheme == "dark")
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1280, 1920])
+@pytest.mark.parametrize(
+    "width", [320, 1280, *(pytest.param(width, marks=pytest.mark.full) for width in (375, 768, 1920))]
+)
 @pytest.mark.parametrize("run", [judged_fleet.shop(), judged_fleet.harmful()], ids=["shop", "harmful"])
 def test_no_width_makes_the_page_scroll_sideways(visit, run, width):
     page = visit(run, width=width)

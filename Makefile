@@ -13,6 +13,7 @@ PLAN ?= reports/plan.json
 DIGEST ?=
 RUN ?=
 SINCE ?=
+CONTROL ?=
 
 COLLECTION := collections/ansible_collections/portreeve/fleet
 VENV := .venv
@@ -109,6 +110,11 @@ compliance: $(AUDIT_ENV) ## hold the hosts of an inventory against its policy; f
 report: $(AUDIT_ENV) ## write the report on a past run again, or on what has changed since another [RUN=name] [SINCE=name] [INVENTORY=...] [ARGS=...]
 	$(REFUSE_NO_INVENTORY)
 	@$(BIN)/ansible-playbook -i '$(INVENTORY)' playbooks/report.yml $(if $(RUN),-e 'portreeve_run=$(RUN)') $(if $(SINCE),-e 'portreeve_since=$(SINCE)') $(ARGS)
+
+.PHONY: schedule
+schedule: $(AUDIT_ENV) ## have a control host run compliance by itself [CONTROL=localhost] [INVENTORY=...] [ARGS='-e schedule_project=...']
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/schedule.yml $(if $(CONTROL),-e 'portreeve_control=$(CONTROL)') $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""A command is told what has changed, only that, and can keep no run from ending."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.notify import changes_told, notify
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.picture import OK
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import (
+    NEW,
+    PERSISTING,
+    RESOLVED,
+    STANDINGS,
+    Judged,
+    Past,
+    Run,
+    Tracked,
+)
+
+from tests.fleet.harness.command import wait_for
+
+NOW = "2026-05-04T13:02:11Z"
+BEFORE = Past("before", "2026-05-03T13:02:11Z", "not_compliant", {"high": 1}, 0, {"ok": 2})
+SHELL = ["sh", "-c"]
+
+
+def run_of(*standings: str, past: tuple[Past, ...] = (BEFORE,)) -> Run:
+    """Return a run over web1 and web2, both of which have a finding of each standing."""
+    hosts = tuple(JudgedHost(name, OK, None, NOW, HostPicture()) for name in ("web1", "web2"))
+    tracked = tuple(
+        Tracked(Finding(host.name, "undeclared", f"{9000 + at}/tcp", "nc", "nc", "high", "…", "…"), standing, NOW, NOW)
+        for at, standing in enumerate(standings)
+        for host in hosts
+    )
+    return Run(Judged("now", NOW, NOW, "medium", hosts), tracked, past)
+
+
+def is_alive(process: pathlib.Path) -> bool:
+    """Return whether a process is there and has not ended."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_it_is_told_what_is_new_or_resolved_folded_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    script = f'cat > {tmp_path}/told; echo "$PORTREEVE_STATE $PORTREEVE_RUN" > {tmp_path}/environment'
+
+    assert notify([*SHELL, script], run_of(*STANDINGS), "/srv/reports/now") is None
+
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["format"], told["from"], told["to"]) == ("portreeve.changes/1", "before", "now")
+    assert (told["state_before"], told["state"]) == ("not_compliant", "not_compliant")
+    assert told["directory"] == "/srv/reports/now"
+    assert [(one["standing"], one["hosts"]) for one in told["findings"]] == [
+        (NEW, ["web1", "web2"]),
+        (RESOLVED, ["web1", "web2"]),
+    ]
+    assert told["standings"] == dict.fromkeys(STANDINGS, 2)
+    assert (tmp_path / "environment").read_text() == "not_compliant now\n"
+
+
+def test_it_is_not_run_when_nothing_has_changed(tmp_path: pathlib.Path) -> None:
+    for run in (run_of(PERSISTING), run_of(past=())):
+        assert notify(["touch", str(tmp_path / "run")], run, None) is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_change_of_state_is_told() -> None:
+    told = changes_told(run_of(), None)
+    assert told is not None
+    assert (told["state_before"], told["state"], told["findings"]) == ("not_compliant", "compliant", [])
+
+
+def test_a_slice_tells_nothing(tmp_path: pathlib.Path) -> None:
+    run = run_of(NEW)
+    part = dataclasses.replace(run, judged=dataclasses.replace(run.judged, slice_of=(1, 2), whole="all"))
+    assert notify(["touch", str(tmp_path / "run")], part, None) is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_could_not_be_recorded_is_not_told_as_new() -> None:
+    told = changes_told(dataclasses.replace(run_of(NEW, past=()), unkept=("The disk is full.",)), None)
+    assert told is not None
+    assert (told["state"], told["sentence"], told["findings"]) == ("error", "The disk is full.", [])
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["/nowhere/tell"], "/nowhere/tell could not be started: No such file or directory"),
+        ([*SHELL, "echo no >&2; echo 'the chat\x1b is down' >&2; exit 3"], r"exit code 3: the chat\x1b is down"),
+        ([*SHELL, "kill -KILL $$"], "sh was ended by signal 9"),
+        ([*SHELL, "yes | head -c 9000000 >&2; exit 1"], "sh ended with exit code 1: y"),
+        ([*SHELL, "exec <&-; exit 0"], None),
+    ],
+    ids=["nowhere", "fails", "killed", "wordy", "deaf"],
+)
+def test_how_it_ended_is_said_in_a_sentence(command: list[str], said: str | None) -> None:
+    found = notify(command, run_of(*[NEW] * 500), None)
+    if said is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith("What has changed was not told: ")
+        assert said in found
+        assert "\n" not in found
+
+
+def test_it_is_ended_in_time_with_all_that_it_started(tmp_path: pathlib.Path) -> None:
+    script = f"sleep 1000 & echo $! > {tmp_path}/pid; wait"
+
+    found = notify([*SHELL, script], run_of(NEW), None, patience=3)
+
+    assert found == "What has changed was not told: sh took longer than 3 s and was ended."
+    process = pathlib.Path("/proc", (tmp_path / "pid").read_text().strip())
+    wait_for(lambda: not is_alive(process), "what it started is ended, too")
+
+
+def test_what_it_leaves_in_the_background_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    pid = tmp_path / "pid"
+    assert notify([*SHELL, f"sleep 1000 & echo $! > {pid}"], run_of(NEW), None) is None
+    os.kill(int(pid.read_text()), 15)

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -105,7 +106,11 @@ class Held(Fleet):
             text=True,
             start_new_session=True,
         ) as run:
-            yield run
+            try:
+                yield run
+            except BaseException:
+                os.killpg(run.pid, signal.SIGKILL)
+                raise
 
     def declare(self, **variables: Any) -> None:
         """Replace the variables of the group."""

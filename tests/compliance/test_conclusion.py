@@ -63,7 +63,7 @@ def test_a_run_that_cannot_be_recorded_is_reported_and_never_compliant(tmp_path:
     assert ended.run.state == "error"
     assert {path.name for path in ended.directory.iterdir()} == FILES
     assert summary_in(ended)["state"] == "error"
-    assert 'state="error"' in (tmp_path / "metrics.prom").read_text()
+    assert 'state="error"} 1' in (tmp_path / "metrics.prom").read_text()
     [said] = summary_in(ended)["unkept"]
     assert "history.sqlite" in said
     last = told(ended)["said"][-1]
@@ -88,7 +88,7 @@ def test_a_report_that_cannot_be_written_is_said_wherever_else_one_looks(tmp_pat
     ended = run(places)
 
     assert (ended.run.state, ended.files) == ("error", {})
-    assert 'state="error"' in (tmp_path / "metrics.prom").read_text()
+    assert 'state="error"} 1' in (tmp_path / "metrics.prom").read_text()
     assert "cannot be written" in told(ended)["said"][-1]
 
 

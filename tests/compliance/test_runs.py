@@ -23,11 +23,12 @@ def test_a_run_that_is_killed_leaves_the_next_one_alone(held: Held, ends: contex
     held.open("web1", "web2")
     stuck = held.place / "web2.python"
     works = stuck.read_text()
-    stuck.write_text(f"#!/bin/sh\n: > {held.place}/stuck\nexec sleep 600\n")
+    stuck.write_text(f"#!/bin/sh\necho $$ > {held.place}/stuck\nexec sleep 600\n")
     held.hold(ends, "web1", listening(PORT))
 
     with held.complying() as killed:
-        until((held.place / "stuck").exists)
+        until(lambda: (held.place / "stuck").exists() and (held.place / "stuck").read_text().endswith("\n"))
+        ends.callback(os.kill, int((held.place / "stuck").read_text()), signal.SIGKILL)  # it outlives the controller
         until(lambda: list(held.reports.glob("compliance/.answers-*/*.json.gz")))
         [left] = held.reports.glob("compliance/.answers-*")
         assert left.stat().st_mode & 0o777 == 0o700

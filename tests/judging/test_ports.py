@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import from_wire, parse_picture
 
 from .hosts import (
     IN_KERNEL,
@@ -223,6 +224,7 @@ UNDECLARED = {
     "UDP above the automatic range": (held("61000/udp", WEB), {("undeclared", "61000/udp", "web.service")}),
     "UDP at its lower end": (held("32768/udp", WEB), {("undeclared_automatic", "automatic/udp", "web.service")}),
     "UDP at its upper end": (held("60999/udp", WEB), {("undeclared_automatic", "automatic/udp", "web.service")}),
+    "UDP of the kernel itself": (listener("51820/udp", IN_KERNEL), {("undeclared", "51820/udp", "the kernel")}),
     "only bound": (listener("9000/tcp", bound("0.0.0.0", WEB, serving=False)), set()),
     "in another namespace": (held("9000/tcp", WEB, namespace="edge"), set()),
     "a port that is free": (listener("9000/tcp", verdict="free"), set()),
@@ -234,6 +236,14 @@ def test_undeclared(seen, expected):
     judged = judge(picture(seen))
 
     assert (told(judged), untold(judged)) == (expected, set())
+
+
+def test_what_is_reserved_is_not_the_kernels_choice():
+    seen = held("51820/udp", WEB), held("51821/udp", WEB)
+
+    assert told(judge(picture(*seen, reserved="51820"))) == {
+        ("undeclared", "51820/udp", "web.service"), ("undeclared_automatic", "automatic/udp", "web.service"),
+    }  # fmt: skip
 
 
 def test_clients_are_told_once_each():
@@ -261,6 +271,54 @@ def test_an_undeclared_port_of_somebody_unseen_is_found_and_its_former_owner_lef
 
     assert (told(judged), untold(judged)) == ({("undeclared", "9000/tcp", "")}, {("undeclared", "9000/tcp")})
     assert "somebody who could not be seen" in the_one(judged).said
+
+
+PARTLY = {
+    "the stranger beside the owner": (held("8080/tcp", SHOP), {("wrong_owner", "8080/tcp")}),
+    "the stranger at another address": (
+        listener("8080/tcp", bound("127.0.0.1", SHOP), bound("198.18.0.1", SHOP)), {("wrong_owner", "8080/tcp")},
+    ),
+    "one of two on what nobody declared": (held("9090/tcp", SHOP), {("undeclared", "9090/tcp")}),
+    "whose datagrams these are": (held("40000/udp"), {("undeclared_automatic", "automatic/udp")}),
+    "whose datagrams others are": (held("40000/udp", WEB), {("undeclared_automatic", "automatic/udp")}),
+    "nobody is left": (listener("9090/tcp", verdict="free"), set()),
+    "anybody may": (held("7070/tcp", SHOP), set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "expected"), PARTLY.values(), ids=PARTLY)
+def test_who_is_unseen_beside_those_who_are_seen_is_left_open(seen, expected):
+    declared = app("shop", "8080", SHOPS, listen="may"), allowed("probe", "7070")
+    rules = {"wrong_owner", "wrong_address", "undeclared", "undeclared_automatic"}
+
+    judged = judge(picture(seen), *declared, status="incomplete")
+
+    assert {one for one in untold(judged) if one[0] in rules} == expected
+    whole = judge(picture(seen), *declared)
+    assert untold(whole) <= expected and told(whole) == told(judged)
+
+
+def test_where_it_listens_is_left_open_with_who_does():
+    judged = judge(picture(_at("127.0.0.1", SHOP)), app("shop", "8080", SHOPS, address="loopback"), status="incomplete")
+
+    assert {("wrong_owner", "8080/tcp"), ("wrong_address", "8080/tcp")} <= untold(judged)
+
+
+def test_an_unseen_socket_of_a_group_is_no_part_of_what_was_seen_of_it():
+    holder = {"process": {"name": "shop"}, "owner": {"kind": "unit", "name": "shop.service"}, "role": "creator"}
+    sockets = [
+        {"state": "LISTEN", "local": {"address": "0.0.0.0"}, "holders": holders} for holders in ([holder], [holder], [])
+    ]
+    seen = parse_picture({"ports": [{"port": 8080, "protocol": "tcp", "sockets": sockets}], "sockets_complete": True})
+
+    judged = judge(seen, app("shop", "8080", SHOPS, reserve="never"))
+
+    assert [len(one.holdings) for one in seen.listeners[0].bound] == [0, 1]
+    assert (told(judged), untold(judged)) == (set(), {("wrong_owner", "8080/tcp")})
+    undeclared = the_one(judge(seen))
+    assert undeclared.said == "8080/tcp is not declared, but held by shop.service on 0.0.0.0."
+    assert untold(judge(seen)) == {("undeclared", "8080/tcp")}
+    assert from_wire(seen.to_wire()) == seen
 
 
 def test_who_is_wrong_is_told_without_who_is_right_and_who_inherited_it():

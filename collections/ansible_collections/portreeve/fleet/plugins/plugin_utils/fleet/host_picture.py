@@ -20,6 +20,9 @@ from ..report.wire import Record, number, record, records, words
 #: Of an owner's details those by which it is told from another.
 _TELLING = ("unit", "triggers")
 
+#: What sockets have in common that are told as one: address, device, serving, in the kernel, whether anybody holds it.
+_Alike = tuple[str, str | None, bool, bool, bool]
+
 
 class Holding(NamedTuple):
     """Processes that hold a port alike; ``program`` is what they call themselves."""
@@ -47,6 +50,7 @@ class Holding(NamedTuple):
 class Bound(NamedTuple):
     """An address on which a port is bound, and by whom; no ``holdings`` means that the holder could not be seen.
 
+    Sockets of one address are one, but for those that nobody was seen to hold: they stand apart from the others.
     ``serving`` is False for a socket that is bound, yet neither listens nor takes datagrams.
     """
 
@@ -181,13 +185,14 @@ def parse_picture(result: Mapping[str, Any] | None) -> HostPicture:
 
 def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
     namespace = record(port.get("namespace"))
-    sockets: dict[tuple[str, str | None, bool, bool], list[Record]] = {}
+    sockets: dict[_Alike, list[Record]] = {}
     for socket in records(port.get("sockets")):
         if socket.get("state") in SERVING_STATES:
             local = words(record(socket.get("local")).get("address")) or "?"
             serving = socket.get("state") != "BOUND"
-            key = (local, words(socket.get("device")), serving, socket.get("in_kernel") is True)
-            sockets.setdefault(key, []).extend(records(socket.get("holders")))
+            holders = records(socket.get("holders"))
+            key = (local, words(socket.get("device")), serving, socket.get("in_kernel") is True, bool(holders))
+            sockets.setdefault(key, []).extend(holders)
     dangers = _dangers(port.get("risks"))
     return Listener(
         port=number(port.get("port")) or 0,
@@ -196,7 +201,7 @@ def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
         verdict=words(port.get("verdict")) or "unknown",
         bound=tuple(
             Bound(local, device, serving, in_kernel, _holdings(holders, pool))
-            for (local, device, serving, in_kernel), holders in sorted(sockets.items(), key=_by_address)
+            for (local, device, serving, in_kernel, _seen), holders in sorted(sockets.items(), key=_by_address)
         ),
         risks=tuple(dict.fromkeys(identity for identity, _said in dangers)),
         summary=words(port.get("summary")),
@@ -205,9 +210,9 @@ def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
     )
 
 
-def _by_address(item: tuple[tuple[str, str | None, bool, bool], list[Record]]) -> tuple[str, str, bool, bool]:
-    (address, device, serving, in_kernel), _holders = item
-    return address, device or "", serving, in_kernel
+def _by_address(item: tuple[_Alike, list[Record]]) -> tuple[str, str, bool, bool, bool]:
+    (address, device, serving, in_kernel, seen), _holders = item
+    return address, device or "", serving, in_kernel, seen
 
 
 def _holdings(holders: list[Record], pool: dict[Any, Any]) -> tuple[Holding, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ...module_utils.portreeve_agent.ports import port_set
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from .host_picture import Bound, Holding, HostPicture, Listener
 
@@ -46,8 +47,13 @@ def served(picture: HostPicture) -> Iterator[tuple[Listener, tuple[Bound, ...]]]
 
 
 def is_kernels_choice(picture: HostPicture, listener: Listener) -> bool:
-    """Return whether it takes datagrams on a port that the kernel may have chosen: most that do are clients."""
-    if listener.protocol != "udp" or picture.automatic is None:
+    """Return whether it takes datagrams on a port that the kernel may have chosen: most that do are clients.
+
+    It chooses none that is reserved, and its own sockets, such as WireGuard's, are servers.
+    """
+    if listener.protocol != "udp" or picture.automatic is None or any(one.in_kernel for one in listener.bound):
+        return False
+    if listener.port in (port_set(picture.reserved) or ()):
         return False
     return picture.automatic[0] <= listener.port <= picture.automatic[1]
 

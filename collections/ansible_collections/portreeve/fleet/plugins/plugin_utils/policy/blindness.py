@@ -12,13 +12,11 @@ from .case import Broken, Case, Untold
 #: What somebody breaks who cannot be seen among the holders of a port.
 _OF_HOLDERS = (
     "orphaned_listener", "leaked_to_heirs", "hung_listener", "descriptor_pressure", "deleted_executable",
-    "inheritable_listener",
+    "close_wait_pileup", "dual_stack_split", "inheritable_listener",
 )  # fmt: skip
-#: What somebody breaks whose socket cannot be seen. That nobody listens is told port by port.
-_OF_SOCKETS = (
-    "wrong_owner", "wrong_address", "undeclared", "undeclared_automatic", "squatted", "close_wait_pileup",
-    "dual_stack_split",
-)  # fmt: skip
+#: What somebody breaks whose socket cannot be seen; whose holder cannot be is told port by port, as it is that nobody
+#: listens.
+_OF_SOCKETS = ("wrong_owner", "wrong_address", "undeclared", "undeclared_automatic", "squatted")
 
 
 def judge_blindness(case: Case) -> Iterator[Broken | Untold]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...module_utils.portreeve_agent.ports import PortRange
 from ..fleet.host_picture import Bound, Listener
@@ -18,46 +18,51 @@ from .records import ANY, Declaration
 #: The place of datagram sockets on ports that the kernel chose: any client has one for a while.
 AUTOMATIC = "automatic/udp"
 
-_UNSEEN = "who holds it could not be seen"
+_UNSEEN = "not all who may hold it could be seen"
 
 
 def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
     """Yield wrong_owner, wrong_address, undeclared and undeclared_automatic."""
     clients: dict[str, Listener] = {}
+    unseen = False
     for listener, serving in served(case.picture):
         declared = case.declared.at(listener.port, listener.protocol)
         if declared:
-            yield from _compare(listener, serving, declared)
+            yield from _compare(case, listener, serving, declared)
         elif is_kernels_choice(case.picture, listener):
             clients.setdefault(name_holders(serving), listener)
+            unseen = unseen or _is_unseen(case, serving)
         elif listener.protocol == "udp" and case.picture.automatic is None:
             why = "whether the kernel chose the port cannot be told: the host's range of automatic ports is not known"
             yield Untold("undeclared", listener.place, why)
             yield Untold("undeclared_automatic", AUTOMATIC, why)
         else:
-            yield from _undeclared(listener, serving)
+            yield from _undeclared(case, listener, serving)
     for who, first in clients.items():
         said, advice = sentences.undeclared_automatic(who)
         yield Broken("undeclared_automatic", AUTOMATIC, (), who, who, said, advice, first.summary or "")
+    if unseen:
+        yield Untold("undeclared_automatic", AUTOMATIC, _UNSEEN)
 
 
-def _undeclared(listener: Listener, serving: tuple[Bound, ...]) -> Iterator[Broken | Untold]:
+def _undeclared(case: Case, listener: Listener, serving: tuple[Bound, ...]) -> Iterator[Broken | Untold]:
     who = name_holders(serving)
     said, advice = sentences.undeclared(listener.place, serving, who)
     yield Broken("undeclared", listener.place, _ports(listener), who, who, said, advice, listener.summary or "")
-    if not who:  # it is not told any more of whom it was told before
+    if _is_unseen(case, serving):  # it may not be told any more of whom it was told before
         yield Untold("undeclared", listener.place, _UNSEEN)
 
 
 def _compare(
-    listener: Listener, serving: tuple[Bound, ...], declared: tuple[Declaration, ...]
+    case: Case, listener: Listener, serving: tuple[Bound, ...], declared: tuple[Declaration, ...]
 ) -> Iterator[Broken | Untold]:
     wrong: dict[tuple[str, str], tuple[Declaration, list[Bound]]] = {}
     unseen = False
     for bound in serving:
-        if not bound.holdings and not bound.in_kernel and _hinges_on_owner(bound, declared):
+        if _is_unseen(case, [bound]) and _hinges_on_owner(bound, declared):
             unseen = True
-            continue
+            if not bound.holdings:
+                continue
         found = _wrong(bound, declared)
         if found is not None:
             rule, declaration = found
@@ -74,6 +79,11 @@ def _compare(
         yield Untold("wrong_owner", listener.place, _UNSEEN)
         if any(one.address != ANY for one in declared):
             yield Untold("wrong_address", listener.place, _UNSEEN)
+
+
+def _is_unseen(case: Case, serving: Iterable[Bound]) -> bool:
+    """Return whether somebody may hold one of the addresses who was not seen; others may have been."""
+    return any(not one.in_kernel and not (one.holdings and case.complete) for one in serving)
 
 
 def _hinges_on_owner(bound: Bound, declared: tuple[Declaration, ...]) -> bool:

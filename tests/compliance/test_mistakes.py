@@ -51,9 +51,9 @@ def test_what_cannot_be_kept_is_said_before_any_host_is_contacted(held: Held):
     ("variable", "value", "said"),
     [
         ("portreeve_fail_on", "sometimes", "sometimes"),
-        ("portreeve_slice", "5/4", "5/4"),
+        pytest.param("portreeve_slice", "5/4", "5/4", marks=pytest.mark.full),
         ("portreeve_slice", "2/4", "whole is empty"),
-        ("portreeve_keep_days", "long", "long"),
+        pytest.param("portreeve_keep_days", "long", "long", marks=pytest.mark.full),
         ("portreeve_history", "mysql://me:secret@db/x", "mysql://db/x"),
     ],
 )
@@ -70,6 +70,7 @@ def test_a_setting_that_is_not_accepted_ends_the_run_as_well(held: Held, variabl
     assert not held.reports.exists()
 
 
+@pytest.mark.full
 def test_a_name_is_given_once(held: Held):
     held.open("web1")
     held.comply(portreeve_run="monday")

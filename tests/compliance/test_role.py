@@ -40,6 +40,7 @@ def test_the_role_lets_a_play_go_on_where_all_is_as_declared(held: Held, ends: c
     assert "NOT COMPLIANT: 2 findings (medium or worse, 2 new) on 2 of 2 hosts." in broken.output
 
 
+@pytest.mark.full
 def test_a_setting_of_the_role_that_is_not_accepted_ends_the_play(held: Held):
     held.set_up({"web": ["web1"]})
     play = {**PLAY, "roles": [{"role": "portreeve.fleet.compliance", "compliance_fail_on": "now and then"}]}
@@ -64,6 +65,7 @@ def test_ansibles_own_callback_tells_the_last_line_as_well(held: Held):
     assert "unreachable=0" in verdict.run.output
 
 
+@pytest.mark.full
 def test_ansible_itself_counts_who_was_unreachable(held: Held, ends: contextlib.ExitStack):
     held.open("web1", "gone1")
     held.hold(ends, "web1", listening(PORT))

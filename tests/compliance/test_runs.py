@@ -93,6 +93,7 @@ def test_a_past_run_is_reported_as_it_was_then_and_nobody_is_asked(held: Held, e
     assert held.visited() == set()
 
 
+@pytest.mark.full
 def test_a_past_run_that_is_not_there_is_said(held: Held):
     held.open("web1")
     nothing = held.report()
@@ -106,6 +107,7 @@ def test_a_past_run_that_is_not_there_is_said(held: Held):
     assert not (held.reports / "past").exists()
 
 
+@pytest.mark.full
 def test_a_report_on_the_past_in_check_mode_writes_nothing(held: Held):
     held.open("web1")
     verdict = held.comply()

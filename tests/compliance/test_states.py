@@ -68,6 +68,7 @@ def test_what_does_not_reach_fail_on_is_tolerated(held: Held, ends: contextlib.E
     assert verdict.findings == {("web1", "undeclared", f"{OTHER}/tcp", "new")}
 
 
+@pytest.mark.full
 def test_nothing_fails_a_run_that_is_told_so(held: Held):
     held.open("web1")
 
@@ -100,6 +101,7 @@ def test_who_was_not_seen_is_no_part_of_a_compliant_fleet(held: Held, ends: cont
     assert verdict.findings == set()
 
 
+@pytest.mark.full
 def test_a_waiver_holds_until_it_expires(held: Held, ends: contextlib.ExitStack):
     today = datetime.datetime.now(datetime.UTC).date()
     waiver = {"rule": "undeclared", "ports": [OTHER], "reason": "moves out"}
@@ -148,6 +150,7 @@ def test_in_check_mode_all_is_judged_and_nothing_written(held: Held, ends: conte
     assert not (held.place / "metrics.prom").exists()
 
 
+@pytest.mark.full
 def test_the_first_run_in_check_mode_makes_no_directory(held: Held):
     held.open("web1")
 

@@ -74,8 +74,8 @@ _MOST_PORTS = 200  # of a whole fleet; the report has them all
 # What Ansible calls on the way through a run. Of the first nothing is to be seen in a play of Portreeve's own.
 _HEADINGS = ("v2_playbook_on_task_start", "v2_playbook_on_handler_task_start", "v2_runner_on_start")
 _OTHERS = (
-    "v2_on_file_diff", "v2_playbook_on_include", "v2_playbook_on_no_hosts_matched", "v2_playbook_on_no_hosts_remaining",
-    "v2_playbook_on_notify", "v2_playbook_on_vars_prompt", "v2_runner_on_async_failed", "v2_runner_on_async_ok",
+    "v2_on_file_diff", "v2_playbook_on_include", "v2_playbook_on_no_hosts_remaining", "v2_playbook_on_notify",
+    "v2_playbook_on_vars_prompt", "v2_runner_on_async_failed", "v2_runner_on_async_ok",
     "v2_runner_on_async_poll", "v2_runner_retry",
 )  # fmt: skip
 _COLOURS = {"alarm": C.COLOR_ERROR, "notice": C.COLOR_CHANGED, "quiet": C.COLOR_OK}
@@ -128,6 +128,7 @@ class CallbackModule(Default, Minimal):
         self._silent = False  # the play at hand has only tasks of Portreeve
         self._recap = False  # there was a play that has not
         self._report_follows = False
+        self._ended = False  # the last word on a run has been said
         self._terminal = None
         self._headed = None  # the task whose table has its header
         self._seen = []  # what the report will show, as rows: the answers themselves would fill the memory
@@ -145,6 +146,10 @@ class CallbackModule(Default, Minimal):
         self._play = play
         if not self._silent:
             self._manner.v2_playbook_on_play_start(self, play)
+
+    def v2_playbook_on_no_hosts_matched(self):
+        if not self._ended:
+            self._manner.v2_playbook_on_no_hosts_matched(self)
 
     def v2_playbook_on_stats(self, stats):
         if self._recap:
@@ -248,6 +253,7 @@ class CallbackModule(Default, Minimal):
             if lines:
                 self._print(lines, False)
             if last:
+                self._ended = True
                 self._display.display(last, color=_COLOURS.get(tone))  # never wrapped: it is one line
 
     def _screen(self):

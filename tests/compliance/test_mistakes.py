@@ -81,13 +81,21 @@ def test_a_name_is_given_once(held: Held):
     assert "There is a run monday already" in verdict.run.output
 
 
-@pytest.mark.parametrize("pattern", [None, "nowhere"])
-def test_a_run_without_hosts_is_no_success(held: Held, pattern: str | None):
-    held.set_up({"web": []} if pattern is None else {"web": ["web1"]})
+@pytest.mark.parametrize(
+    ("groups", "pattern", "limit"),
+    [
+        pytest.param({"web": []}, "all", (), id="an empty inventory"),
+        pytest.param({"web": ["web1"]}, "nowhere", (), id="a pattern of none"),
+        pytest.param({"web": ["web1"], "db": ["db1"]}, "web", ("--limit", "db"), id="a limit to others"),
+    ],
+)
+def test_a_run_without_hosts_is_no_success(held: Held, groups: dict, pattern: str, limit: tuple[str, ...]):
+    held.set_up(groups)
 
-    verdict = held.comply(**({"portreeve_hosts": pattern} if pattern else {}))
+    verdict = held.comply(*limit, portreeve_hosts=pattern)
 
     assert verdict.run.code == 2
     assert verdict.last == "ERROR: no host was asked, because of 1 mistake."
-    assert f"no host of the pattern {pattern or 'all'}." in verdict.run.output
+    assert f"No host is of the pattern {pattern}" in verdict.run.output
+    assert held.visited() == set()
     assert not held.reports.exists()

@@ -228,16 +228,25 @@ def test_a_run_that_was_missed_is_made_up_for(host: Host, schedule: Schedule) ->
     wait_for(lambda: is_idle(host), "it ends", seconds=PATIENCE)
 
 
+STRICT = {"portreeve_fail_on": "info", "portreeve_allowed": []}
+
+
 @pytest.mark.parametrize(
-    ("fails", "wanted"), [(True, "exit-code"), pytest.param(False, "success", marks=pytest.mark.full)]
+    ("fails", "variables", "wanted"),
+    [
+        pytest.param(True, STRICT, "exit-code", marks=pytest.mark.full),
+        (False, STRICT, "success"),
+        (False, {"portreeve_allowed": ["mistake"]}, "exit-code"),
+    ],
+    ids=["fails", "does not", "mistake"],
 )
 def test_whether_the_unit_fails_when_the_hosts_do_is_chosen(
-    host: Host, schedule: Schedule, fails: bool, wanted: str
+    host: Host, schedule: Schedule, fails: bool, variables: dict[str, Any], wanted: str
 ) -> None:
     host.run("sh", "-c", "cat > /etc/systemd/system/hook.service", given=HOOK.encode())
     chosen = {
         "schedule_noncompliant_fails": fails,
-        "schedule_variables": {"portreeve_fail_on": "info", "portreeve_allowed": []},
+        "schedule_variables": variables,
         "schedule_on_failure": ["hook.service"],
         "schedule_limit": "cedar",
     }
@@ -245,8 +254,9 @@ def test_whether_the_unit_fails_when_the_hosts_do_is_chosen(
     told(host, "systemctl", "start", UNIT)
 
     assert result(host) == wanted
-    assert any(line.startswith("NOT COMPLIANT: ") for line in journal(host))
-    if fails:
+    said = "NOT COMPLIANT: " if variables is STRICT else "entry 1 of portreeve_allowed"
+    assert any(said in line for line in journal(host))
+    if wanted != "success":
         wait_for(lambda: "hooked" in told(host, "ls", "/tmp"), "the hook is run")
     host.run("rm", "-f", "/tmp/hooked", "/etc/systemd/system/hook.service")
     host.run("sh", "-c", "systemctl daemon-reload; systemctl reset-failed")

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.candidates import find_candidates
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.collisions import find_collisions
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.folding import fold
@@ -267,6 +270,80 @@ def test_candidates_are_at_the_ends_of_the_range_too_and_first_where_most_need_t
     ]
     assert find_candidates(_fleet(1, held("40000/tcp", SHOP), automatic=None)) == ()
     assert find_candidates(_fleet(1, held("40000/tcp", SHOP), reserved=None)) == ()
+
+
+def test_a_wide_range_is_one_place_of_collisions():
+    range_of = app("nodeports", "30000-32767", listen="may")
+    ranged = _fleet(2, declared=(range_of,))
+    inside = _served("web3", bound("127.0.0.1", SHOP), place="30500/tcp")
+    outside = _served("web4", bound("0.0.0.0", WEB), place="29999/tcp")
+
+    assert _collisions(*ranged, outside) == []
+    assert _collisions(*ranged, inside, outside) == [("30000-32767/tcp", ["nodeports", "shop.service"])]
+    declared = judge(picture(), app("shop", "30500", listen="may"), name="web5")
+    assert _collisions(*ranged, declared) == [("30000-32767/tcp", ["nodeports", "shop"])]
+
+
+def test_wide_ranges_that_overlap_meet_where_they_do():
+    one = judge(picture(), app("one", "30000-31000", listen="may"), name="web1")
+    other = judge(picture(), app("other", "30900-32000", listen="may"), name="web2")
+
+    assert _collisions(one, other) == [("30900-31000/tcp", ["one", "other"])]
+    assert _collisions(one, judge(picture(), app("other", "30900-32000/udp", listen="may"), name="web2")) == []
+
+
+def test_who_runs_within_a_wide_range_of_its_host_does_not_collide_with_it():
+    range_of, shop = app("nodeports", "30000-32767", listen="may"), app("shop", "30500", SHOPS)
+    proxied = _served("web1", bound("0.0.0.0", WEB), place="30001/tcp", declared=(range_of,))
+    beside = _served("web2", bound("0.0.0.0", SHOP), place="30500/tcp", declared=(range_of, shop))
+
+    assert _collisions(proxied, beside, _served("web3", bound("0.0.0.0", WEB), place="30002/tcp")) == []
+
+
+def test_candidates_for_a_reservation_are_ranges():
+    declared = (app("wide", "40000-42000", listen="may"), app("few", "50000-50002,50004", listen="may"))
+    hosts = _fleet(2, held("40100/tcp", SHOP), declared=declared, reserved="40500")
+
+    assert [(one.place, one.who) for one in find_candidates(hosts)] == [
+        ("40000-40499/tcp", "wide"),
+        ("40501-42000/tcp", "wide"),
+        ("50000-50002/tcp", "few"),
+        ("50004/tcp", "few"),
+    ]
+    assert find_candidates(hosts)[2].said == (
+        "few needs 50000-50002/tcp on 2 hosts, where the kernel may give it to any connection."
+    )
+    across = judge(picture(), app("wide", "30000-32800", listen="may"), name="web3")
+    assert [one.place for one in find_candidates([across])] == ["32768-32800/tcp"]
+    assert find_candidates([judge(picture(reserved="30000-32800"), app("wide", "30000-32800", listen="may"))]) == ()
+
+
+def test_a_wide_range_with_many_holes_is_one_candidate():
+    reserved = ",".join(map(str, range(40000, 42000, 2)))
+    seen = judge(picture(reserved=reserved), app("wide", "40000-42000", listen="may"))
+
+    assert [one.place for one in find_candidates([seen])] == ["40000-42000/tcp"]
+
+
+@pytest.mark.parametrize("find", [find_collisions, find_candidates])
+def test_a_wide_range_is_not_taken_apart(find):
+    def steps(ports):
+        hosts = _fleet(20, held("8080/tcp", SHOP), declared=(app("wide", ports, listen="may"), app("shop", "8080")))
+        taken = 0
+
+        def step(_frame, event, _argument):
+            nonlocal taken
+            taken += event == "call"
+
+        sys.setprofile(step)
+        try:
+            find(hosts)
+        finally:
+            sys.setprofile(None)
+        return taken
+
+    steps("1024-1050")
+    assert steps("30000-32767") < 2 * steps("30000-30100")
 
 
 def _matrix(hosts):

@@ -238,6 +238,87 @@ def test_what_are_no_slices_of_one_run_is_said(recorded, said, tmp_path):
     assert str(refused.value).startswith(said)
 
 
+def test_an_earlier_look_that_is_recorded_later_is_not_the_last_one(url):
+    old, gone, both = finding("a", "1/tcp"), finding("a", "2/tcp"), finding("a", "3/tcp")
+    record(url, run(0, [ok("a", moment(0), [old, both])]))
+    record(url, run(2, [ok("a", moment(2, 50), [both])], "B"))
+    early = record(url, run(2, [ok("a", moment(2, 5), [old, gone, both])], "A"))
+    after = record(url, run(3, [ok("a", moment(3), [both])]))
+
+    assert standings(early.tracked) == [
+        ("a", "1/tcp", "persisting", moment(0), moment(2, 5)),
+        ("a", "2/tcp", "new", moment(2, 5), moment(2, 5)),
+        ("a", "3/tcp", "persisting", moment(0), moment(2, 5)),
+    ]
+    assert read_run(url, "A") == early
+    assert standings(after.tracked) == [("a", "3/tcp", "persisting", moment(0), moment(3))]
+
+
+def test_an_earlier_look_resolves_nothing_and_sees_no_less_than_there_was(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a", "1/tcp")])]))
+    record(url, run(2, [ok("a", moment(2, 50), [finding("a", "1/tcp"), finding("a", "2/tcp")])], "B"))
+
+    clean = record(url, run(2, [ok("a", moment(2, 5))], "A"))
+    lost = record(url, run(1, [away("a")], "C"))
+
+    assert clean.tracked == ()
+    assert standings(lost.tracked) == [("a", "1/tcp", "unseen", moment(0), moment(2, 50))]
+    assert {one[2] for one in standings(record(url, run(3, [away("a")])).tracked)} == {"unseen"}
+
+
+def test_a_look_counts_after_one_that_saw_nothing(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a")])]))
+    record(url, run(2, [away("a")], "B"))
+
+    assert standings(record(url, run(2, [ok("a", moment(2, 5))], "A")).tracked) == [
+        ("a", "8080/tcp", "resolved", moment(0), moment(0))
+    ]
+    assert record(url, run(3, [ok("a", moment(3))])).tracked == ()
+
+
+def test_what_is_ignored_is_not_resolved(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a", rule="close_wait_pileup"), finding("a")])]))
+    record(url, run(1, [ok("a", moment(1))]))  # which ignores the former
+
+    assert [one.finding.rule for one in read_run(url).tracked] == ["undeclared"]
+    assert [one.finding.rule for one in changes(url, "run-0", "run-1")] == ["undeclared"]
+
+
+def test_a_plain_run_is_never_taken_for_one_made_of_slices(url):
+    plain = record(url, run(4, [ok("a", moment(4)), ok("z", moment(4))], "nightly"))
+
+    for refused in (
+        lambda: record(url, run(5, [ok("a", moment(5))], "s1", (1, 2), "nightly")),
+        lambda: check(url, whole="nightly"),
+    ):
+        with pytest.raises(InvalidInput, match=r"^A run called 'nightly' is recorded already, and it is none of"):
+            refused()
+    assert read_run(url, "nightly") == plain
+
+
+def test_a_name_that_slices_share_is_given_to_no_plain_run(url):
+    record(url, slice_run(1, [ok("a", moment(5))]))
+
+    for refused in (lambda: record(url, run(6, [ok("a", moment(6))], "W-5")), lambda: check(url, name="W-5")):
+        with pytest.raises(InvalidInput, match=r"^'W-5' is the name that slices share: give this run another name\.$"):
+            refused()
+    assert merge_slices(url, "W-5").missing == (2, 3)
+
+
+def test_a_name_that_is_given_is_said_before_the_run(url):
+    record(url, four_days()[0])
+
+    with pytest.raises(InvalidInput, match=r"^A run called 'run-0' is recorded already: give this one another name\.$"):
+        check(url, name="run-0")
+
+
+def test_a_run_that_is_no_slice_is_no_whole_one_either(url):
+    plain = record(url, run(4, [ok("a", moment(4)), ok("z", moment(4))], "nightly", None, "nightly"))
+
+    assert plain.judged.whole is None
+    assert read_run(url, "nightly") == plain
+
+
 def test_a_url_of_a_file_is_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record("sqlite:///kept.sqlite", four_days()[0])

@@ -80,22 +80,32 @@ def parse_slice(text: str, whole: str | None) -> tuple[int, int] | None:
     return number, int(found[2])
 
 
+def mistakes_in_name(option: str, name: str | None) -> Iterator[str]:
+    """Yield a sentence when an option has the name of a run that would not do for its directory."""
+    if name and (not _NAME.fullmatch(name) or name == LATEST):
+        yield (
+            f"{option} is {name!r}: accepted are up to 80 letters, digits, dots, dashes and underscores, the first a "
+            f"letter or digit, but not {LATEST}."
+        )
+
+
 def mistakes_in(places: Places, name: str | None, part: str, whole: str | None) -> Iterator[str]:
     """Yield a sentence for everything that would keep a run of that name, or that part of one, from being kept."""
     try:
         parse_slice(part, whole)
     except InvalidInput as error:
         yield str(error)
-    if name and (not _NAME.fullmatch(name) or name == LATEST):
-        yield f"run is {name!r}: accepted are up to 80 letters, digits, dots, dashes and underscores, but not {LATEST}."
-    elif name and os.path.lexists(places.runs / name):
+    wrong = [*mistakes_in_name("run", name), *mistakes_in_name("whole", whole)]
+    yield from wrong
+    if not wrong and name and os.path.lexists(places.runs / name):
         yield f"There is a run {name} already, in {places.runs / name}."
     try:
         check_directory(places.runs)
     except ReportNotKept as error:
         yield str(error)
     try:
-        check_history(places.history, places.keep_days, places.keep_runs)
+        names = (None, None) if wrong else (name, whole if part else None)
+        check_history(places.history, places.keep_days, places.keep_runs, *names)
     except InvalidInput as error:
         yield str(error)
     if places.textfile and not os.access(places.textfile.parent, os.W_OK | os.X_OK):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..history.store import merge_slices
 from ..report.directory import ReportNotKept, check, free_name
-from .beginning import Places
+from .beginning import Places, mistakes_in_name
 from .conclusion import Conclusion, keep_run
 from .notify import notify
 
@@ -18,6 +18,8 @@ def conclude_whole(whole: str, places: Places) -> Conclusion:
 
     Slices that are not there make it an incomplete one; it may be done again when they are. Raises InvalidInput.
     """
+    for mistake in mistakes_in_name("whole", whole):
+        raise InvalidInput(mistake)
     try:
         check(places.runs)
     except ReportNotKept as error:

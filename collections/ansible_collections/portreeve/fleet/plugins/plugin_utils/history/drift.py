@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..fleet.picture import INCOMPLETE, OK
 from ..policy.findings import Finding, JudgedHost
@@ -24,15 +24,36 @@ def follow(before: Iterable[Tracked], host: JudgedHost, moment: str) -> tuple[Tr
     gone = [
         one._replace(standing=RESOLVED if was_judged(host, one.finding) else UNSEEN)
         for identity, one in was_open.items()
-        if identity not in found
+        if identity not in found and one.finding.rule not in host.ignored
     ]
     return (*now, *gone)
 
 
-def between(before: Iterable[Tracked], latest: Iterable[Tracked]) -> tuple[Tracked, ...]:
+def precede(later: Iterable[Tracked], host: JudgedHost, moment: str) -> tuple[Tracked, ...]:
+    """Return the findings over time of a look at a host that was over before the one that is recorded already.
+
+    ``later`` is what that one made of them. What it knows is not new now, and nothing is resolved by an earlier look.
+    """
+    known = {one.finding.id: one for one in later}
+    found = {finding.id for finding in host.findings}
+    now = [_found_before(finding, known.get(finding.id), moment) for finding in host.findings]
+    unseen = [
+        one._replace(standing=UNSEEN)
+        for identity, one in known.items()
+        if identity not in found
+        and one.standing != RESOLVED
+        and one.first_seen <= moment
+        and one.finding.rule not in host.ignored
+        and not was_judged(host, one.finding)
+    ]
+    return (*now, *unseen)
+
+
+def between(before: Iterable[Tracked], latest: Iterable[Tracked], ignored: Collection[str] = ()) -> tuple[Tracked, ...]:
     """Return what has become of findings of a host since an earlier look at it, however many there were in between.
 
-    ``before`` is what had become of them by then, ``latest`` by the last look.
+    ``before`` is what had become of them by then, ``latest`` by the last look; ``ignored`` are the rules that were left
+    out in that.
     """
     was_open = {one.finding.id: one for one in before if one.standing != RESOLVED}
     known = {one.finding.id: one for one in latest}
@@ -42,7 +63,11 @@ def between(before: Iterable[Tracked], latest: Iterable[Tracked]) -> tuple[Track
         if one.standing != RESOLVED
     ]
     told = {one.finding.id for one in now}
-    gone = [known.get(identity, one) for identity, one in was_open.items() if identity not in told]
+    gone = [
+        known.get(identity, one)
+        for identity, one in was_open.items()
+        if identity not in told and one.finding.rule not in ignored
+    ]
     return (*now, *(one._replace(standing=RESOLVED) for one in gone))
 
 
@@ -55,6 +80,12 @@ def was_judged(host: JudgedHost, finding: Finding) -> bool:
     """Return whether a finding would be among the host's, were it still there."""
     covered = any(one.rule == finding.rule and one.place in ("", finding.place) for one in host.unjudged)
     return host.status in (OK, INCOMPLETE) and not covered
+
+
+def _found_before(finding: Finding, later: Tracked | None, moment: str) -> Tracked:
+    if later is None:
+        return Tracked(finding, NEW, moment, moment)
+    return Tracked(finding, PERSISTING, min(later.first_seen, moment), moment)
 
 
 def _found_again(finding: Finding, before: Tracked | None, moment: str) -> Tracked:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _VERSION = "portreeve_version"
+
+
+class _Column(NamedTuple):
+    name: str
+    type: str
+    default: str = "NULL"
+
+
+#: What the step at each index adds to the table of runs; no other table has changed since the first.
+_ADDED_TO_RUN = (
+    (),
+    (
+        _Column("whole", "VARCHAR"),
+        _Column("slice_number", "INTEGER"),
+        _Column("slice_count", "INTEGER"),
+        _Column("missing", "VARCHAR", "'[]'"),
+    ),
+)
 
 
 def version_of(connection: Connection) -> int:
@@ -38,6 +56,19 @@ def step(connection: Connection, version: int) -> None:
     """Bring a history of ``version`` to the next."""
     STEPS[version](connection)
     connection.exec_driver_sql(f"UPDATE {_VERSION} SET version = {version + 1}")  # noqa: S608
+
+
+def show_as_newest(connection: Connection, version: int) -> None:
+    """Let statements for the newest version read a history of ``version``, as long as the connection lasts.
+
+    A temporary view of the same name goes before a table, in SQLite and in PostgreSQL, and is not in the history.
+    """
+    added = [column for columns in _ADDED_TO_RUN[version:] for column in columns]
+    if added:
+        beyond = "main." if connection.dialect.name == "sqlite" else ""
+        shown = ", ".join(f"CAST({one.default} AS {one.type}) AS {one.name}" for one in added)
+        statement = f"CREATE TEMPORARY VIEW portreeve_run AS SELECT *, {shown} FROM {beyond}portreeve_run"  # noqa: S608
+        connection.exec_driver_sql(statement)
 
 
 def _first(connection: Connection) -> None:
@@ -93,14 +124,14 @@ def _first(connection: Connection) -> None:
 
 def _slices(connection: Connection) -> None:
     """Runs over a part of the inventory, and the one run that is made of them."""
-    for column in (
-        "whole VARCHAR",
-        "slice_number INTEGER",
-        "slice_count INTEGER",
-        "missing VARCHAR NOT NULL DEFAULT '[]'",
-    ):
-        connection.exec_driver_sql(f"ALTER TABLE portreeve_run ADD COLUMN {column}")
+    _widen(connection, 1)
     connection.exec_driver_sql("CREATE INDEX portreeve_run_whole ON portreeve_run (whole)")
+
+
+def _widen(connection: Connection, version: int) -> None:
+    for one in _ADDED_TO_RUN[version]:
+        kind = f"{one.type} NOT NULL DEFAULT {one.default}" if one.default != "NULL" else one.type
+        connection.exec_driver_sql(f"ALTER TABLE portreeve_run ADD COLUMN {one.name} {kind}")
 
 
 #: The step at index n leads from version n to n + 1.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
-from .migrations import STEPS, refuse_newer, step, version_of
+from .migrations import STEPS, refuse_newer, show_as_newest, step, version_of
 from .places import Place
 from .refusals import WAIT_SECONDS, refusal
 
@@ -65,16 +65,15 @@ def rehearsing(place: Place) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def reading(place: Place) -> Iterator[Connection]:
-    """Enter a history to read it as it is at this moment, an older one brought up to date before."""
-    version = look(place)
-    if version is None:
+    """Enter a history to read it as it is at this moment; nothing is written, and an older one stays an older one."""
+    need_packages(place)
+    if place.path is not None and not os.path.lexists(place.path):
         raise InvalidInput(f"There is no history {place.shown} yet: the first run makes it.")
-    if version == 0:
-        raise InvalidInput(f"The history {place.shown} has no run yet.")
-    if version < len(STEPS):
-        with writing(place):
-            pass
     with _translated(place), _engine(place, alone=False) as engine, engine.begin() as connection:
+        version = _version(connection, place)
+        if version == 0:
+            raise InvalidInput(f"The history {place.shown} has no run yet.")
+        show_as_newest(connection, version)
         yield connection
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import NamedTuple
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
@@ -14,6 +15,14 @@ _ACCEPTED = (
     "accepted are the path of an SQLite file, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE with what "
     "is special in a name or password percent-encoded"
 )
+_USER = r"(?:[^@:/?#%\s]|%[0-9A-Fa-f]{2})*"
+_AFTER_COLON = r"(?:[^@/?#%\s]|%[0-9A-Fa-f]{2})*"
+#: What follows the scheme. What else may be in a password would end it early, and a part of it be taken for a host.
+_REST = re.compile(
+    rf"(?:{_USER}(?::{_AFTER_COLON})?@)?"
+    r"(?P<shown>(?:\[[0-9A-Za-z:.%]+\]|[^@:/?#\[\]\s]*)(?::(?P<port>[0-9]{1,5}))?(?:/[^@?#\s]*)?)(?:\?[^@#\s]*)?"
+)
+_LAST_PORT = 65535
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
@@ -35,18 +44,13 @@ def read_place(given: str) -> Place:
         return _file(given)
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return _file(rest[1:])
-    driver = _DRIVERS.get(scheme, scheme)
-    if driver != "postgresql+psycopg":
-        raise InvalidInput(f"The history {_without_secrets(scheme, rest)} cannot be used: {_ACCEPTED}.")
-    return Place(_without_secrets(scheme, rest), None, f"{driver}://{rest}")
+    driver, found = _DRIVERS.get(scheme, scheme), _REST.fullmatch(rest)
+    shown = f"{scheme}://{found['shown'] if found else '…'}"
+    if driver != "postgresql+psycopg" or found is None or int(found["port"] or 0) > _LAST_PORT:
+        raise InvalidInput(f"The history {shown} cannot be used: {_ACCEPTED}.")
+    return Place(shown, None, f"{driver}://{rest}")
 
 
 def _file(given: str) -> Place:
     path = pathlib.Path(given).expanduser().absolute()
     return Place(str(path), path, None)
-
-
-def _without_secrets(scheme: str, rest: str) -> str:
-    """A password that should have been percent-encoded may hold any sign: nothing before the last @ is shown, and no
-    query."""
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..fleet.picture import INCOMPLETE, OK
 from ..policy.findings import JudgedHost
 from ..policy.runs import Judged, Tracked
 from . import documents
 from .documents import Document
-from .drift import follow
+from .drift import follow, precede
 from .schema import tables
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ _BATCH = 250
 class _LastLook(NamedTuple):
     host_id: int
     tracked: tuple[Tracked, ...]
+    moment: str
+    status: str
+
+    def is_after(self, moment: str) -> bool:
+        """Return whether the host was seen after that: runs at once need not record in the order of their looks."""
+        return self.status in (OK, INCOMPLETE) and self.moment > moment
 
 
 class _Look(NamedTuple):
@@ -41,7 +48,8 @@ def write_hosts(connection: Connection, run_id: int, judged: Judged) -> tuple[Tr
         looks = []
         for host in batch:
             moment, before = moment_of(host, judged), last.get(host.name)
-            looks.append(_Look(host, moment, follow(before.tracked if before else (), host, moment)))
+            becomes = precede if before and before.is_after(moment) else follow
+            looks.append(_Look(host, moment, becomes(before.tracked if before else (), host, moment)))
         outcome_ids = _keep_outcomes(connection, looks)
         host_ids = _keep_hosts(connection, looks, outcome_ids, last)
         _keep_seen(connection, run_id, first, batch, host_ids, outcome_ids)
@@ -73,10 +81,11 @@ def _last_looks(connection: Connection, hosts: Sequence[JudgedHost]) -> dict[str
         .join(outcome, outcome.c.id == host.c.outcome_id)
         .where(host.c.name.in_([one.name for one in hosts]))
     )
-    return {
-        name: _LastLook(identity, documents.tracked_of(documents.unpack(body), name, moment))
-        for name, identity, body, moment in rows
-    }
+    last = {}
+    for name, identity, body, moment in rows:
+        kept = documents.unpack(body)
+        last[name] = _LastLook(identity, documents.tracked_of(kept, name, moment), moment, kept["status"])
+    return last
 
 
 def _keep_outcomes(connection: Connection, looks: Sequence[_Look]) -> list[int]:
@@ -103,7 +112,8 @@ def _keep_hosts(
         row = {"outcome_id": outcome_id, "moment": look.moment}
         if look.host.name in last:
             ids.append(last[look.host.name].host_id)
-            known.append({**row, "host_id": ids[-1]})
+            if not last[look.host.name].is_after(look.moment):
+                known.append({**row, "host_id": ids[-1]})
         else:
             ids.append(free + len(new))
             new.append({**row, "id": ids[-1], "name": look.host.name})

@@ -43,6 +43,7 @@ def merge(connection: Connection, whole: str) -> Run:
     made = find_run(connection, whole)
     if made is not None and made.slice_number is not None:
         raise InvalidInput(f"A slice is called {whole!r} like the whole run: give the slices names of their own.")
+    refuse_taken(connection, None, whole)
     runs = [read_run_of(connection, row) for row in rows]
     parts = _parts(runs)
     names = sorted(parts, key=natural)
@@ -50,7 +51,7 @@ def merge(connection: Connection, whole: str) -> Run:
     run_id = next_run_id(connection) if made is None else made.id
     first = min(row.id for row in rows)
     before = _before(connection, first, parts)
-    tracked = {name: between(before[name], chosen[name].tracked) for name in names}
+    tracked = {name: between(before[name], chosen[name].tracked, chosen[name].host.ignored) for name in names}
     judged = Judged(
         name=whole,
         began_at=min(run.judged.began_at for run in runs),
@@ -72,6 +73,21 @@ def merge(connection: Connection, whole: str) -> Run:
     )
     write_run(connection, run_id, run)
     return run
+
+
+def refuse_taken(connection: Connection, name: str | None, whole: str | None) -> None:
+    """Raise InvalidInput when a run cannot have a name, or slices cannot be of one of that name, for another has it."""
+    run = tables().run
+    if name and find_run(connection, name):
+        raise InvalidInput(f"A run called {name!r} is recorded already: give this one another name.")
+    if name and not whole and connection.execute(newest_first().where(run.c.whole == name).limit(1)).first():
+        raise InvalidInput(f"{name!r} is the name that slices share: give this run another name.")
+    made = find_run(connection, whole) if whole else None
+    if made is not None and made.whole is None:
+        raise InvalidInput(
+            f"A run called {whole!r} is recorded already, and it is none of slices: give the slices another name to "
+            "share."
+        )
 
 
 def numbered(connection: Connection, judged: Judged) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ from .opening import look, reading, rehearsing, writing
 from .places import Place, read_place
 from .recording import write_hosts
 from .retention import check_limits, prune
-from .slices import merge, numbered, tracked_by_host
+from .slices import merge, numbered, refuse_taken, tracked_by_host
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,8 +48,9 @@ def record(
         raise InvalidInput(f"A run has each host once; more than once there are: {', '.join(sorted(twice))}.")
     place = read_place(url)
     with rehearsing(place) if only_look else writing(place) as connection:
-        if find_run(connection, judged.name):
-            raise InvalidInput(f"A run called {judged.name!r} is recorded already: give this one another name.")
+        if judged.slice_of is None:
+            judged = dataclasses.replace(judged, whole=None)
+        refuse_taken(connection, judged.name, judged.whole)
         run_id = next_run_id(connection)
         slice_of = numbered(connection, judged)
         tracked = write_hosts(connection, run_id, judged)
@@ -102,17 +103,29 @@ def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
     before, latest = tracked_by_host(earlier), tracked_by_host(later)
     there = {host.name for host in later.judged.hosts}
     followed = [
-        one for host in later.judged.hosts for one in between(before.get(host.name, ()), latest.get(host.name, ()))
+        one
+        for host in later.judged.hosts
+        for one in between(before.get(host.name, ()), latest.get(host.name, ()), host.ignored)
     ]
     lost = [one for name, tracked in before.items() if name not in there for one in out_of_sight(tracked)]
     return (*followed, *lost)
 
 
-def check(url: str, keep_days: int | None = None, keep_runs: int | None = None) -> None:
-    """Raise InvalidInput when it can be told beforehand that a run cannot be recorded there; write nothing."""
+def check(
+    url: str,
+    keep_days: int | None = None,
+    keep_runs: int | None = None,
+    name: str | None = None,
+    whole: str | None = None,
+) -> None:
+    """Raise InvalidInput when it can be told beforehand that a run, of that name or a slice of that one, cannot be
+    recorded there; write nothing.
+    """
     check_limits(keep_days, keep_runs)
     place = read_place(url)
-    look(place)
+    if look(place):
+        with reading(place) as connection:
+            refuse_taken(connection, name, whole)
     if place.path is not None:
         _check_path(place)
 

@@ -344,6 +344,14 @@ def test_holders_that_were_not_seen_leave_open_what_only_they_tell():
     assert untold(judge(picture())) == set()
 
 
+def test_ports_that_a_host_was_not_asked_for_leave_open_whether_they_are_squatted():
+    wide, shop = app("wide", "20000-24095", listen="may"), app("shop", "8080", listen="may")
+
+    assert untold(judge(picture(), wide, shop)) == {("squatted", "")}
+    assert untold(judge(picture(), wide)) == untold(judge(picture(), shop)) == set()
+    assert untold(judge(picture(), allowed("rest", "1024-65535"), wide)) == set()
+
+
 def test_a_finding_is_the_same_over_runs():
     first, again = (
         {

@@ -221,6 +221,19 @@ def test_two_applications_that_must_listen_in_one_place(one: dict, other: dict, 
     assert len(found) <= 1
 
 
+def test_more_ports_that_must_be_listened_on_than_a_host_can_be_asked_for_are_a_mistake():
+    few, many = {"name": "web", "ports": 443}, {"name": "shop", "ports": ["20000-24095"]}
+    (told,) = mistakes(portreeve_applications=[few, {**many, "ports": 80}, many])
+
+    assert told == (
+        "entry 3 of portreeve_applications (shop) has 4096 of the 4098 ports of the host on which somebody must "
+        "listen: accepted are at most 4096 on a host, and listen: may for what need not be listened on."
+    )
+    assert mistakes(portreeve_applications=[many]) == ()
+    assert mistakes(portreeve_applications=[few, {**many, "listen": "may"}]) == ()
+    assert mistakes(portreeve_applications=[few], portreeve_allowed=[{**many, "ports": "1-65535"}]) == ()
+
+
 def test_two_that_anybody_may_hold_can_be_the_same():
     assert mistakes(portreeve_applications=[SHOP, {**SHOP, "name": "wiki"}]) == ()
 

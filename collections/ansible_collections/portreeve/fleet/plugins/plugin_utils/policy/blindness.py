@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .asking import are_all_asked
 from .case import Broken, Case, Untold
 
 #: What somebody breaks who cannot be seen among the holders of a port.
@@ -24,6 +25,8 @@ def judge_blindness(case: Case) -> Iterator[Broken | Untold]:
 
     What was found of it stands all the same.
     """
+    if not are_all_asked(case.policy.declarations):
+        yield Untold("squatted", "", "more ports are declared than a host can be asked for, so some were not looked at")
     if not case.picture.sockets_complete:
         for rule in (*_OF_SOCKETS, *_OF_HOLDERS):
             yield Untold(rule, "", "not all sockets of the host could be seen")

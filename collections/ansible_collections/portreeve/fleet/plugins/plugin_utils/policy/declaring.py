@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...module_utils.portreeve_agent.expectations import Expectation
@@ -15,6 +15,7 @@ from ..fleet.applications import Application, united
 from ..fleet.entries import read_entries
 from ..fleet.lists import Kind, Origin, Said, located, read_lists
 from ..fleet.port_sets import ranges_of, ranges_served
+from .asking import MOST_PORTS, count, needed_ports
 from .records import ANY, MAY, MUST, WILDCARD, Declaration
 from .rules import SEVERITIES
 
@@ -42,7 +43,7 @@ def read_applications(declared: Mapping[str, Any], origin: Origin) -> tuple[tupl
     if mistakes:
         return (), mistakes
     declarations = tuple(map(_declaration, united(by_name)))
-    return declarations, [*_collisions(declarations, by_name)]
+    return declarations, [*_collisions(declarations, by_name), *_too_many(declarations, by_name)]
 
 
 def read_allowed(declared: Mapping[str, Any], origin: Origin) -> tuple[tuple[Declaration, ...], list[str]]:
@@ -107,6 +108,20 @@ def _collisions(declarations: Iterable[Declaration], by_name: Mapping[str, list[
                     first.origin,
                     second.origin,
                 )
+
+
+def _too_many(declarations: Collection[Declaration], by_name: Mapping[str, list[Said]]) -> Iterator[str]:
+    """Yield a sentence on the widest entry where somebody must listen on more ports than a host can be asked for."""
+    needed = count(needed_ports(declarations))
+    if needed > MOST_PORTS:
+        entries = [entry for one in declarations if one.listen == MUST for entry in by_name[one.name]]
+        widest = max(entries, key=lambda entry: count(entry.values["ports"][0]))
+        yield located(
+            f"{widest.where} has {count(widest.values['ports'][0])} of the {needed} ports of the host on which "
+            f"somebody must listen: accepted are at most {MOST_PORTS} on a host, and listen: {MAY} for what need not "
+            "be listened on.",
+            widest.origin,
+        )
 
 
 def _binds(one: Declaration) -> bool:

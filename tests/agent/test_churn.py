@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.needs("root", "cat"), pytest.mark.slow]
 PORTS = RESTARTED, PREFORKED, BOUND, DATAGRAMS, EXECUTED, RELAYED, PASSED, STEADY = tuple(range(7001, 7009))
 ALWAYS_HELD = {RELAYED, PASSED, STEADY}
 QUESTIONS = 2000
-FEW = 600  # that are asked in any case
+FEW = 200  # that are asked in any case
 COMMANDS = 32
 
 Seat = tuple[int, str]  # process id, name

@@ -101,7 +101,11 @@ STYLES = {
 }
 
 
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+FEW = ("restart", "one after the other", "listeners passed")  # always; the others by make test-full
+CASES = [pytest.param(style, id=name, marks=() if name in FEW else pytest.mark.full) for name, style in STYLES.items()]
+
+
+@pytest.mark.parametrize("style", CASES)
 def test_a_reload_is_never_a_leak(
     stage: Stage, answer: Callable[..., dict[str, Any]], single_file: pathlib.Path, style: Style
 ) -> None:

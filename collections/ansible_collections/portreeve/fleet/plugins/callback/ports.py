@@ -199,7 +199,8 @@ class CallbackModule(Default, Minimal):
             "skipped": event.endswith("skipped"),
         }
         if kind in _HOLDING:
-            self._show_holding(kind, result._host.get_name(), outcome)
+            if not outcome["skipped"]:
+                self._show_holding(kind, result._host.get_name(), outcome)
             return
         if "bind" not in result._task.args and isinstance(outcome.get("ports"), list):
             outcome["ports"] = [{**port, "bind": None} for port in outcome["ports"]]  # nobody asked

@@ -41,7 +41,8 @@ class Judged:
     UTC.
 
     ``slice_of`` is (number, how many) where it is over a part of the inventory only; parts of one run share ``whole``.
-    ``fail_on`` is the severity from which on a finding fails the run.
+    ``fail_on`` is the severity from which on a finding fails the run. ``limit`` is the pattern that it was limited to
+    (``--limit``), None when it was not.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Judged:
     hosts: tuple[JudgedHost, ...]
     slice_of: tuple[int, int] | None = None
     whole: str | None = None
+    limit: str | None = None
 
 
 class Past(NamedTuple):

@@ -15,6 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.store impo
     merge_slices,
     read_run,
     record,
+    sight_of,
 )
 
 from tests.history.fleets import away, finding, four_days, moment, ok, run
@@ -120,6 +121,20 @@ def test_a_run_that_is_not_there_is_said(url):
         read_run(url, "x")
     with pytest.raises(InvalidInput, match=r"has no run 'y'\.$"):
         changes(url, "run-0", "y")
+
+
+def test_hosts_go_out_of_sight_and_come_back(url):
+    days = [
+        [ok("a", moment(0)), away("b"), ok("c", moment(0))],
+        [away("a"), ok("b", moment(1)), ok("c", moment(1)), away("d")],
+        [away("a"), ok("b", moment(2)), ok("c", moment(2)), ok("d", moment(2))],
+    ]
+
+    assert [sight_of(url, record(url, run(day, hosts))) for day, hosts in enumerate(days)] == [
+        ((), ()),
+        (("a", "d"), ("b",)),
+        ((), ("d",)),
+    ]
 
 
 def test_changes_between_any_two_runs(url):

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
-from ..history.store import record
+from ..history.sight import Sight
+from ..history.store import record, sight_of
 from ..policy.runs import NEW, Judged, Run, Tracked
 from ..report.directory import ReportNotKept, keep
 from .answers import answers_of
@@ -56,10 +57,23 @@ def conclude(begun: Begun, hosts: Iterable[str], places: Places, only_look: bool
         shutil.rmtree(begun.answers, ignore_errors=True)
         return Conclusion(run, directory, {})
     run, files = keep_run(run, directory, places.textfile)
-    untold = notify(places.notify, run, str(directory)) if places.notify else None
+    warnings = tell(run, directory, places)
     if not run.unkept:
         shutil.rmtree(begun.answers, ignore_errors=True)
-    return Conclusion(run, directory, files, (untold,) if untold else ())
+    return Conclusion(run, directory, files, warnings)
+
+
+def tell(run: Run, directory: pathlib.Path, places: Places) -> tuple[str, ...]:
+    """Tell the command that is to be told, where there is one, what has changed; return sentences on why not."""
+    if not places.notify:
+        return ()
+    failed, sight = [], Sight()
+    try:
+        sight = sight_of(places.history, run)
+    except InvalidInput as error:
+        failed.append(str(error))
+    untold = notify(places.notify, run, str(directory), sight)
+    return (*failed, *([untold] if untold else []))
 
 
 def texts_of(run: Run) -> tuple[dict[str, str], tuple[str, ...]]:

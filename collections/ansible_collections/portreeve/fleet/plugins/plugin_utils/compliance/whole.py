@@ -9,8 +9,7 @@ from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..history.store import merge_slices
 from ..report.directory import ReportNotKept, check, free_name
 from .beginning import Places, mistakes_in_name
-from .conclusion import Conclusion, keep_run
-from .notify import notify
+from .conclusion import Conclusion, keep_run, tell
 
 
 def conclude_whole(whole: str, places: Places) -> Conclusion:
@@ -27,5 +26,4 @@ def conclude_whole(whole: str, places: Places) -> Conclusion:
     run = merge_slices(places.history, whole, places.keep_days, places.keep_runs)
     directory = places.runs / free_name(places.runs, whole)
     run, files = keep_run(run, directory, places.textfile)
-    untold = notify(places.notify, run, str(directory)) if places.notify else None
-    return Conclusion(run, directory, files, (untold,) if untold else ())
+    return Conclusion(run, directory, files, tell(run, directory, places))

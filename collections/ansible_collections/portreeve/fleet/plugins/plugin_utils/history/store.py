@@ -24,6 +24,7 @@ from .opening import look, reading, rehearsing, writing
 from .places import Place, read_place
 from .recording import write_hosts
 from .retention import check_limits, prune
+from .sight import Sight, sight_since
 from .slices import merge, numbered, refuse_taken, tracked_by_host
 
 if TYPE_CHECKING:
@@ -109,6 +110,14 @@ def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
     ]
     lost = [one for name, tracked in before.items() if name not in there for one in out_of_sight(tracked)]
     return (*followed, *lost)
+
+
+def sight_of(url: str, run: Run) -> Sight:
+    """Return which hosts have gone out of sight, or come back into it, since the run before one."""
+    if not run.past:
+        return Sight()
+    with reading(read_place(url)) as connection:
+        return sight_since(connection, run.past[-1].name, run.judged.hosts)
 
 
 def check(

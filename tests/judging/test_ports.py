@@ -321,6 +321,58 @@ def test_an_unseen_socket_of_a_group_is_no_part_of_what_was_seen_of_it():
     assert from_wire(seen.to_wire()) == seen
 
 
+def _away(called, program, port, number=7, **owner):
+    process = {"name": program, "exe": f"/{program}", "user": "s", "uid": 9, "pid": number}
+    holder = {"process": process, "owner": owner, "role": "creator"}
+    sockets = [{"state": "LISTEN", "local": {"address": "0.0.0.0"}, "holders": [holder] if owner else []}]
+    away = {"id": number, "kind": "process", "name": called}
+    return {"port": port, "protocol": "tcp", "namespace": away, "verdict": "hung_listener", "sockets": sockets}
+
+
+def _places(*ports):
+    return [one.place for one in parse_picture({"ports": [*ports], "sockets_complete": True}).listeners]
+
+
+SHOP_UNIT = {"kind": "unit", "name": "shop.service"}
+AWAY = {
+    "pid 9037": "8080/tcp @shop.service",
+    "c55c18be5b81": "8080/tcp @shop.service",
+    "cni-5f2a9c3e-11aa-4c1e-8f5e-2f1d3c4b5a69": "8080/tcp @shop.service",
+    "edge": "8080/tcp @edge",
+    "pidgin": "8080/tcp @pidgin",
+}
+
+
+@pytest.mark.parametrize(("name", "place"), AWAY.items(), ids=AWAY)
+def test_a_namespace_is_called_what_it_will_be_called_tomorrow(name, place):
+    assert _places(_away(name, "shop", 8080, **SHOP_UNIT)) == [place]
+
+
+def test_namespaces_are_told_apart_by_whose_they_are():
+    session = {"kind": "session", "name": "session-7.scope"}
+    container = {"kind": "container", "name": "web", "manager": "docker"}
+    ports = [
+        _away("pid 7", "shop", 8080, 7, **SHOP_UNIT), _away("pid 7", "shop", 8081, 7, **SHOP_UNIT),
+        _away("pid 6", "shop", 8082, 6, **SHOP_UNIT), _away("pid 9", "java", 80, 9, **session),
+        _away("c55c18be5b81", "nginx", 81, 10, **container), _away("pid 11", "", 82, 11),
+    ]  # fmt: skip
+
+    assert _places(*ports) == _places(*reversed(ports)) == [
+        "80/tcp @java", "81/tcp @container web (docker)", "82/tcp @unknown", "8080/tcp @shop.service",
+        "8081/tcp @shop.service", "8082/tcp @shop.service 2",
+    ]  # fmt: skip
+
+
+def test_a_finding_in_another_namespace_is_the_same_after_a_restart():
+    first, later = (
+        parse_picture({"ports": [_away(f"pid {number}", "shop", 8080, number, **SHOP_UNIT)], "sockets_complete": True})
+        for number in (100, 200)
+    )
+
+    assert (the_one(judge(first)).rule, the_one(judge(first)).id) == ("hung_listener", the_one(judge(later)).id)
+    assert first == later
+
+
 def test_who_is_wrong_is_told_without_who_is_right_and_who_inherited_it():
     found = the_one(judge(picture(held("8080/tcp", SHOP, JAVA, HEIR)), app("shop", "8080", SHOPS)))
 

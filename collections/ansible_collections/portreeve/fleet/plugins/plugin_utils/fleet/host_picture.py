@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ...module_utils.portreeve_agent.model import SERVING_STATES, Owner
 from ...module_utils.portreeve_agent.verdicts.wording import name_owner, one_line
 from ..report.wire import Record, number, record, records, words
+from .namespace_names import lasting_names, namespace_of
 
 #: Of an owner's details those by which it is told from another.
 _TELLING = ("unit", "triggers")
@@ -171,7 +172,9 @@ def parse_picture(result: Mapping[str, Any] | None) -> HostPicture:
     ranges = record(found.get("ranges"))
     host = record(found.get("host"))
     pool: dict[Any, Any] = {}
-    listeners = [_listener(port, pool) for port in records(found.get("ports"))]
+    ports = records(found.get("ports"))
+    names = lasting_names(ports)
+    listeners = [_listener(port, _name_in(names, port), pool) for port in ports]
     return HostPicture(
         listeners=tuple(sorted(listeners, key=lambda one: (one.port, one.protocol, one.namespace or ""))),
         sockets_complete=found.get("sockets_complete") is True,
@@ -183,8 +186,12 @@ def parse_picture(result: Mapping[str, Any] | None) -> HostPicture:
     )
 
 
-def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
-    namespace = record(port.get("namespace"))
+def _name_in(names: Mapping[Any, str], port: Record) -> str | None:
+    namespace = namespace_of(port)
+    return None if namespace is None else names[namespace]
+
+
+def _listener(port: Record, namespace: str | None, pool: dict[Any, Any]) -> Listener:
     sockets: dict[_Alike, list[Record]] = {}
     for socket in records(port.get("sockets")):
         if socket.get("state") in SERVING_STATES:
@@ -197,7 +204,7 @@ def _listener(port: Record, pool: dict[Any, Any]) -> Listener:
     return Listener(
         port=number(port.get("port")) or 0,
         protocol=words(port.get("protocol")) or "?",
-        namespace=None if namespace.get("kind") in ("host", None) else words(namespace.get("name")) or "?",
+        namespace=namespace,
         verdict=words(port.get("verdict")) or "unknown",
         bound=tuple(
             Bound(local, device, serving, in_kernel, _holdings(holders, pool))

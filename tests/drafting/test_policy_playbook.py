@@ -29,6 +29,7 @@ def listen(port, address="0.0.0.0"):
     return f"s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('{address}', {port})); s.listen()"
 
 
+@pytest.mark.full  # a draft of real hosts and the policy that it makes are case 8 of tests/field
 def test_a_fleet_is_compliant_with_its_own_draft(fleet):
     drafts = fleet.place / "drafts"
     fleet.set_up({"web": ["web1", "web2"], "db": ["db1"], "lost": ["gone1"]})

@@ -8,6 +8,7 @@ import hypothesis
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import Owner
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import Bound, Holding, Listener
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.draft_page import scalar
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.ports import AUTOMATIC
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import VERDICT_RULES
 from hypothesis import strategies as some
 from yaml import safe_load
@@ -62,7 +63,7 @@ def doubtful(seen):
     """Return the places of a host that no draft declares."""
     troubled = {one.place for one in seen.listeners if one.verdict in VERDICT_RULES}
     unheld = {one.place for one in seen.listeners for bound in one.bound if bound.serving and not _is_known(bound)}
-    return troubled | unheld
+    return troubled | unheld | ({AUTOMATIC} if unheld else set())
 
 
 def _is_known(bound):

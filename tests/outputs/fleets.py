@@ -124,10 +124,17 @@ def shown_fleet() -> Run:
     return run_of([*hosts, lost], tracked)
 
 
+def limited_fleet(limit: str = "web1") -> Run:
+    """Return a run that was limited to one host, which is fine."""
+    run = run_of([host("web1", seen=picture("web1"))])
+    return dataclasses.replace(run, judged=dataclasses.replace(run.judged, limit=limit))
+
+
 RUNS = {
     "small": small_fleet,
     "shown": shown_fleet,
     "nasty": nasty_fleet,
     "fine": lambda: run_of([host("web1", seen=picture("web1"))]),
+    "limited": limited_fleet,
     "empty": lambda: run_of([]),
 }

@@ -91,7 +91,9 @@ def runs(draw: st.DrawFn) -> Run:
             )
         )
     fail_on = draw(st.sampled_from((*SEVERITIES, "never")))
-    judged = Judged(draw(TEXTS), MOMENT, MOMENT, fail_on, tuple(hosts), None, draw(st.none() | TEXTS))
+    judged = Judged(
+        draw(TEXTS), MOMENT, MOMENT, fail_on, tuple(hosts), None, draw(st.none() | TEXTS), draw(st.none() | TEXTS)
+    )
     past = (Past(draw(TEXTS), MOMENT, "compliant", {"high": 1}, 0, {"ok": 1}),)
     unkept = draw(st.sampled_from(((), ("The history could not be written: disk full.",))))
     return Run(judged, tuple(found), past, draw(st.sampled_from(((), (2,)))), unkept)

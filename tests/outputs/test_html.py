@@ -15,7 +15,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.view im
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Past, Run
 from hypothesis import given
 
-from .fleets import host, picture, run_of, small_fleet
+from .fleets import host, limited_fleet, picture, run_of, small_fleet
 from .hostile import ANY_TIME, runs
 
 
@@ -112,3 +112,9 @@ def test_the_trend_fits_its_drawing_and_shows_the_last_runs() -> None:
         assert bar.blocks[-1].y == pytest.approx(HEIGHT - heights, abs=0.1)
         assert bar.blocks[-1].y >= 0
     assert [block.severity for block in chart.bars[0].blocks] == ["high", "low"]
+
+
+def test_a_limited_run_is_not_taken_for_the_fleet() -> None:
+    page = as_html.render(view_of(limited_fleet()))
+    assert "<strong>limited to web1</strong>" in page
+    assert "none of those asked left out" in page

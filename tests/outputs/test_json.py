@@ -17,7 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import
 from hypothesis import given
 
 from ..conftest import ROOT
-from .fleets import small_fleet
+from .fleets import limited_fleet, small_fleet
 from .hostile import ANY_TIME, runs
 
 SCHEMA = json.loads(
@@ -110,5 +110,26 @@ def test_the_summary_has_state_and_counts(small: View) -> None:
 def test_changes_between_two_runs() -> None:
     found = json.loads(as_json.render_changes(changes_view("one", "two", small_fleet().tracked)))
     assert (found["from"], found["to"]) == ("one", "two")
+    assert {one["fails"] for one in found["findings"]} == {False}
     assert found["standings"] == {"new": 3, "persisting": 3, "unseen": 1, "resolved": 1}
     assert found["findings"][0]["hosts"] == ["web1", "web2", "web10"]
+
+
+def test_changes_say_what_fails_the_run() -> None:
+    changes = changes_view("one", "two", small_fleet().tracked, "high")
+    found = json.loads(as_json.render_changes(changes))["findings"]
+    failing = {one["rule"] for one in found if one["fails"]}
+    assert failing == {one.row.rule for one in view_of(small_fleet()).findings if one.row.fails} - {"undeclared"}
+    assert "wrong_owner" in failing
+
+
+def test_what_is_resolved_gives_nobody_anything_to_do(small: View) -> None:
+    found = read(small)
+    assert [one["advice"] for one in found["resolved"]] == [""]
+    assert {bool(one["advice"]) for one in found["findings"]} == {True}
+
+
+def test_a_limited_run_says_so() -> None:
+    view = view_of(limited_fleet())
+    assert (read(view)["limit"], json.loads(as_summary.render(view))["limit"]) == ("web1", "web1")
+    assert json.loads(as_jsonl.render(view).splitlines()[0])["limit"] == "web1"

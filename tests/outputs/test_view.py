@@ -17,7 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings im
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Run, Tracked
 from hypothesis import given
 
-from .fleets import BEFORE, ENDED, finding, host, nasty_fleet, run_of, small_fleet
+from .fleets import BEFORE, ENDED, finding, host, limited_fleet, nasty_fleet, picture, run_of, small_fleet
 from .hostile import ANY_TIME, runs
 
 
@@ -153,3 +153,20 @@ UNSEEN = Tracked(finding("web2", "wrong_owner"), "unseen", BEFORE, BEFORE)
 )
 def test_the_last_line_says_the_state_and_why(run: Run, sentence: str) -> None:
     assert closing(view_of(run)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("web1", "COMPLIANT: the only host asked is as declared; limited to web1."),
+        ("a\n" + 200 * "b", "COMPLIANT: the only host asked is as declared; limited to a\\n" + 76 * "b" + "…."),
+    ],
+)
+def test_a_limited_run_is_not_taken_for_the_fleet(limit: str, said: str) -> None:
+    assert view_of(limited_fleet(limit)).sentence == said
+
+
+def test_a_slice_is_not_taken_for_the_fleet() -> None:
+    run = run_of([host("web1", seen=picture("web1"))])
+    part = dataclasses.replace(run, judged=dataclasses.replace(run.judged, slice_of=(1, 2), whole="monday"))
+    assert view_of(part).sentence == "COMPLIANT: the only host asked is as declared; slice 1 of 2."

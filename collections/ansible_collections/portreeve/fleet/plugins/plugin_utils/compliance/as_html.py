@@ -17,6 +17,7 @@ from ..policy.runs import INCOMPLETE as NOT_ALL_SEEN
 from ..report import as_html as report_page
 from ..report.ports import ALARM, NOTICE, QUIET, UNSEEN
 from .page_tables import page_data
+from .sentences import shown_limit
 from .trend_chart import chart_of
 from .view import View
 
@@ -61,6 +62,7 @@ def render(view: View) -> str:
         tone=tone,
         state=state,
         said=view.sentence.partition(": ")[2],
+        limit=shown_limit(view),
         columns=_COLUMNS,
         severity_tones=_SEVERITY_TONES,
         unseen_kinds=[

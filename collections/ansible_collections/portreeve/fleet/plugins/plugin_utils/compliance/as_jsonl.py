@@ -19,7 +19,7 @@ FORMAT = "portreeve.finding/1"
 def render(view: View) -> str:
     """Return a JSON object per line; ``kind`` says what it tells of: run, finding, unjudged or host."""
     run = {"format": FORMAT, "run": view.run, "ended_at": view.ended_at}
-    state = {"kind": "run", "state": view.state, "sentence": view.sentence}
+    state = {"kind": "run", "state": view.state, "sentence": view.sentence, "limit": view.limit}
     lines = [state, *(line for host in view.hosts for line in _lines(host))]
     return "".join(json.dumps({**run, **line}) + "\n" for line in lines)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ..policy.runs import RESOLVED
 from ..report.sentences import counted
 from .changes import Changes
 from .rows import FindingRow
@@ -82,7 +83,8 @@ def _titled(title: str, count: int, rows: Sequence[str], most: int) -> list[str]
 def _row(folded: FoldedRow) -> str:
     row = folded.row
     where = f" {code(row.place)}" if row.place else ""
-    said = f"**{row.severity}** {code(row.rule)}{where} on {_hosts(folded.hosts)}: {words(row.said)}"
+    was = "was: " if row.standing == RESOLVED else ""
+    said = f"**{row.severity}** {code(row.rule)}{where} on {_hosts(folded.hosts)}: {was}{words(row.said)}"
     return said + "".join(f" {words(part)}" for part in _besides(row))
 
 

@@ -26,6 +26,7 @@ def summary(view: View) -> dict[str, Any]:
         "ended_at": view.ended_at,
         "slice": None if view.slice_of is None else {"number": view.slice_of[0], "of": view.slice_of[1]},
         "whole": view.whole,
+        "limit": view.limit,
         "missing_slices": list(view.missing),
         "fail_on": view.fail_on,
         "state": view.state,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..policy.rules import at_least
+from ..policy.runs import RESOLVED
 from ..report.ports import ALARM, NOTICE, QUIET
 from ..report.sentences import named
 from ..report.sheet import MUTED, Line, Note
@@ -63,7 +64,7 @@ def _row(folded: FoldedRow) -> list[Line]:
     lines: list[Line] = [
         Note(f"{place} on {named(folded.hosts, _MOST_HOSTS)}", _tone(row), 2, f"{row.severity} {row.rule}")
     ]
-    lines.append(Note(row.said, "", 4))
+    lines.append(Note(row.said, "", 4, "was: " if row.standing == RESOLVED else ""))
     if row.waived is not None:
         lines.append(Note(row.waived, MUTED, 4, "waived: "))
     elif row.advice:

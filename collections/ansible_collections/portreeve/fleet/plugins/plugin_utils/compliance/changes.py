@@ -37,6 +37,6 @@ class Changes:
         return f"From {self.earlier} to {self.later}: {said}."
 
 
-def changes_view(earlier: str, later: str, tracked: Iterable[Tracked]) -> Changes:
-    """Return what is shown of the change between two runs, given by name."""
-    return Changes(safe(earlier), safe(later), folded(tracked, NEVER))
+def changes_view(earlier: str, later: str, tracked: Iterable[Tracked], fail_on: str = NEVER) -> Changes:
+    """Return what is shown of the change between two runs, given by name; ``fail_on`` is that of the later one."""
+    return Changes(safe(earlier), safe(later), folded(tracked, fail_on))

@@ -24,7 +24,10 @@ Pool = dict[tuple[Bound, ...], "_Holders"]
 
 
 class FindingRow(NamedTuple):
-    """A finding of one host, with the fields of Finding and Tracked. ``fails``: it makes the run not compliant."""
+    """A finding of one host, with the fields of Finding and Tracked.
+
+    ``fails``: it makes the run not compliant. ``advice`` is empty where it is resolved.
+    """
 
     id: str
     host: str
@@ -107,7 +110,7 @@ def finding_row(tracked: Tracked, fail_on: str) -> FindingRow:
         subject=safe(finding.subject),
         who=safe(finding.who),
         said=safe(finding.said),
-        advice=safe(finding.advice),
+        advice=safe(finding.advice) if standing != RESOLVED else "",
         evidence=safe(finding.evidence),
         waived=safe(finding.waived),
         standing=standing,

@@ -27,6 +27,7 @@ STATE_WORDS = {
 }
 
 
+_LONGEST_LIMIT = 80
 _STATUS_WORDS = {SEEN_IN_PART: "seen in part"}
 
 
@@ -34,13 +35,13 @@ def closing(view: View) -> str:
     """Return the last line of a run: its state, why, and, whatever the state, what could not be seen."""
     say = {COMPLIANT: _compliant, TOLERATED: _tolerated, INCOMPLETE: _tolerated, NOT_COMPLIANT: _failing}
     found = _failing if view.failing else _tolerated
-    parts = [*(one.rstrip(".") for one in view.unkept), say.get(view.state, found)(view), *_unseen(view)]
+    parts = [*(one.rstrip(".") for one in view.unkept), say.get(view.state, found)(view), *_unseen(view), *_part(view)]
     return f"{STATE_WORDS[view.state]}: {'; '.join(parts)}."
 
 
 def _compliant(view: View) -> str:
-    number = len(view.hosts)
-    return "the only host is as declared" if number == 1 else f"all {number} hosts are as declared"
+    number, asked = len(view.hosts), " asked" if _part(view) else ""
+    return f"the only host{asked} is as declared" if number == 1 else f"all {number} hosts{asked} are as declared"
 
 
 def _failing(view: View) -> str:
@@ -79,6 +80,17 @@ def _unseen(view: View) -> list[str]:
     said += [f"{rules} not judged on {hosts}"] if unjudged else []
     slices = f"{counted(len(view.missing), 'slice')} missing ({_numbers(view.missing)})"
     return [*said, slices] if view.missing else said
+
+
+def _part(view: View) -> list[str]:
+    said = [f"limited to {shown_limit(view)}"] if view.limit else []
+    return [*said, f"slice {view.slice_of[0] or '*'} of {view.slice_of[1]}"] if view.slice_of else said
+
+
+def shown_limit(view: View) -> str:
+    """Return what the run was limited to, cut where it is a long list of hosts."""
+    limit = view.limit or ""
+    return limit if len(limit) <= _LONGEST_LIMIT else f"{limit[: _LONGEST_LIMIT - 1]}…"
 
 
 def _numbers(numbers: tuple[int, ...]) -> str:

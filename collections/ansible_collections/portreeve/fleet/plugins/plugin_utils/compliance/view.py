@@ -46,8 +46,9 @@ class View:
     """All that is shown of a run. Times are ISO 8601 in UTC; ``hosts`` are in natural order.
 
     ``findings`` are there now or could not be judged anew, ``resolved`` gone since; both folded over the hosts.
-    ``trend`` ends with this run. ``outliers``, ``matrix``, ``collisions`` and ``candidates`` are the records of the
-    files of the same names in fleet. ``unkept`` are sentences on what could not be recorded or written.
+    ``limit`` is the pattern that the run was limited to. ``trend`` ends with this run. ``outliers``, ``matrix``,
+    ``collisions`` and ``candidates`` are the records of the files of the same names in fleet. ``unkept`` are sentences
+    on what could not be recorded or written.
     """
 
     run: str
@@ -57,6 +58,7 @@ class View:
     fail_on: str
     slice_of: tuple[int, int] | None
     whole: str | None
+    limit: str | None
     missing: tuple[int, ...]
     hosts: tuple[HostRow, ...]
     findings: tuple[FoldedRow, ...]
@@ -143,6 +145,7 @@ def view_of(run: Run) -> View:
         fail_on=judged.fail_on,
         slice_of=judged.slice_of,
         whole=safe(judged.whole),
+        limit=safe(judged.limit),
         missing=tuple(sorted(run.missing)),
         hosts=tuple(host_row(host, by_host.get(host.name, ()), pool) for host in hosts),
         findings=folded(run.standing, judged.fail_on),

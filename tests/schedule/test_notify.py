@@ -66,6 +66,7 @@ def test_it_is_told_what_is_new_or_resolved_folded_and_nothing_else(tmp_path: pa
         (NEW, ["web1", "web2"]),
         (RESOLVED, ["web1", "web2"]),
     ]
+    assert [one["fails"] for one in told["findings"]] == [True, False]
     assert told["standings"] == dict.fromkeys(STANDINGS, 2)
     assert (tmp_path / "environment").read_text() == "not_compliant now\n"
 

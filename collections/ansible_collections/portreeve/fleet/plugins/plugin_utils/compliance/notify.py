@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from ..history.sight import Sight
@@ -52,17 +52,20 @@ def changes_told(run: Run, directory: str | None, sight: Sight) -> dict[str, Any
 
     None when no finding is new or resolved, no host has gone out of sight or come back, and the state is as before.
     """
-    before = run.past[-1] if run.past else None
+    before = run.past[-1] if run.past and not run.judged.limit else None
     # What could not be recorded was not compared with anything, so that all of it would be told as new at each run.
     tracked = run.tracked if run.past or not run.unkept else ()
-    told = json.loads(as_json.render_changes(changes_view(before.name if before else "", run.judged.name, tracked)))
+    changes = changes_view(before.name if before else "", run.judged.name, tracked, run.judged.fail_on)
+    told = json.loads(as_json.render_changes(changes))
     told["findings"] = [one for one in told["findings"] if one["standing"] in (NEW, RESOLVED)]
-    changed = run.state != (before.state if before else COMPLIANT)
+    changed = not run.judged.limit and run.state != (before.state if before else COMPLIANT)
     if not (told["findings"] or any(sight) or changed):
         return None
     if before is None:
         told["from"] = None
         told["sentence"] = f"The first run that is known, {told['to']}."
+    if run.judged.limit:
+        told["sentence"] = f"The run {told['to']}, limited to {one_line(run.judged.limit)}."
     if run.unkept:
         told["sentence"] = one_line(" ".join(run.unkept))
     told["sentence"] += "".join(f" {said}" for said in _beside_findings(run, before, sight))
@@ -72,6 +75,7 @@ def changes_told(run: Run, directory: str | None, sight: Sight) -> dict[str, Any
         "state_before": before.state if before else None,
         "hosts_lost": [one_line(name) for name in sight.lost],
         "hosts_back": [one_line(name) for name in sight.back],
+        "missing_slices": list(run.missing),
         "directory": directory,
     }
 
@@ -101,9 +105,8 @@ def _given(command: Sequence[str], payload: bytes, environment: dict[str, str], 
             env=environment,
             start_new_session=True,
         )
-    assert process.stderr
     complaint = bytearray()
-    reading = threading.Thread(target=_keep_tail, args=(process.stderr, complaint), daemon=True)
+    reading = threading.Thread(target=_keep_tail, args=(cast("IO[bytes]", process.stderr), complaint), daemon=True)
     reading.start()
     try:
         process.wait(patience)

@@ -38,8 +38,9 @@ def report_on_changes(
     history: str, since: str, name: str | None, reports: pathlib.Path, only_look: bool
 ) -> dict[str, Any]:
     """Write what has changed from the run ``since`` to another one, the latest without a name, as ``report_on``."""
-    later = read_run(history, name).judged.name
-    changed = changes_view(since, later, changes(history, since, later))
+    judged = read_run(history, name).judged
+    later = judged.name
+    changed = changes_view(since, later, changes(history, since, later), judged.fail_on)
     directory = _place(reports, f"{since}..{later}")
     texts = {one.name: one.render(changed) for one in CHANGES_RENDERERS}
     files = {} if only_look else _written(directory, CHANGES_RENDERERS, texts)

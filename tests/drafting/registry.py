@@ -48,11 +48,13 @@ def instance(said: dict[str, Any], node: dict[str, Any] = NODE) -> dict[str, Any
 
 class Registry:
     """``answers`` by path, (status, text) where it is not JSON; every other path answers null, as of a node that is not
-    there. ``asked`` are the paths and tokens of all questions."""
+    there. ``asked`` are the paths and tokens of all questions. With ``leaves_out`` it says that its answers are parts.
+    """
 
     def __init__(self, url: str, answers: dict[str, Any]) -> None:
         self.url = url
         self.answers = answers
+        self.leaves_out = False
         self.asked: list[tuple[str, str | None]] = []
 
 
@@ -71,6 +73,8 @@ def registry(
             if code == 301:
                 self.send_header("Location", text)
             self.send_header("Content-Length", str(len(text)))
+            if state.leaves_out:
+                self.send_header("X-Consul-Results-Filtered-By-ACLs", "true")
             self.end_headers()
             self.wfile.write(text.encode())
 

@@ -11,6 +11,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -68,14 +69,32 @@ def test_the_catalog_is_asked_for_the_node_with_the_token(root):
 def test_a_node_is_found_by_its_address_in_a_datacenter(root):
     answers = {"/v1/catalog/nodes": [NODE], "/v1/catalog/node/web1": catalog_node(SHOP)}
     with registry(answers) as consul:
-        done = ask(root, f"url='{consul.url}', node=['nowhere', '10.1.10.12'], datacenter='dc 1'")
+        done = ask(root, f"url='{consul.url}', node=['10.1.10.12', 'nowhere.example.org'], datacenter='dc 1'")
 
     assert '"name": "shop"' in said(done)
-    assert [path for path, _token in consul.asked] == [
+    paths = [path for path, _token in consul.asked]
+    at_address = paths.pop(2)
+    assert paths == [
+        "/v1/catalog/node/nowhere.example.org?dc=dc%201",
         "/v1/catalog/node/nowhere?dc=dc%201",
-        "/v1/catalog/nodes?dc=dc%201",
         "/v1/catalog/node/web1?dc=dc%201",
     ]
+    asked, _question, query = at_address.partition("?")
+    (condition,) = parse_qs(query)["filter"]
+    assert (asked, parse_qs(query)["dc"]) == ("/v1/catalog/nodes", ["dc 1"])
+    assert condition.startswith('Address == "10.1.10.12" or TaggedAddresses.lan == "10.1.10.12" or ')
+
+
+def test_an_answer_that_is_a_part_of_what_there_is_is_a_mistake(root):
+    with registry({"/v1/catalog/node/web1": catalog_node(SHOP)}) as consul:
+        consul.leaves_out = True
+        refused = ask(root, f"url='{consul.url}', node='web1'")
+        accepted = ask(root, f"url='{consul.url}', node='web1', partial='accept'")
+
+    left_out = f"The registry left out of {consul.url}/v1/catalog/node/web1 what this token may not read"
+    assert refused.returncode != 0 and f"{left_out}: accepted is a token that may read all of it" in said(refused)
+    assert accepted.returncode == 0 and '"name": "shop"' in said(accepted)
+    assert f"[WARNING]: {left_out}." in said(accepted)
 
 
 def test_one_answer_is_asked_for_once(root):

@@ -34,8 +34,8 @@ options:
     type: path
   node:
     description:
-      - Names or addresses of the host, of which the first that the registry knows counts. A name also matches without
-        its domain.
+      - Names or addresses of the host, of which the first that the registry knows counts, names before addresses. A
+        name also matches without its domain.
     type: list
     elements: str
     default: []
@@ -45,6 +45,13 @@ options:
     choices:
       error: A mistake in the declarations.
       empty: Nothing is declared for the host.
+    default: error
+  partial:
+    description: What it means that the registry leaves out of its answer what O(token) may not read.
+    type: str
+    choices:
+      error: A mistake in the declarations, as they might lack some.
+      accept: What it does not leave out is declared, and a warning says so.
     default: error
   token:
     description: The ACL token. It is shown nowhere.
@@ -178,7 +185,9 @@ class LookupModule(LookupBase):
         if token and not token.isalnum() and not token.replace("-", "").isalnum():
             raise InvalidInput("The token for the registry is none: accepted are letters, digits and -.")
         where = f"The registry at {_without_secrets(url)}"
-        ask = functools.partial(_answer, **{name: self.get_option(name) for name in _WAYS})
+        ask = functools.partial(
+            _answer, self.get_option("partial") == "accept", **{name: self.get_option(name) for name in _WAYS}
+        )
         if "/v1/" in urlsplit(url).path:
             return applications_in(ask(url), node, where)
         if not node:
@@ -188,7 +197,7 @@ class LookupModule(LookupBase):
         catalog = f"{url.rstrip('/')}/v1/catalog"
         for name in _names(node):
             if _is_address(name):
-                name = _name_of(name, ask(f"{catalog}/nodes{chosen}"), where)
+                name = _name_of(name, ask(f"{catalog}/nodes{chosen}{'&' if chosen else '?'}{_at(name)}"), where)
             answer = ask(f"{catalog}/node/{quote(name, safe='')}{chosen}") if name else None
             if answer:
                 return applications_in(answer, (), where)
@@ -203,9 +212,17 @@ def _name_of(address, nodes, where):
 
 
 def _names(node):
-    """Return what the host may be called, in the order in which to ask: without its domain last."""
-    short = [name.partition(".")[0] for name in node if not _is_address(name)]
-    return list(dict.fromkeys([*node, *short]))
+    """Return what the host may be called, in the order in which to ask; an address costs the registry the most."""
+    names = [name for name in node if not _is_address(name)]
+    short = [name.partition(".")[0] for name in names]
+    return list(dict.fromkeys([*names, *short, *node]))
+
+
+def _at(address):
+    """Return the filter of those nodes that have an address; a registry that knows none answers with all nodes."""
+    tags = ("lan", "lan_ipv4", "lan_ipv6", "wan", "wan_ipv4", "wan_ipv6")
+    fields = ("Address", *(f"TaggedAddresses.{tag}" for tag in tags))
+    return "filter=" + quote(" or ".join(f'{field} == "{address}"' for field in fields), safe="")
 
 
 def _is_address(name):
@@ -216,36 +233,42 @@ def _is_address(name):
     return True
 
 
-def _answer(url, **ways):
+def _answer(is_part_enough, url, **ways):
     """Return what an address answers. Raises InvalidInput, at once where the same registry did not answer before."""
-    answer, refused = _asked(url, **ways)
+    answer, refused, is_part = _asked(url, **ways)
     if refused:
         raise InvalidInput(f"The registry cannot be asked for {_without_secrets(url)}: {refused}.")
+    if is_part:
+        left_out = f"The registry left out of {_without_secrets(url)} what this token may not read"
+        if not is_part_enough:
+            raise InvalidInput(f"{left_out}: accepted is a token that may read all of it, or partial: accept.")
+        Display().warning(f"{left_out}.")
     return _parsed(answer, f"What {_without_secrets(url)} answered")
 
 
 @functools.lru_cache(maxsize=4096)
 def _asked(url, token, timeout, **ways):
-    """Return the content, and why there is none: nobody waits a thousand times for a registry that is down."""
+    """Return the content, why there is none, and whether it is a part.
+
+    Nobody waits a thousand times for a registry that is down.
+    """
     origin = urlsplit(url).scheme, urlsplit(url).netloc
     if origin in _SILENT:
-        return b"", _SILENT[origin]
+        return b"", _SILENT[origin], False
     headers = {"Accept": "application/json", **({"X-Consul-Token": token} if token else {})}
     try:
         with open_url(
             url, headers=headers, timeout=timeout, follow_redirects="none", http_agent="portreeve", **ways
         ) as response:
-            if response.headers.get(_FILTERED) == "true":
-                Display().warning(f"The registry left out of {_without_secrets(url)} what this token may not read.")
-            return response.read(), ""
+            return response.read(), "", response.headers.get(_FILTERED) == "true"
     except HTTPError as error:
         told = " ".join(error.read(200).decode("utf-8", "replace").split()).rstrip(".")
         reason = f"it answered {error.code} {error.reason}" + (f", {told!a}" if told else "")
-        return b"", reason.replace(token or "\n", "...")
+        return b"", reason.replace(token or "\n", "..."), False
     except (OSError, HTTPException, ValueError, UrlError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split()).rstrip(".")
         _SILENT[origin] = reason.replace(token or "\n", "...")
-        return b"", _SILENT[origin]
+        return b"", _SILENT[origin], False
 
 
 def _from_file(path):

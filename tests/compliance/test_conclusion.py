@@ -17,6 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.conclus
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.course import moment_of
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.formats import RENDERERS
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.telling import told
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.history.store import read_run
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.records import Policy
 
 from bench import fleet_answers
@@ -33,8 +34,8 @@ def places_in(place: pathlib.Path, **changes: object) -> Places:
     return dataclasses.replace(Places(place / "reports", str(place / "history.sqlite")), **changes)
 
 
-def run(places: Places, policy: dict = SILENT, hosts: int = 1, name: str = "monday") -> Conclusion:
-    begun = begin(Begun(places.runs, name, moment_of(NOW), "medium", 10**10), places, only_look=False)
+def run(places: Places, policy: dict = SILENT, hosts: int = 1, name: str = "monday", **part: object) -> Conclusion:
+    begun = begin(Begun(places.runs, name, moment_of(NOW), "medium", 10**10, **part), places, only_look=False)
     answers = [(host, result) for host, result in fleet_answers.answers(3 * hosts) if result][:hosts]
     for host, result in answers:
         write_answer(begun.answers, Answer(host, moment_of(NOW), "ok", None, policy, {**result, "risks": []}))
@@ -52,6 +53,20 @@ def test_a_run_that_can_be_kept_leaves_no_answers(tmp_path: pathlib.Path):
     assert ended.run.state in ("compliant", "tolerated")
     assert {path.name for path in ended.directory.iterdir()} == FILES
     assert not list((tmp_path / "reports/compliance").glob(".*"))
+
+
+@pytest.mark.parametrize("part", [{"limit": "web"}, {"slice_of": (1, 2), "whole": "nightly"}])
+def test_what_tells_of_the_fleet_is_left_alone_by_a_run_over_a_part_of_it(tmp_path: pathlib.Path, part: dict):
+    places = places_in(tmp_path, textfile=tmp_path / "metrics.prom")
+    whole = run(places, hosts=2)
+    metrics = (tmp_path / "metrics.prom").read_text()
+
+    ended = run(places, name="tuesday", **part)
+
+    assert {path.name for path in ended.directory.iterdir()} == FILES
+    assert (places.runs / "latest").resolve() == whole.directory
+    assert (tmp_path / "metrics.prom").read_text() == metrics
+    assert read_run(places.history).judged.name == "monday"
 
 
 def test_a_run_that_cannot_be_recorded_is_reported_and_never_compliant(tmp_path: pathlib.Path):

@@ -125,3 +125,13 @@ def test_a_limit_under_which_nothing_is_kept_is_refused(limits, tmp_path):
         with pytest.raises(InvalidInput, match=r"to keep are .*: accepted is a whole number from 1 on, or none\.$"):
             refuses()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_slices_wait_for_the_run_that_is_made_of_them(url):
+    parts = [run(day, [], f"part-{day}", (day, 2), "W") for day in (1, 2)]
+    record(url, parts[0], keep_runs=1)
+    record(url, run(3, [], "another"), keep_runs=1)
+    record(url, parts[1], keep_runs=1)
+
+    assert merge_slices(url, "W", keep_runs=1).missing == ()
+    assert [past.name for past in list_runs(url)] == ["part-1", "part-2", "W"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -131,10 +132,55 @@ def test_hosts_go_out_of_sight_and_come_back(url):
     ]
 
     assert [sight_of(url, record(url, run(day, hosts))) for day, hosts in enumerate(days)] == [
-        ((), ()),
+        (("b",), ()),
         (("a", "d"), ("b",)),
         ((), ("d",)),
     ]
+    limited = dataclasses.replace(run(3, [ok("a", moment(3))], "limited"), limit="a")
+    assert sight_of(url, record(url, limited)) == ((), ("a",))
+    parts = [slice_run(1, [ok("a", moment(5)), ok("b", moment(5))]), slice_run(2, [away("c")]), slice_run(3, [])]
+    assert [sight_of(url, record(url, part)) for part in parts] == [((), ()), (("c",), ()), ((), ())]
+    for _time in range(2):
+        assert sight_of(url, merge_slices(url, "W-5")) == (("c",), ())
+
+
+def test_a_run_that_was_limited_is_not_one_of_the_trend(url):
+    for day in range(6):
+        limit = "a" if day in (1, 3, 5) else None
+        record(url, dataclasses.replace(run(day, [ok("a", moment(day))]), limit=limit))
+
+    assert read_run(url).judged.name == "run-4"
+    assert [past.name for past in read_run(url).past] == ["run-0", "run-2"]
+    last = read_run(url, "run-5")
+    assert (last.judged.limit, [past.name for past in last.past]) == ("a", ["run-1", "run-3"])
+    assert [past.name for past in record(url, slice_run(1, [], 6, 1)).past] == []
+    assert [past.name for past in merge_slices(url, "W-6").past] == ["run-0", "run-2", "run-4"]
+
+
+def test_findings_of_slices_are_not_told_from_a_limited_run(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a")])]))
+    record(url, dataclasses.replace(run(1, [ok("a", moment(1))]), limit="a"))
+    record(url, slice_run(1, [ok("a", moment(6))], 6, 1))
+
+    assert [one.standing for one in merge_slices(url, "W-6").tracked] == ["resolved"]
+
+
+def test_an_answer_that_is_too_old_beside_the_others_is_stale(url):
+    record(url, slice_run(1, [ok("a", moment(0), [finding("a")])]))
+    record(url, slice_run(2, [ok("b", moment(1)), away("c")]))
+    record(url, slice_run(3, [ok("d", moment(2, 1))]))
+
+    merged = merge_slices(url, "W-5", stale_after=86401)
+    assert {host.name: host.status for host in merged.judged.hosts} == {
+        "a": "stale",
+        "b": "ok",
+        "c": "unreachable",
+        "d": "ok",
+    }
+    assert merged.judged.hosts[0].reason.startswith(f"its answer is from {moment(0)}, ")
+    assert standings(merged.tracked) == [("a", "8080/tcp", "unseen", moment(0), moment(0))]
+    assert read_run(url) == merged
+    assert [host.status for host in merge_slices(url, "W-5", stale_after=10**6).judged.hosts].count("ok") == 3
 
 
 def test_changes_between_any_two_runs(url):
@@ -163,6 +209,17 @@ def test_a_host_that_the_second_run_does_not_have_is_unseen(url):
     assert [one[:3] for one in standings(changes(url, "run-0", "run-1"))] == [
         ("b", "8080/tcp", "resolved"),
         ("a", "8080/tcp", "unseen"),
+    ]
+
+
+def test_what_was_resolved_between_two_runs_is_so_on_a_host_that_the_second_does_not_have(url):
+    record(url, run(0, [ok("a", moment(0), [finding("a"), finding("a", "53/udp")]), ok("b", moment(0))]))
+    record(url, run(1, [ok("a", moment(1), [finding("a", "53/udp")])]))
+    record(url, run(2, [ok("b", moment(2))]))
+
+    assert [one[:3] for one in standings(changes(url, "run-0", "run-2"))] == [
+        ("a", "53/udp", "unseen"),
+        ("a", "8080/tcp", "resolved"),
     ]
 
 

@@ -105,6 +105,25 @@ def test_hosts_that_go_out_of_sight_or_come_back_are_told(sight: Sight, said: st
     assert told["sentence"].endswith(f" {said}")
 
 
+def test_a_limited_run_tells_what_it_saw_and_nothing_of_the_state_of_the_fleet() -> None:
+    def limited(*standings: str) -> Run:
+        run = run_of(*standings)
+        return dataclasses.replace(run, judged=dataclasses.replace(run.judged, limit="web1"))
+
+    assert changes_told(limited(), None, Sight()) is None  # of a fleet that is not compliant
+
+    told = changes_told(limited(NEW), None, Sight(("web2",)))
+    assert told is not None
+    assert (told["from"], told["state_before"], told["hosts_lost"]) == (None, None, ["web2"])
+    assert told["sentence"] == "The run now, limited to web1. Out of sight: 1 host."
+
+
+def test_slices_that_are_missing_are_named() -> None:
+    told = changes_told(dataclasses.replace(run_of(), missing=(2, 4)), None, Sight())
+    assert told is not None
+    assert told["missing_slices"] == [2, 4]
+
+
 def test_a_slice_tells_nothing(tmp_path: pathlib.Path) -> None:
     run = run_of(NEW)
     part = dataclasses.replace(run, judged=dataclasses.replace(run.judged, slice_of=(1, 2), whole="all"))

@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         phase = translated(getattr(self, "_" + arguments["phase"]), AnsibleActionFail)
         return {**result, **phase(arguments, _places(arguments), variables)}
 
-    def _begin(self, arguments: dict[str, Any], places: Places, _variables: dict[str, Any]) -> dict[str, Any]:
+    def _begin(self, arguments: dict[str, Any], places: Places, variables: dict[str, Any]) -> dict[str, Any]:
         found = mistakes_in(places, arguments["run"], arguments["slice"], arguments["whole"])
         mistakes = [*arguments["mistakes"], *found]
         if mistakes:
@@ -71,6 +71,7 @@ class ActionModule(ActionBase):
                 stale_after=arguments["stale_after"],
                 slice_of=parse_slice(arguments["slice"], arguments["whole"]),
                 whole=arguments["whole"] or None,
+                limit=None if arguments["slice"] else _limit(variables),
             ),
             places,
             self._task.check_mode,
@@ -84,6 +85,12 @@ class ActionModule(ActionBase):
         state = ended.run.state
         kept = {"answers": str(begun.answers)} if state == ERROR else {}
         return {**told(ended), **kept, "failed": state not in (COMPLIANT, TOLERATED)}
+
+
+def _limit(variables: dict[str, Any]) -> str | None:
+    """What --limit said; slices are cut by it where nobody else cuts them."""
+    limit = str(plain(variables.get("ansible_limit") or "")).strip()
+    return None if limit in ("", "all", "*") else limit
 
 
 def _places(arguments: dict[str, Any]) -> Places:

@@ -57,6 +57,7 @@ class Begun:
     stale_after: int
     slice_of: tuple[int, int] | None = None
     whole: str | None = None
+    limit: str | None = None
 
 
 def new_name(seconds: float) -> str:

@@ -50,6 +50,7 @@ def conclude(begun: Begun, hosts: Iterable[str], places: Places, only_look: bool
         hosts=judge_answers(answers_of(begun.answers, hosts), now, begun.stale_after),
         slice_of=begun.slice_of,
         whole=begun.whole,
+        limit=begun.limit,
     )
     directory = places.runs / begun.name
     run = _recorded(judged, places, only_look)
@@ -88,11 +89,14 @@ def texts_of(run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def write(
-    directory: pathlib.Path, renderers: Iterable[Renderer | ChangesRenderer], texts: Mapping[str, str]
+    directory: pathlib.Path,
+    renderers: Iterable[Renderer | ChangesRenderer],
+    texts: Mapping[str, str],
+    is_latest: bool = True,
 ) -> dict[str, str]:
     """Write the texts as the report ``directory`` and return the path of each; raises ReportNotKept."""
     names = {renderer.name: renderer.file_name for renderer in renderers if renderer.name in texts}
-    keep(directory.parent, directory.name, {names[name]: text for name, text in texts.items()})
+    keep(directory.parent, directory.name, {names[name]: text for name, text in texts.items()}, is_latest)
     return {name: str(directory / file_name) for name, file_name in names.items()}
 
 
@@ -108,20 +112,26 @@ def _recorded(judged: Judged, places: Places, only_look: bool) -> Run:
 
 
 def keep_run(run: Run, directory: pathlib.Path, textfile: pathlib.Path | None) -> tuple[Run, dict[str, str]]:
-    """Write everything and return the paths; what cannot be written is said in all the rest, and in the run."""
+    """Write everything and return the paths; what cannot be written is said in all the rest, and in the run.
+
+    What is looked at without asking for a run, the link to the latest and the metrics, is left to runs over all hosts.
+    """
+    is_latest = not run.judged.is_part
+    textfile = textfile if is_latest else None
     texts, broken = texts_of(run)
     failed = (*broken, *_export(textfile, texts))
     if failed:
         run = _lacking(run, *failed)
         texts, _again = texts_of(run)
     try:
-        return run, write(directory, RENDERERS, texts)
+        return run, write(directory, RENDERERS, texts, is_latest)
     except ReportNotKept as error:
         run = _lacking(run, str(error))
     texts, _again = texts_of(run)
     _export(textfile, texts)
     try:  # a disk that is full may still have room for the little that programs look at
-        return run, write(directory, RENDERERS, {name: text for name, text in texts.items() if name == _SUMMARY})
+        summary = {name: text for name, text in texts.items() if name == _SUMMARY}
+        return run, write(directory, RENDERERS, summary, is_latest)
     except ReportNotKept:
         return run, {}
 

@@ -27,9 +27,11 @@ def find_run(connection: Connection, name: str) -> Row[Any] | None:
 
 
 def find_latest(connection: Connection) -> Row[Any] | None:
-    """Return the row of the latest run, of a slice only where there is nothing else; None when there is none."""
+    """Return the row of the latest run, of one over a part of the inventory only where there is nothing else; None
+    when there is none."""
     run = tables().run
-    whole_first = newest_first().order_by(None).order_by(run.c.slice_number.is_not(None), run.c.id.desc())
+    parts = (run.c.slice_number.is_not(None), run.c.limited_to.is_not(None))
+    whole_first = newest_first().order_by(None).order_by(*parts, run.c.id.desc())
     return connection.execute(whole_first.limit(1)).first()
 
 
@@ -47,11 +49,14 @@ def next_run_id(connection: Connection) -> int:
     return 1 if row is None else row.id + 1
 
 
-def past_before(connection: Connection, run_id: int, slice_of: tuple[int, int] | None) -> tuple[Past, ...]:
+def past_before(
+    connection: Connection, run_id: int, slice_of: tuple[int, int] | None, limit: str | None = None
+) -> tuple[Past, ...]:
     """Return the runs before one over the same part of the inventory, the oldest first."""
     run = tables().run
     number, count = slice_of or (None, None)
     asked = newest_first().where(run.c.id < run_id, run.c.slice_number == number, run.c.slice_count == count)
+    asked = asked.where(run.c.limited_to == limit)
     return tuple(past_of(row) for row in reversed(connection.execute(asked.limit(TREND)).all()))
 
 
@@ -84,6 +89,7 @@ def write_run(connection: Connection, run_id: int, run: Run) -> None:
             "slice_number": number,
             "slice_count": count,
             "missing": json.dumps(run.missing),
+            "limited_to": judged.limit,
         },
     )
 
@@ -111,11 +117,37 @@ def read_run_of(connection: Connection, row: Row[Any], with_pictures: bool = Tru
         hosts.append(documents.judged_host(kept, name, taken_at, pictures.get(picture_id, nothing), found))
     slice_of = None if row.slice_number is None else (row.slice_number, row.slice_count)
     return Run(
-        Judged(row.name, row.began_at, row.ended_at, row.fail_on, tuple(hosts), slice_of, row.whole),
+        Judged(row.name, row.began_at, row.ended_at, row.fail_on, tuple(hosts), slice_of, row.whole, row.limited_to),
         tuple(itertools.chain.from_iterable(tracked)),
         documents.past_again(documents.unpack(row.past)),
         tuple(json.loads(row.missing)),
     )
+
+
+def last_between(
+    connection: Connection, first: str, last: str
+) -> dict[str, tuple[tuple[Tracked, ...], tuple[str, ...]]]:
+    """Return the findings over time of each host at its last look after the run called ``first`` and up to that called
+    ``last``, and the rules that were left out then."""
+    from sqlalchemy import func, select
+
+    run, host, _picture, outcome, seen = tables()
+    since, until = (select(run.c.id).where(run.c.name == name).scalar_subquery() for name in (first, last))
+    between = (seen.c.run_id > since, seen.c.run_id <= until)
+    latest = select(seen.c.host_id, func.max(seen.c.run_id).label("run_id")).where(*between).group_by(seen.c.host_id)
+    look = latest.subquery()
+    rows = connection.execute(
+        select(host.c.name, seen.c.taken_at, run.c.ended_at, outcome.c.body)
+        .join(look, look.c.host_id == host.c.id)
+        .join(seen, (seen.c.host_id == look.c.host_id) & (seen.c.run_id == look.c.run_id))
+        .join(run, run.c.id == seen.c.run_id)
+        .join(outcome, outcome.c.id == seen.c.outcome_id)
+    )
+    found = {}
+    for name, taken_at, ended_at, body in rows:
+        kept = documents.unpack(body)
+        found[name] = (documents.tracked_of(kept, name, taken_at or ended_at), tuple(kept["ignored"]))
+    return found
 
 
 def _pictures(connection: Connection, run_id: int) -> dict[int, HostPicture]:

@@ -31,6 +31,7 @@ _ADDED_TO_RUN = (
         _Column("slice_count", "INTEGER"),
         _Column("missing", "VARCHAR", "'[]'"),
     ),
+    (_Column("limited_to", "VARCHAR"),),
 )
 
 
@@ -128,6 +129,11 @@ def _slices(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX portreeve_run_whole ON portreeve_run (whole)")
 
 
+def _limits(connection: Connection) -> None:
+    """Runs that were limited to some hosts."""
+    _widen(connection, 2)
+
+
 def _widen(connection: Connection, version: int) -> None:
     for one in _ADDED_TO_RUN[version]:
         kind = f"{one.type} NOT NULL DEFAULT {one.default}" if one.default != "NULL" else one.type
@@ -135,4 +141,4 @@ def _widen(connection: Connection, version: int) -> None:
 
 
 #: The step at index n leads from version n to n + 1.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first, _slices)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, _slices, _limits)

@@ -28,19 +28,22 @@ def check_limits(keep_days: int | None, keep_runs: int | None) -> None:
 def prune(connection: Connection, newest: int, keep_days: int | None, keep_runs: int | None) -> None:
     """Drop what need not be kept beside the run with the id ``newest``, which is.
 
-    The slices of a run count as one run with it. What is open on a host stays known as long as a run within
-    ``keep_days`` has the host, or for good without that limit.
+    The slices of a run count as one run with it, and for none as long as it is not made of them. What is open on a host
+    stays known as long as a run within ``keep_days`` has the host, or for good without that limit.
     """
     from sqlalchemy import select
 
     run = tables().run
-    rows = connection.execute(select(run.c.id, run.c.name, run.c.whole, run.c.ended_at).order_by(run.c.id.desc())).all()
+    asked = select(run.c.id, run.c.name, run.c.whole, run.c.slice_number, run.c.ended_at).order_by(run.c.id.desc())
+    rows = connection.execute(asked).all()
+    made = {row.name for row in rows if row.slice_number is None}
     ended_at = next(row.ended_at for row in rows if row.id == newest)
     oldest = None if keep_days is None else _moment(ended_at) - datetime.timedelta(days=keep_days)
     order: dict[str, int] = {}
     doomed = []
     for row in rows:
-        place = order.setdefault(row.whole or row.name, len(order))
+        waits = row.slice_number is not None and row.whole not in made
+        place = -1 if waits else order.setdefault(row.whole or row.name, len(order))
         too_many = keep_runs is not None and place >= keep_runs
         too_old = oldest is not None and _moment(row.ended_at) < oldest
         if row.id != newest and (too_many or too_old):

@@ -41,7 +41,7 @@ def tables() -> Tables:
             *(Column(name, String) for name in ("name", "began_at", "ended_at", "state", "fail_on", "format")),
             *(Column(name, LargeBinary) for name in ("counts", "past")),
             *(Column(name, Integer) for name in ("slice_number", "slice_count")),
-            *(Column(name, String) for name in ("whole", "missing")),
+            *(Column(name, String) for name in ("whole", "missing", "limited_to")),
         ),
         host=Table(
             "portreeve_host",

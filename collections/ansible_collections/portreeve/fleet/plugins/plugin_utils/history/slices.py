@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
+from ..fleet.host_picture import HostPicture
 from ..fleet.picture import INCOMPLETE, OK, natural
-from ..policy.findings import JudgedHost
+from ..policy.findings import STALE, JudgedHost
 from ..policy.rules import SEVERITIES
 from ..policy.runs import NEW, PERSISTING, Judged, Run, Tracked
 from .archive import find_run, newest_first, next_run_id, past_before, read_run_of, write_run
-from .drift import between
+from .drift import between, out_of_sight
 from .recording import moment_of, write_known
 from .schema import tables
 
@@ -31,11 +33,12 @@ class _Part(NamedTuple):
     tracked: tuple[Tracked, ...]
 
 
-def merge(connection: Connection, whole: str) -> Run:
-    """Make the run called ``whole`` out of its slices, anew where it was made before, and return it.
+def merge(connection: Connection, whole: str, stale_after: int) -> tuple[int, Run]:
+    """Make the run called ``whole`` out of its slices, anew where it was made before; return its id, and it.
 
-    Of a host in several slices the later answer counts, and any before none. Raises InvalidInput when there is none, or
-    when they are not slices of one run.
+    Of a host in several slices the later answer counts, and any before none; one older by more than ``stale_after``
+    seconds than the newest counts for nothing. Raises InvalidInput when there is no slice, or when they are not of one
+    run.
     """
     from sqlalchemy import delete
 
@@ -48,6 +51,8 @@ def merge(connection: Connection, whole: str) -> Run:
     parts = _parts(runs)
     names = sorted(parts, key=natural)
     chosen = {name: max(parts[name], key=_rank) for name in names}
+    newest = max((part.moment for part in chosen.values() if _is_seen(part)), default="")
+    chosen = {name: _stale(part, newest) if _age(part, newest) > stale_after else part for name, part in chosen.items()}
     run_id = next_run_id(connection) if made is None else made.id
     first = min(row.id for row in rows)
     before = _before(connection, first, parts)
@@ -72,7 +77,7 @@ def merge(connection: Connection, whole: str) -> Run:
         tuple(number for number in range(1, rows[0].slice_count + 1) if number not in there),
     )
     write_run(connection, run_id, run)
-    return run
+    return run_id, run
 
 
 def refuse_taken(connection: Connection, name: str | None, whole: str | None) -> None:
@@ -144,14 +149,34 @@ def tracked_by_host(run: Run) -> dict[str, list[Tracked]]:
     return found
 
 
+def _age(part: _Part, newest: str) -> float:
+    """In seconds, of what was answered before the newest."""
+    if not _is_seen(part):
+        return 0
+    then, now = (datetime.datetime.fromisoformat(one) for one in (part.moment, newest))
+    return (now - then).total_seconds()
+
+
+def _stale(part: _Part, newest: str) -> _Part:
+    reason = f"its answer is from {part.moment}, too long before the newest, from {newest}"
+    host = JudgedHost(part.host.name, STALE, reason, part.host.taken_at, HostPicture(), part.host.declared)
+    return _Part(host, part.moment, out_of_sight(part.tracked))
+
+
 def _rank(part: _Part) -> tuple[bool, str]:
-    return part.host.status in (OK, INCOMPLETE), part.moment
+    return _is_seen(part), part.moment
+
+
+def _is_seen(part: _Part) -> bool:
+    return part.host.status in (OK, INCOMPLETE)
 
 
 def _before(connection: Connection, first: int, parts: dict[str, list[_Part]]) -> dict[str, tuple[Tracked, ...]]:
     """What was open in the last whole run; of a host that it does not have, what was open before the first slice."""
     run = tables().run
-    row = connection.execute(newest_first().where(run.c.slice_number.is_(None), run.c.id < first).limit(1)).first()
+    row = connection.execute(
+        newest_first().where(run.c.slice_number.is_(None), run.c.limited_to.is_(None), run.c.id < first).limit(1)
+    ).first()
     last = None if row is None else read_run_of(connection, row, with_pictures=False)
     known = {} if last is None else tracked_by_host(last)
     there = set() if last is None else {host.name for host in last.judged.hosts}

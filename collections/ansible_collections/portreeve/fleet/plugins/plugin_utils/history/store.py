@@ -16,18 +16,30 @@ from typing import TYPE_CHECKING
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..fleet.host_picture import Listener
-from ..policy.runs import Judged, Past, Run, Tracked
-from .archive import find_latest, find_run, newest_first, next_run_id, past_before, past_of, read_run_of, write_run
+from ..policy.runs import RESOLVED, UNSEEN, Judged, Past, Run, Tracked
+from .archive import (
+    find_latest,
+    find_run,
+    last_between,
+    newest_first,
+    next_run_id,
+    past_before,
+    past_of,
+    read_run_of,
+    write_run,
+)
 from .documents import as_kept
 from .drift import between, out_of_sight
 from .opening import look, reading, rehearsing, writing
 from .places import Place, read_place
 from .recording import write_hosts
 from .retention import check_limits, prune
-from .sight import Sight, sight_since
+from .sight import Sight, sight_before
 from .slices import merge, numbered, refuse_taken, tracked_by_host
 
 if TYPE_CHECKING:
+    import pathlib
+
     from sqlalchemy import Connection
 
 
@@ -58,24 +70,29 @@ def record(
         pool: dict[Listener, Listener] = {}
         hosts = tuple(dataclasses.replace(host, picture=as_kept(host.picture, pool)) for host in judged.hosts)
         kept = dataclasses.replace(judged, hosts=hosts, slice_of=slice_of)
-        run = Run(kept, tracked, past_before(connection, run_id, slice_of))
+        run = Run(kept, tracked, past_before(connection, run_id, slice_of, judged.limit))
         write_run(connection, run_id, run)
         prune(connection, run_id, keep_days, keep_runs)
         return run
 
 
-def merge_slices(url: str, whole: str, keep_days: int | None = None, keep_runs: int | None = None) -> Run:
+def merge_slices(
+    url: str,
+    whole: str,
+    keep_days: int | None = None,
+    keep_runs: int | None = None,
+    stale_after: int = 86400,
+) -> Run:
     """Make one run called ``whole`` out of the recorded slices of it and return it; made before, it is brought up to
     date.
 
-    Findings are told from the last run before it over the whole inventory.
+    Findings are told from the last run before it over the whole inventory. An answer that is older by more than
+    ``stale_after`` seconds than the newest is a stale one.
     """
     check_limits(keep_days, keep_runs)
     with writing(read_place(url)) as connection:
-        run = merge(connection, whole)
-        row = find_run(connection, whole)
-        assert row is not None
-        prune(connection, row.id, keep_days, keep_runs)
+        run_id, run = merge(connection, whole, stale_after)
+        prune(connection, run_id, keep_days, keep_runs)
         return run
 
 
@@ -95,12 +112,13 @@ def list_runs(url: str) -> tuple[Past, ...]:
 def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
     """Return what has become of findings from one run to another, whatever there was between them.
 
-    What was open on a host that the second run does not have is unseen.
+    Of a host that the second run does not have, what the last run between them resolved is resolved, the rest unseen.
     """
     place = read_place(url)
     with reading(place) as connection:
         earlier = _run(connection, place, from_name, with_pictures=False)
         later = _run(connection, place, to_name, with_pictures=False)
+        elsewhere = last_between(connection, from_name, later.judged.name)
     before, latest = tracked_by_host(earlier), tracked_by_host(later)
     there = {host.name for host in later.judged.hosts}
     followed = [
@@ -108,16 +126,19 @@ def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
         for host in later.judged.hosts
         for one in between(before.get(host.name, ()), latest.get(host.name, ()), host.ignored)
     ]
-    lost = [one for name, tracked in before.items() if name not in there for one in out_of_sight(tracked)]
+    lost = [
+        one if one.standing == RESOLVED else one._replace(standing=UNSEEN)
+        for name, tracked in before.items()
+        if name not in there
+        for one in (between(tracked, *elsewhere[name]) if name in elsewhere else out_of_sight(tracked))
+    ]
     return (*followed, *lost)
 
 
 def sight_of(url: str, run: Run) -> Sight:
-    """Return which hosts have gone out of sight, or come back into it, since the run before one."""
-    if not run.past:
-        return Sight()
+    """Return which hosts have gone out of sight, or come back into it, in a run, each since the look before."""
     with reading(read_place(url)) as connection:
-        return sight_since(connection, run.past[-1].name, run.judged.hosts)
+        return sight_before(connection, run.judged)
 
 
 def check(
@@ -136,18 +157,16 @@ def check(
         with reading(place) as connection:
             refuse_taken(connection, name, whole)
     if place.path is not None:
-        _check_path(place)
+        _check_path(place.path, place.shown)
 
 
-def _check_path(place: Place) -> None:
-    path = place.path
-    assert path is not None
+def _check_path(path: pathlib.Path, shown: str) -> None:
     nearest = next(one for one in path.parents if os.path.lexists(one))
     if not nearest.is_dir():
-        raise InvalidInput(f"The history {place.shown} cannot be used: {nearest} is not a directory.")
+        raise InvalidInput(f"The history {shown} cannot be used: {nearest} is not a directory.")
     for needed in [nearest, *([path] if path.exists() else [])]:
         if not os.access(needed, os.W_OK):
-            raise InvalidInput(f"The history {place.shown} cannot be used: no permission to write {needed}.")
+            raise InvalidInput(f"The history {shown} cannot be used: no permission to write {needed}.")
 
 
 def _run(connection: Connection, place: Place, name: str | None, with_pictures: bool = True) -> Run:

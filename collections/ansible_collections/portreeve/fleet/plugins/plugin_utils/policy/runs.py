@@ -54,6 +54,11 @@ class Judged:
     whole: str | None = None
     limit: str | None = None
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is over a part of the inventory only, and says nothing of the fleet."""
+        return self.slice_of is not None or self.limit is not None
+
 
 class Past(NamedTuple):
     """An earlier run, for the trend: findings by severity, waived ones apart, and hosts by status."""

@@ -37,8 +37,9 @@ def check(directory: pathlib.Path) -> None:
         raise ReportNotKept(f"The report cannot be written to {directory}: {latest} is in the way, it is not a link.")
 
 
-def keep(directory: pathlib.Path, name: str, files: Mapping[str, str]) -> None:
-    """Write ``files`` (name, or path below it → text) to ``directory/name`` and turn the link ``latest`` to it.
+def keep(directory: pathlib.Path, name: str, files: Mapping[str, str], is_latest: bool = True) -> None:
+    """Write ``files`` (name, or path below it → text) to ``directory/name`` and turn the link ``latest`` to it, unless
+    it is not to be looked at as that.
 
     A reader sees the old report or the new one, never a part: everything is written beside and renamed.
     """
@@ -51,8 +52,9 @@ def keep(directory: pathlib.Path, name: str, files: Mapping[str, str]) -> None:
             (beside / file_name).parent.mkdir(parents=True, exist_ok=True)
             (beside / file_name).write_text(text, encoding="utf-8")
         beside.rename(directory / name)
-        link.symlink_to(name)
-        link.replace(directory / LATEST)
+        if is_latest:
+            link.symlink_to(name)
+            link.replace(directory / LATEST)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         link.unlink(missing_ok=True)

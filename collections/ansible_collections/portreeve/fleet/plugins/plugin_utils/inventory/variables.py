@@ -18,6 +18,7 @@ from ..fleet.lists import located
 from ..fleet.picture import plain
 from .levels import Levels
 from .origins import find_origin
+from .patterns import is_chosen
 
 _MOST_HOSTS = 5  # before a sentence
 
@@ -89,11 +90,9 @@ class Inventory:
         return self._matching[pattern]
 
     def is_matched(self, pattern: str, host: str) -> bool:
-        """Return whether a pattern would choose a host for a play, without a look at all others where it is a group."""
-        inventory = self._variables["hostvars"]._inventory
-        if pattern in inventory.groups and pattern not in inventory.hosts and host in inventory.hosts:
-            return any(one.name == pattern for one in inventory.get_host(host).get_groups())
-        return host in self.hosts_matching(pattern)
+        """Return whether a pattern would choose a host for a play. Raises InvalidInput for what is no pattern."""
+        found = is_chosen(self._variables["hostvars"]._inventory, pattern, host)
+        return host in self.hosts_matching(pattern) if found is None else found
 
     def _of(self, host: str) -> Seen:
         variables, templar = self._variables, self._templar

@@ -260,6 +260,17 @@ def test_expired_waivers_are_told_apart():
     assert len({one.id for one in judged.findings}) == 2
 
 
+def test_expired_waivers_that_are_alike_are_one_finding():
+    over = waiver("undeclared", "9000/tcp", "2026-01-01")
+
+    again = dataclasses.replace(over, where="entry 2 of portreeve_waivers_x", hosts="web")
+
+    found = judge(UNDECLARED, over, again).findings
+
+    assert [one.rule for one in found] == ["undeclared", "waiver_expired"]
+    assert found[1].evidence == "entry 1 of portreeve_waivers and entry 2 of portreeve_waivers_x"
+
+
 def test_the_waiver_that_lasts_longest_is_told():
     found = the_one(judge(UNDECLARED, waiver(expires="2026-11-30"), waiver(expires="2026-12-24"), waiver("squatted")))
 

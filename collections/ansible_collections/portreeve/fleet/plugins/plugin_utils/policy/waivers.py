@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Iterator
 
 from ...module_utils.portreeve_agent.ports import PortRange, describe
+from ...module_utils.portreeve_agent.verdicts.wording import listed
 from . import sentences
 from .case import Broken
 from .records import Waiver
@@ -33,16 +34,21 @@ def covers(waiver: Waiver, broken: Broken) -> bool:
 
 
 def judge_waivers(waivers: Iterable[Waiver], standing: Iterable[Broken], today: datetime.date) -> Iterator[Broken]:
-    """Yield waiver_expired for each that has; ``standing`` is what nobody accepts."""
+    """Yield waiver_expired for each that has, once for those that are alike; ``standing`` is what nobody accepts."""
     still = list(standing)
+    alike: dict[tuple[str, str], list[Waiver]] = {}
     for waiver in waivers:
         if today > waiver.expires:
             about = f"{', '.join(waiver.rules) or 'all rules'} on {describe(waiver.ports) or 'all ports'}"
-            covered = sum(covers(waiver, one) for one in still)
-            said, advice = sentences.waiver_expired(waiver, about, covered)
-            place = str(waiver.ports[0]) if len(waiver.ports) == 1 else ""
             subject = f"{about} until {waiver.expires.isoformat()}: {waiver.reason}"
-            yield Broken("waiver_expired", place, waiver.ports, subject, "", said, advice, waiver.where)
+            alike.setdefault((about, subject), []).append(waiver)
+    for (about, subject), expired in alike.items():
+        first = expired[0]
+        covered = sum(covers(first, one) for one in still)
+        said, advice = sentences.waiver_expired(first, about, covered)
+        place = str(first.ports[0]) if len(first.ports) == 1 else ""
+        where = listed(list(dict.fromkeys(one.where for one in expired)))
+        yield Broken("waiver_expired", place, first.ports, subject, "", said, advice, where)
 
 
 def _has(ports: tuple[PortRange, ...], wanted: PortRange) -> bool:

@@ -31,7 +31,7 @@ def test_a_name_that_would_lead_elsewhere_is_a_mistake(name: str, tmp_path: path
         assert len(said) == 1
         assert "accepted are up to 80 letters, digits, dots, dashes and underscores" in said[0]
     with pytest.raises(InvalidInput, match=r"^whole is '"):
-        conclude_whole(name, places)
+        conclude_whole(name, places, 86400)
     assert [path.name for path in tmp_path.iterdir()] == ["history.sqlite"]
 
 

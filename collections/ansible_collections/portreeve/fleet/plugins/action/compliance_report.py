@@ -11,8 +11,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.compliance.beginning import Places
+from ..plugin_utils.compliance.beginning import places_of
 from ..plugin_utils.compliance.past import report_on, report_on_changes
+from ..plugin_utils.compliance.settings import read_settings
 from ..plugin_utils.compliance.telling import told
 from ..plugin_utils.compliance.whole import conclude_whole
 from ..plugin_utils.fleet.picture import plain
@@ -25,10 +26,11 @@ _ARGUMENTS = {
     "run": {"type": "str"},
     "since": {"type": "str"},
     "whole": {"type": "str"},
-    "keep_days": {"type": "int", "default": 400},
-    "keep_runs": {"type": "int", "default": 0},
+    "keep_days": {"type": "raw"},  # these are read by read_settings(), which names all mistakes at once
+    "keep_runs": {"type": "raw"},
+    "stale_after": {"type": "int", "default": 86400},
     "textfile": {"type": "path"},
-    "notify": {"type": "list", "elements": "str", "default": []},
+    "notify": {"type": "raw"},
 }
 _APART = [("whole", "run"), ("whole", "since")]
 
@@ -51,21 +53,16 @@ class ActionModule(ActionBase):
         history = arguments["history"] or str(reports / "history.sqlite")
         run, since, check = arguments["run"], arguments["since"], self._task.check_mode
         if arguments["whole"]:
-            return self._merged(arguments, reports, history)
+            return self._merged(arguments)
         if since:
             return report_on_changes(history, since, run, reports, check)
         return report_on(history, run, reports, check)
 
-    def _merged(self, arguments: dict[str, Any], reports: pathlib.Path, history: str) -> dict[str, Any]:
+    def _merged(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if self._task.check_mode:
             return {"skipped": True, "msg": "Slices are not made one run in check mode."}
-        places = Places(
-            reports=reports,
-            history=history,
-            keep_days=arguments["keep_days"] or None,
-            keep_runs=arguments["keep_runs"] or None,
-            textfile=pathlib.Path(arguments["textfile"]).absolute() if arguments["textfile"] else None,
-            notify=tuple(arguments["notify"]),
-        )
-        ended = conclude_whole(arguments["whole"], places)
+        settings, wrong = read_settings(arguments)
+        if wrong:
+            raise AnsibleActionFail(" ".join(wrong))
+        ended = conclude_whole(arguments["whole"], places, arguments["stale_after"])
         return {**told(ended), "failed": ended.run.state not in (COMPLIANT, TOLERATED)}

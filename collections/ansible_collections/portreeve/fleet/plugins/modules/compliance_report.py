@@ -38,6 +38,12 @@ options:
     description: As in M(portreeve.fleet.compliance), with O(whole).
     type: int
     default: 0
+  stale_after:
+    description:
+      - With O(whole), for how many seconds before the newest answer of all slices one counts. Of an older one nothing
+        is judged, and the run is incomplete.
+    type: int
+    default: 86400
   textfile:
     description: As in M(portreeve.fleet.compliance), with O(whole).
     type: path

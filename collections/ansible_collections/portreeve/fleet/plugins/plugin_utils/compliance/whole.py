@@ -12,8 +12,9 @@ from .beginning import Places, mistakes_in_name
 from .conclusion import Conclusion, keep_run, tell
 
 
-def conclude_whole(whole: str, places: Places) -> Conclusion:
-    """Make one run out of the slices that were recorded under that name, and keep what comes of it.
+def conclude_whole(whole: str, places: Places, stale_after: int) -> Conclusion:
+    """Make one run out of the slices that were recorded under that name, and keep what comes of it. What was answered
+    more than ``stale_after`` seconds before the newest answer counts for nothing.
 
     Slices that are not there make it an incomplete one; it may be done again when they are. Raises InvalidInput.
     """
@@ -23,7 +24,7 @@ def conclude_whole(whole: str, places: Places) -> Conclusion:
         check(places.runs)
     except ReportNotKept as error:
         raise InvalidInput(str(error)) from None
-    run = merge_slices(places.history, whole, places.keep_days, places.keep_runs)
+    run = merge_slices(places.history, whole, places.keep_days, places.keep_runs, stale_after)
     directory = places.runs / free_name(places.runs, whole)
     run, files = keep_run(run, directory, places.textfile)
     return Conclusion(run, directory, files, tell(run, directory, places))

@@ -38,11 +38,18 @@ def test_what_cannot_be_kept_is_said_before_any_host_is_contacted(held: Held):
         portreeve_textfile=str(held.place / "nowhere/metrics.prom"),
         portreeve_notify=["/nowhere/mail"],
         portreeve_run="../up",
+        portreeve_stale_after="soon",
     )
 
     assert verdict.run.code == 2
-    assert verdict.last == "ERROR: no host was asked, because of 4 mistakes."
-    for part in ("file/history.sqlite", "nowhere/metrics.prom", "/nowhere/mail", "'../up'"):
+    assert verdict.last == "ERROR: no host was asked, because of 5 mistakes."
+    for part in (
+        "file/history.sqlite",
+        "nowhere/metrics.prom",
+        "/nowhere/mail",
+        "portreeve_run is '../up'",
+        "portreeve_stale_after is 'soon'",
+    ):
         assert part in verdict.run.output, part
     assert held.visited() == set()
 
@@ -50,10 +57,10 @@ def test_what_cannot_be_kept_is_said_before_any_host_is_contacted(held: Held):
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("portreeve_fail_on", "sometimes", "sometimes"),
-        pytest.param("portreeve_slice", "5/4", "5/4", marks=pytest.mark.full),
-        ("portreeve_slice", "2/4", "whole is empty"),
-        pytest.param("portreeve_keep_days", "long", "long", marks=pytest.mark.full),
+        ("portreeve_fail_on", "sometimes", "portreeve_fail_on is 'sometimes': accepted are info, "),
+        pytest.param("portreeve_slice", "5/4", "portreeve_slice is '5/4'", marks=pytest.mark.full),
+        ("portreeve_slice", "2/4", "portreeve_whole is empty"),
+        pytest.param("portreeve_keep_days", "long", "portreeve_keep_days is 'long'", marks=pytest.mark.full),
         ("portreeve_history", "mysql://me:secret@db/x", "mysql://db/x"),
     ],
 )

@@ -12,13 +12,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.compliance.beginning import Begun, Places, begin, begun_at, mistakes_in, new_name, parse_slice
+from ..plugin_utils.compliance.beginning import Begun, begin, begun_at, mistakes_in, new_name, parse_slice, places_of
 from ..plugin_utils.compliance.conclusion import conclude
 from ..plugin_utils.compliance.course import moment_of
+from ..plugin_utils.compliance.settings import read_settings
 from ..plugin_utils.compliance.telling import told
 from ..plugin_utils.fleet.picture import plain
 from ..plugin_utils.fleet.translation import translated
-from ..plugin_utils.policy.rules import NEVER, SEVERITIES
 from ..plugin_utils.policy.runs import COMPLIANT, ERROR, TOLERATED
 
 _ARGUMENTS = {
@@ -28,13 +28,13 @@ _ARGUMENTS = {
     "mistakes": {"type": "list", "elements": "str", "default": []},
     "reports": {"type": "path", "default": "reports"},
     "history": {"type": "str"},
-    "keep_days": {"type": "int", "default": 400},
-    "keep_runs": {"type": "int", "default": 0},
+    "keep_days": {"type": "raw"},  # these are read by read_settings(), which names all mistakes at once
+    "keep_runs": {"type": "raw"},
     "textfile": {"type": "path"},
-    "notify": {"type": "list", "elements": "str", "default": []},
+    "notify": {"type": "raw"},
     "run": {"type": "str"},
-    "fail_on": {"type": "str", "default": "medium", "choices": [*SEVERITIES, NEVER]},
-    "stale_after": {"type": "int", "default": 86400},
+    "fail_on": {"type": "raw"},
+    "stale_after": {"type": "raw"},
     "slice": {"type": "str", "default": ""},
     "whole": {"type": "str"},
 }
@@ -54,11 +54,13 @@ class ActionModule(ActionBase):
         _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS, required_if=_NEEDED)
         arguments, variables = plain(arguments), task_vars or {}
         phase = translated(getattr(self, "_" + arguments["phase"]), AnsibleActionFail)
-        return {**result, **phase(arguments, _places(arguments), variables)}
+        return {**result, **phase(arguments, variables)}
 
-    def _begin(self, arguments: dict[str, Any], places: Places, variables: dict[str, Any]) -> dict[str, Any]:
+    def _begin(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        settings, wrong = read_settings(arguments)
+        places = places_of(arguments, settings)
         found = mistakes_in(places, arguments["run"], arguments["slice"], arguments["whole"])
-        mistakes = [*arguments["mistakes"], *found]
+        mistakes = [*arguments["mistakes"], *wrong, *found]
         if mistakes:
             return {"failed": True, "msg": " ".join(mistakes), "mistakes": mistakes}
         now = time.time()
@@ -67,8 +69,8 @@ class ActionModule(ActionBase):
                 answers=places.runs,
                 name=arguments["run"] or new_name(now),
                 began_at=moment_of(now),
-                fail_on=arguments["fail_on"],
-                stale_after=arguments["stale_after"],
+                fail_on=settings.fail_on,
+                stale_after=settings.stale_after,
                 slice_of=parse_slice(arguments["slice"], arguments["whole"]),
                 whole=arguments["whole"] or None,
                 limit=None if arguments["slice"] else _limit(variables),
@@ -78,10 +80,13 @@ class ActionModule(ActionBase):
         )
         return {"changed": False, "mistakes": [], "run": begun.name, "answers": str(begun.answers)}
 
-    def _judge(self, arguments: dict[str, Any], places: Places, variables: dict[str, Any]) -> dict[str, Any]:
+    def _judge(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or plain(variables.get("ansible_play_hosts_all") or [])
+        settings, wrong = read_settings(arguments)
+        if wrong:
+            raise AnsibleActionFail(" ".join(wrong))
         begun = begun_at(pathlib.Path(arguments["answers"]))
-        ended = conclude(begun, hosts, places, self._task.check_mode)
+        ended = conclude(begun, hosts, places_of(arguments, settings), self._task.check_mode)
         state = ended.run.state
         kept = {"answers": str(begun.answers)} if state == ERROR else {}
         return {**told(ended), **kept, "failed": state not in (COMPLIANT, TOLERATED)}
@@ -91,15 +96,3 @@ def _limit(variables: dict[str, Any]) -> str | None:
     """What --limit said; slices are cut by it where nobody else cuts them."""
     limit = str(plain(variables.get("ansible_limit") or "")).strip()
     return None if limit in ("", "all", "*") else limit
-
-
-def _places(arguments: dict[str, Any]) -> Places:
-    reports = pathlib.Path(arguments["reports"]).absolute()
-    return Places(
-        reports=reports,
-        history=arguments["history"] or str(reports / "history.sqlite"),
-        keep_days=arguments["keep_days"] or None,
-        keep_runs=arguments["keep_runs"] or None,
-        textfile=pathlib.Path(arguments["textfile"]).absolute() if arguments["textfile"] else None,
-        notify=tuple(arguments["notify"]),
-    )

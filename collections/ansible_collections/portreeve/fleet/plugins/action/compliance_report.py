@@ -28,7 +28,7 @@ _ARGUMENTS = {
     "whole": {"type": "str"},
     "keep_days": {"type": "raw"},  # these are read by read_settings(), which names all mistakes at once
     "keep_runs": {"type": "raw"},
-    "stale_after": {"type": "int", "default": 86400},
+    "stale_after": {"type": "raw"},
     "textfile": {"type": "path"},
     "notify": {"type": "raw"},
 }
@@ -64,5 +64,5 @@ class ActionModule(ActionBase):
         settings, wrong = read_settings(arguments)
         if wrong:
             raise AnsibleActionFail(" ".join(wrong))
-        ended = conclude_whole(arguments["whole"], places, arguments["stale_after"])
+        ended = conclude_whole(arguments["whole"], places_of(arguments, settings), settings.stale_after)
         return {**told(ended), "failed": ended.run.state not in (COMPLIANT, TOLERATED)}

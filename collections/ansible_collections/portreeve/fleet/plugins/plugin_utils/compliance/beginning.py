@@ -13,14 +13,16 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ..history.store import check as check_history
 from ..report.directory import LATEST, ReportNotKept
 from ..report.directory import check as check_directory
 from .course import moment_of
+from .settings import Settings
 
 _RECORD = "run.json"
 _ANSWERS = ".answers-"
@@ -60,6 +62,19 @@ class Begun:
     limit: str | None = None
 
 
+def places_of(given: Mapping[str, Any], settings: Settings) -> Places:
+    """Return where a run is kept; ``given`` has the places as users give them, relative ones to where they are."""
+    reports = pathlib.Path(given["reports"]).absolute()
+    return Places(
+        reports=reports,
+        history=given["history"] or str(reports / "history.sqlite"),
+        keep_days=settings.keep_days,
+        keep_runs=settings.keep_runs,
+        textfile=pathlib.Path(given["textfile"]).absolute() if given["textfile"] else None,
+        notify=settings.notify,
+    )
+
+
 def new_name(seconds: float) -> str:
     """Return a name that no other run has, sorted by time."""
     return f"{moment_of(seconds).replace(':', '')}-{secrets.token_hex(2)}"
@@ -73,11 +88,13 @@ def parse_slice(text: str, whole: str | None) -> tuple[int, int] | None:
     number = 0 if found is None or found[1] == "*" else int(found[1])
     if found is None or number > int(found[2]):
         raise InvalidInput(
-            f"slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4, or */4 where "
-            "its number is not known."
+            f"portreeve_slice is {text!r}: accepted is the number of a slice and how many there are, such as 2/4, or "
+            "*/4 where its number is not known."
         )
     if not whole:
-        raise InvalidInput(f"slice is {text}, but whole is empty: give all slices of a run the same name there.")
+        raise InvalidInput(
+            f"portreeve_slice is {text}, but portreeve_whole is empty: give all slices of a run the same name there."
+        )
     return number, int(found[2])
 
 
@@ -85,8 +102,8 @@ def mistakes_in_name(option: str, name: str | None) -> Iterator[str]:
     """Yield a sentence when an option has the name of a run that would not do for its directory."""
     if name and (not _NAME.fullmatch(name) or name == LATEST):
         yield (
-            f"{option} is {name!r}: accepted are up to 80 letters, digits, dots, dashes and underscores, the first a "
-            f"letter or digit, but not {LATEST}."
+            f"portreeve_{option} is {name!r}: accepted are up to 80 letters, digits, dots, dashes and underscores, the "
+            f"first a letter or digit, but not {LATEST}."
         )
 
 
@@ -112,7 +129,7 @@ def mistakes_in(places: Places, name: str | None, part: str, whole: str | None) 
     if places.textfile and not os.access(places.textfile.parent, os.W_OK | os.X_OK):
         yield f"{places.textfile} cannot be written: {places.textfile.parent} is no directory that can be written to."
     if places.notify and shutil.which(places.notify[0]) is None:
-        yield f"notify begins with {places.notify[0]!r}, which is no command here."
+        yield f"portreeve_notify begins with {places.notify[0]!r}, which is no command here."
 
 
 def begin(begun: Begun, places: Places, only_look: bool) -> Begun:

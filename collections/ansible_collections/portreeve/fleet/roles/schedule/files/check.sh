@@ -14,7 +14,9 @@ while [ $# -ge 3 ]; do
       case $3 in /*) [ -d "$3" ] ;; *) false ;; esac ||
         echo "$2 is '$3': accepted is the full path of a directory on this host." ;;
     file) [ -e "$3" ] || echo "$2 is '$3', which is not there: accepted is a path, from schedule_project or full." ;;
-    command) command -v "$3" >/dev/null || echo "$2 is '$3', which is no command here." ;;
+    command)
+      case $(command -v "$3") in /*) ;; *) false ;; esac ||
+        echo "$2 is '$3', which is no command here: accepted is the full path of ansible-playbook." ;;
     user) id "$3" >/dev/null 2>&1 || echo "$2 is '$3', whom this host does not know; schedule_create_user makes one." ;;
   esac
   shift 3

@@ -144,7 +144,7 @@ def test_killed_within_statements(killing):
     assert ends.count(signal.SIGKILL) > 5
 
 
-@pytest.mark.parametrize("times", [20, pytest.param(300, marks=pytest.mark.full)])
+@pytest.mark.parametrize("times", [8, pytest.param(300, marks=pytest.mark.full)])
 def test_killed_at_any_time(killing, times):
     began = time.monotonic()
     assert end_of(killing.start(lambda: None)) == 0

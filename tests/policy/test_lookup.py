@@ -79,6 +79,7 @@ def test_a_mistake_is_told_with_hosts_file_and_line(inventory: Inventory):
     )
     assert where["inventory/group_vars/all.yml:3."].startswith("entry 2 of portreeve_waivers has rule: 'undeclard'")
     assert where["inventory/host_vars/db1.yml:2."].startswith("db1: portreeve_allowed_db1 cannot be worked out: ")
+    assert not any(".." in one for one in where.values())
     assert where["inventory/host_vars/db1.yml:3."].startswith("db1: portreeve_severities has squatted: False")
 
 

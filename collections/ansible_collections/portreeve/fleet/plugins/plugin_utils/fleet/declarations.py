@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_ALMOST = 0.85  # of one slip of the pen in a word
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,14 @@ class Family:
     def declares(self, variable: str) -> bool:
         """Return whether a variable of that name is one of the family."""
         return variable == self.variable or variable.startswith(self.variable + "_")
+
+    def seems_meant(self, variable: str) -> bool:
+        """Return whether a variable's name begins almost as that of the family."""
+        prefix, _dash, rest = variable.casefold().partition("_")
+        own_prefix, _dash, own = self.variable.partition("_")
+        word = rest.partition("_")[0]
+        almost = prefix == own_prefix and bool(difflib.get_close_matches(word, [own], 1, _ALMOST))
+        return almost or variable.casefold().startswith(self.alike)
 
 
 APPLICATIONS = Family("portreeve_applications", ("portreeve_applic",))
@@ -39,7 +50,7 @@ def near_misses(variables: Iterable[str], families: Iterable[Family] = (APPLICAT
     """Yield a sentence for each variable whose name is almost one that declares something."""
     for variable in sorted(variables):
         for family in families:
-            if variable.casefold().startswith(family.alike) and not family.declares(variable):
+            if family.seems_meant(variable) and not family.declares(variable):
                 accepted = f"accepted are {family.variable}, and {family.variable}_ and anything"
                 yield f"The variable {variable} declares nothing: {accepted}."
 

@@ -16,11 +16,12 @@ from typing import Any
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import PortRange, parse_address, shown
 from ...module_utils.portreeve_agent.reservations.ledger import parse_name
-from ..policy.records import ADDRESSES
+from ...module_utils.portreeve_agent.verdicts.wording import one_line
+from ..policy.records import ADDRESSES, OWNER
 from .port_sets import ranges_served
 
-OWNER = ("unit", "exe", "user", "container")
 ACCEPTED_PORTS = "accepted are ports such as 8080, 8000-8010 or 53/udp"
+_ACCEPTED_NAME = "accepted are up to 64 letters, digits and . _ @ -, a letter or digit first"
 ACCEPTED_OWNER = (
     "accepted is a dictionary of at least one of unit, exe, user and container, or a list of these, any one of which "
     "may hold the ports"
@@ -68,6 +69,8 @@ def text(what: str) -> Callable[[str, str, Any], str]:
 
 def name(where: str, _key: str, given: Any) -> str:
     """Return the name; a whole number stands for its digits, as it does for the module."""
+    if given is None:
+        raise InvalidInput(f"{where} has no name: {_ACCEPTED_NAME}.")
     if isinstance(given, (bool, float)):
         raise InvalidInput(f"{where} has a name that is {shown(given)} to YAML: accepted is a text, so quote it.")
     try:
@@ -96,9 +99,13 @@ def owners(where: str, key: str, given: Any) -> tuple[Owner, ...]:
 
 
 def _owner(where: str, key: str, given: Any) -> Owner:
-    if not isinstance(given, Mapping) or not given or not set(given) <= set(OWNER):
-        unknown = sorted(str(one) for one in set(given) - set(OWNER)) if isinstance(given, Mapping) else []
-        raise InvalidInput(f"{where} has {key}: {shown(given)}: {ACCEPTED_OWNER}{meant(''.join(unknown[:1]), OWNER)}.")
+    if not isinstance(given, Mapping) or not given:
+        found = "an empty dictionary" if isinstance(given, Mapping) else shown(given)
+        raise InvalidInput(f"{where} has {key}: {found}: {ACCEPTED_OWNER}.")
+    unknown = sorted(str(one) for one in set(given) - set(OWNER))
+    if unknown:
+        wrong = one_line(unknown[0])
+        raise InvalidInput(f"{where} has an {key} with {wrong}: {ACCEPTED_OWNER}{meant(wrong, OWNER)}.")
     for part, found in given.items():
         if isinstance(found, (bool, float)) or not isinstance(found, (str, int)) or found == "":
             why = f" {_BOOLEAN}: quote it." if isinstance(found, bool) else ""

@@ -107,7 +107,7 @@ class Inventory:
             try:
                 declared[name] = self._work_out(templar, value)
             except (AnsibleError, TemplateError) as error:
-                sentence = f"{name} cannot be worked out: {error}."
+                sentence = f"{name} cannot be worked out: {str(error).rstrip('.')}."
                 failed.append(located(sentence, find_origin((value,), None, None)))
         return Seen(host, declared, written, tuple(failed))
 

@@ -109,6 +109,11 @@ class Case:
         return found[0].name if found and found[0].is_application else None
 
 
+def ports_of(listener: Listener) -> tuple[PortRange, ...]:
+    """Return the port of a listener, as what is Broken has it."""
+    return (PortRange(listener.port, listener.port, listener.protocol),)
+
+
 def told_apart(declaration: Declaration) -> Iterator[PortRange]:
     """Yield the places of a declaration: each port, or a range where there are too many to tell each."""
     for one in declaration.ports:

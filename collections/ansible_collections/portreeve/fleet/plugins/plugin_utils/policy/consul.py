@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 from ...module_utils.portreeve_agent.errors import InvalidInput
 from ...module_utils.portreeve_agent.ports import HIGHEST_PORT, shown
 from .entry_names import entry_name
+from .records import OWNER
 from .registry_nodes import Instance, instances_of
 
 _MARK = "portreeve-"
-_OWNER = ("unit", "exe", "user", "container")
 _PLAIN = ("address", "listen", "reserve", "severity")
 _PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "tcp,udp": ("tcp", "udp"), "udp,tcp": ("tcp", "udp")}
-_ACCEPTED = ", ".join(_MARK + key for key in (*_OWNER, *_PLAIN, "protocol"))
+_ACCEPTED = ", ".join(_MARK + key for key in (*OWNER, *_PLAIN, "protocol"))
 
 
 class Declared(NamedTuple):
@@ -95,7 +95,7 @@ def _entry(instance: Instance, service: str) -> dict[str, Any]:
     marks = {key: value for key, value in instance.meta.items() if key.startswith(_MARK)}
     said = {}
     for key, value in sorted(marks.items()):
-        if key.removeprefix(_MARK) not in (*_OWNER, *_PLAIN, "protocol"):
+        if key.removeprefix(_MARK) not in (*OWNER, *_PLAIN, "protocol"):
             raise InvalidInput(
                 f"{service} has the meta key {shown(key)}, which is not known: accepted are {_ACCEPTED}."
             )
@@ -105,7 +105,7 @@ def _entry(instance: Instance, service: str) -> dict[str, Any]:
     protocol = said.pop("protocol", "tcp").replace(" ", "")
     if protocol not in _PROTOCOLS:
         raise InvalidInput(f"{service} has {_MARK}protocol: {shown(protocol)}: accepted are tcp, udp and tcp,udp.")
-    owner = {key: said[key] for key in _OWNER if key in said}
+    owner = {key: said[key] for key in OWNER if key in said}
     entry: dict[str, Any] = {"ports": [_written(instance.port, one) for one in _PROTOCOLS[protocol]]}
     if owner:
         entry["owner"] = owner

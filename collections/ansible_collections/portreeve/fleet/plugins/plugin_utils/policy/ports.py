@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...module_utils.portreeve_agent.ports import PortRange
 from ..fleet.host_picture import Bound, Listener
 from ..fleet.naming import is_kernels_choice, name_holders, served
 from . import sentences
-from .case import Broken, Case, Untold
+from .case import Broken, Case, Untold, ports_of
 from .fitting import is_address_declared, is_owner_declared, strangers
 from .records import ANY, Declaration
 
@@ -48,7 +47,7 @@ def judge_listeners(case: Case) -> Iterator[Broken | Untold]:
 def _undeclared(case: Case, listener: Listener, serving: tuple[Bound, ...]) -> Iterator[Broken | Untold]:
     who = name_holders(serving)
     said, advice = sentences.undeclared(listener.place, serving, who)
-    yield Broken("undeclared", listener.place, _ports(listener), who, who, said, advice, listener.summary or "")
+    yield Broken("undeclared", listener.place, ports_of(listener), who, who, said, advice, listener.summary or "")
     if _is_unseen(case, serving):  # it may not be told any more of whom it was told before
         yield Untold("undeclared", listener.place, _UNSEEN)
 
@@ -73,7 +72,7 @@ def _compare(
         else:
             say, who = sentences.wrong_address, name_holders(addresses)
         said, advice = say(listener.place, declaration, tuple(addresses), who)
-        told = (rule, listener.place, _ports(listener), name, who, said, advice, listener.summary or "")
+        told = (rule, listener.place, ports_of(listener), name, who, said, advice, listener.summary or "")
         yield Broken(*told, declaration.severity)
     if unseen:
         yield Untold("wrong_owner", listener.place, _UNSEEN)
@@ -99,7 +98,3 @@ def _wrong(bound: Bound, declared: tuple[Declaration, ...]) -> tuple[str, Declar
     if entitled:
         return "wrong_address", entitled[0]
     return "wrong_owner", next((one for one in declared if is_address_declared(one, bound)), declared[0])
-
-
-def _ports(listener: Listener) -> tuple[PortRange, ...]:
-    return (PortRange(listener.port, listener.port, listener.protocol),)

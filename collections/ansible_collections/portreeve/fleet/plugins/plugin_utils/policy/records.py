@@ -19,6 +19,7 @@ ANY, LOOPBACK, WILDCARD = "any", "loopback", "wildcard"
 ADDRESSES = (ANY, LOOPBACK, WILDCARD)  # or an address
 MUST, MAY = "must", "may"
 LISTEN = (MUST, MAY)
+OWNER = ("unit", "exe", "user", "container")  # what may be said of one
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Declaration:
             "ports": [str(one) for one in self.ports],
             "address": self.address,
             "owners": [
-                {key: getattr(owner, key) for key in _OWNER_KEYS if getattr(owner, key) is not None}
-                for owner in self.owners
+                {key: getattr(owner, key) for key in OWNER if getattr(owner, key) is not None} for owner in self.owners
             ],
             "listen": self.listen,
             "reserve": self.reserve,
@@ -122,6 +122,3 @@ def policy_from_wire(kept: Mapping[str, Any]) -> Policy:
         for one in kept["waivers"]
     ]
     return Policy(tuple(declarations), tuple(waivers), dict(kept["severities"]))
-
-
-_OWNER_KEYS = ("unit", "exe", "user", "container")

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...module_utils.portreeve_agent.ports import PortRange
-from ..fleet.host_picture import Listener
 from ..fleet.naming import HEIR, name_holders, name_holdings
 from . import sentences
-from .case import Broken, Case, Untold
+from .case import Broken, Case, Untold, ports_of
 from .rules import RISK_RULES, VERDICT_RULES
 
 
@@ -26,7 +24,7 @@ def judge_verdicts(case: Case) -> Iterator[Broken | Untold]:
             yield Broken(
                 listener.verdict,
                 listener.place,
-                _ports(listener),
+                ports_of(listener),
                 subject,
                 heirs or who,
                 said,
@@ -45,12 +43,8 @@ def judge_dangers(case: Case) -> Iterator[Broken | Untold]:
                 said, advice = sentences.danger(rule, listener.place, who)
                 subject = case.application_at(listener) or who
                 told = (subject, who, said, advice, dangers.get(rule, ""))
-                yield Broken(rule, listener.place, _ports(listener), *told)
+                yield Broken(rule, listener.place, ports_of(listener), *told)
     for rule, evidence in dict(reversed(case.picture.dangers)).items():
         if rule in RISK_RULES:
             said, advice = sentences.danger(rule, "", "")
             yield Broken(rule, "", (), "", "", said, advice, evidence)
-
-
-def _ports(listener: Listener) -> tuple[PortRange, ...]:
-    return (PortRange(listener.port, listener.port, listener.protocol),)

@@ -155,14 +155,14 @@ class CallbackModule(Default, Minimal):
         if self._recap:
             self._manner.v2_playbook_on_stats(self, stats)
 
-    def _by_kind(self, event, result, **how):
+    def _by_kind(self, event, result, *how, **named):
         kind = _kind(result._task)
         outcome = result._result
         if self._tells_in_words(event, result):
             self._handle_warnings(outcome)
             self._tell_in_words(result, has_failed=event.endswith("failed"))
         elif kind is None or "censored" in outcome:
-            getattr(self._manner, event)(self, result, **how)
+            getattr(self._manner, event)(self, result, *how, **named)
         elif "item_on" in event or not (result._task.loop and "results" in outcome):
             self._handle_warnings(outcome)
             if self._display.verbosity > 2:
@@ -285,8 +285,8 @@ def _method(event, silent_too):
 
 
 def _result_method(event):
-    def method(self, result, **how):
-        self._by_kind(event, result, **how)
+    def method(self, result, *how, **named):  # ansible-runner gives by position what Ansible gives by name
+        self._by_kind(event, result, *how, **named)
 
     return method
 

@@ -58,6 +58,7 @@ def test_findings_are_new_then_persist_then_are_resolved(held: Held, ends: conte
     assert third.findings == {(*undeclared, "resolved"), (*missing, "resolved")}
 
 
+@pytest.mark.full
 def test_what_does_not_reach_fail_on_is_tolerated(held: Held, ends: contextlib.ExitStack):
     held.open("web1")
     held.hold(ends, "web1", listening(PORT, OTHER))
@@ -120,14 +121,16 @@ def test_a_waiver_holds_until_it_expires(held: Held, ends: contextlib.ExitStack)
 
 def test_a_limited_run_says_nothing_of_other_hosts(held: Held, ends: contextlib.ExitStack):
     held.open("web1", "web2")
-    held.comply()
+    first = held.comply()
     for host in ("web1", "web2"):
         held.hold(ends, host, listening(PORT))
 
     limited = held.comply("--limit", "web1")
+    assert (held.reports / "compliance/latest").resolve() == first.directory
     whole = held.comply()
 
     assert limited.state == "compliant"
+    assert limited.summary["limit"] == "web1"
     assert limited.summary["counts"]["hosts"]["total"] == 1
     assert limited.findings == {("web1", "not_listening", f"{PORT}/tcp", "resolved")}
     assert whole.findings == {("web2", "not_listening", f"{PORT}/tcp", "resolved")}
@@ -160,6 +163,7 @@ def test_the_first_run_in_check_mode_makes_no_directory(held: Held):
     assert not held.reports.exists()
 
 
+@pytest.mark.full
 def test_the_metrics_are_put_where_the_collector_reads_them(held: Held):
     held.open("web1")
     textfile = held.place / "metrics.prom"

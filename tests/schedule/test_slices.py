@@ -8,6 +8,8 @@ import contextlib
 import json
 import pathlib
 
+import pytest
+
 from tests.compliance.conftest import Held, Verdict, ends, held, listening  # noqa: F401
 
 HOSTS = ["a1", "a2", "b1", "b2", "b3"]
@@ -59,6 +61,7 @@ def test_slices_become_one_run_and_a_missing_one_is_told(held: Held, ends: conte
     assert [(one["rule"], one["hosts"]) for one in changes["findings"]] == [("not_listening", ["b3"])]
 
 
+@pytest.mark.full
 def test_slices_that_are_not_there_are_no_run(held: Held) -> None:  # noqa: F811
     held.open("a1")
     held.comply(portreeve_slice="1/2", portreeve_whole="tonight")

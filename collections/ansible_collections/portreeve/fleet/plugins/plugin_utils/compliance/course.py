@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from ..fleet.host_picture import HostPicture, parse_picture
 from ..fleet.picture import FAILED, INCOMPLETE, OK, natural
+from ..history.documents import as_kept
 from ..policy.findings import STALE, JudgedHost
 from ..policy.judge import judge_host
 from ..policy.records import Policy, policy_from_wire
@@ -39,7 +40,7 @@ def judge_answer(answer: Answer, now: float, stale_after: int) -> JudgedHost:
     except Exception as error:
         reason = f"its answer cannot be judged: {one_line(f'{type(error).__name__}: {error}')}"
         return JudgedHost(answer.host, FAILED, reason, answer.taken_at, HostPicture())
-    return dataclasses.replace(found, picture=_as_kept(found.picture))
+    return dataclasses.replace(found, picture=as_kept(found.picture, {}))  # shown now and shown again it is the same
 
 
 def _judged(answer: Answer, now: float, stale_after: int) -> JudgedHost:
@@ -52,12 +53,6 @@ def _judged(answer: Answer, now: float, stale_after: int) -> JudgedHost:
     policy = policy_from_wire(answer.policy) if answer.policy else Policy()
     today = datetime.date(*time.gmtime(now)[:3])
     return judge_host(answer.host, status, reason, answer.taken_at, picture, policy, today)
-
-
-def _as_kept(picture: HostPicture) -> HostPicture:
-    """Return a picture as it comes back from the history: a run shown now and one shown again are the same."""
-    listeners = tuple(one._replace(summary=None, advice=None, dangers=()) for one in picture.listeners)
-    return dataclasses.replace(picture, listeners=listeners)
 
 
 def moment_of(seconds: float) -> str:

@@ -118,9 +118,9 @@ def changes(url: str, from_name: str, to_name: str) -> tuple[Tracked, ...]:
     with reading(place) as connection:
         earlier = _run(connection, place, from_name, with_pictures=False)
         later = _run(connection, place, to_name, with_pictures=False)
-        elsewhere = last_between(connection, from_name, later.judged.name)
-    before, latest = tracked_by_host(earlier), tracked_by_host(later)
-    there = {host.name for host in later.judged.hosts}
+        before, latest = tracked_by_host(earlier), tracked_by_host(later)
+        there = {host.name for host in later.judged.hosts}
+        elsewhere = {} if there.issuperset(before) else last_between(connection, from_name, to_name)
     followed = [
         one
         for host in later.judged.hosts

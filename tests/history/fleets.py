@@ -7,7 +7,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture, parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost, Unjudged
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Judged
 

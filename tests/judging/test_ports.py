@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import from_wire, parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import from_wire
 
 from .hosts import (
     IN_KERNEL,

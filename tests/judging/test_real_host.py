@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import JudgedHost
 
 from ..cli.stage import ROOT, TOOLS, Stage, stage

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.expectations import Expectation
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ports import parse_ports
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture, parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost, Unjudged
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.judge import judge_host
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.records import Declaration, Policy, Waiver

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture, parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import HostPicture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Finding, JudgedHost, Unjudged
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.rules import RULES, SEVERITIES
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import STANDINGS, Judged, Past, Run, Tracked

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.sentences import closing
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.view import View, view_of
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_picture import parse_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.host_answer import parse_picture
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.findings import Unjudged
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Run, Tracked
 from hypothesis import given

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.fleet.host_picture import parse_picture
+from ..plugin_utils.fleet.host_answer import parse_picture
 from ..plugin_utils.fleet.picture import OK, merge, plain
 from ..plugin_utils.fleet.translation import translated
 from ..plugin_utils.policy.draft import draft

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterable
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
-from ..fleet.host_picture import HostPicture, parse_picture
+from ..fleet.host_answer import parse_picture
+from ..fleet.host_picture import HostPicture
 from ..fleet.picture import FAILED, INCOMPLETE, OK, natural
 from ..history.documents import as_kept
 from ..policy.findings import STALE, JudgedHost

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fleet.host_picture import parse_picture
+from ..fleet.host_answer import parse_picture
 from ..fleet.picture import INCOMPLETE, read_answer
 from ..policy.asking import asked_ports
 from ..policy.records import policy_from_wire

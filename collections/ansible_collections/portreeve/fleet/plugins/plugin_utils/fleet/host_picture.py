@@ -13,16 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...module_utils.portreeve_agent.model import SERVING_STATES, Owner
-from ...module_utils.portreeve_agent.verdicts.wording import name_owner, one_line
-from ..report.wire import Record, number, record, records, words
-from .namespace_names import lasting_names, namespace_of
-
-#: Of an owner's details those by which it is told from another.
-_TELLING = ("unit", "triggers")
-
-#: What sockets have in common that are told as one: address, device, serving, in the kernel, whether anybody holds it.
-_Alike = tuple[str, str | None, bool, bool, bool]
+from ...module_utils.portreeve_agent.model import Owner
+from ...module_utils.portreeve_agent.verdicts.wording import name_owner
 
 
 class Holding(NamedTuple):
@@ -166,90 +158,16 @@ def from_wire(kept: Mapping[str, Any], pool: dict[Any, Any] | None = None) -> Ho
     )
 
 
-def parse_picture(result: Mapping[str, Any] | None) -> HostPicture:
-    """Return the picture in a result of port_audit of any agent version; what is missing in it is not known."""
-    found = record(result)
-    ranges = record(found.get("ranges"))
-    host = record(found.get("host"))
-    pool: dict[Any, Any] = {}
-    ports = records(found.get("ports"))
-    names = lasting_names(ports)
-    listeners = [_listener(port, _name_in(names, port), pool) for port in ports]
-    return HostPicture(
-        listeners=tuple(sorted(listeners, key=lambda one: (one.port, one.protocol, one.namespace or ""))),
-        sockets_complete=found.get("sockets_complete") is True,
-        automatic=_pair(ranges.get("automatic")),
-        reserved=words(ranges.get("reserved")) if ranges.get("reserved") else _empty_or_none(ranges),
-        system=" ".join(filter(None, (words(host.get("system")), words(host.get("kernel"))))) or None,
-        dangers=_dangers(found.get("risks")),
-        blind_spots=tuple(_blind_spot(spot) for spot in records(found.get("blind_spots"))),
-    )
-
-
-def _name_in(names: Mapping[Any, str], port: Record) -> str | None:
-    namespace = namespace_of(port)
-    return None if namespace is None else names[namespace]
-
-
-def _listener(port: Record, namespace: str | None, pool: dict[Any, Any]) -> Listener:
-    sockets: dict[_Alike, list[Record]] = {}
-    for socket in records(port.get("sockets")):
-        if socket.get("state") in SERVING_STATES:
-            local = words(record(socket.get("local")).get("address")) or "?"
-            serving = socket.get("state") != "BOUND"
-            holders = records(socket.get("holders"))
-            key = (local, words(socket.get("device")), serving, socket.get("in_kernel") is True, bool(holders))
-            sockets.setdefault(key, []).extend(holders)
-    dangers = _dangers(port.get("risks"))
-    return Listener(
-        port=number(port.get("port")) or 0,
-        protocol=words(port.get("protocol")) or "?",
-        namespace=namespace,
-        verdict=words(port.get("verdict")) or "unknown",
-        bound=tuple(
-            Bound(local, device, serving, in_kernel, _holdings(holders, pool))
-            for (local, device, serving, in_kernel, _seen), holders in sorted(sockets.items(), key=_by_address)
-        ),
-        risks=tuple(dict.fromkeys(identity for identity, _said in dangers)),
-        summary=words(port.get("summary")),
-        advice=words(port.get("advice")),
-        dangers=dangers,
-    )
-
-
-def _by_address(item: tuple[_Alike, list[Record]]) -> tuple[str, str, bool, bool, bool]:
-    (address, device, serving, in_kernel, seen), _holders = item
-    return address, device or "", serving, in_kernel, seen
-
-
-def _holdings(holders: list[Record], pool: dict[Any, Any]) -> tuple[Holding, ...]:
-    found = {}
-    for holder in holders:
-        process, owner = record(holder.get("process")), record(holder.get("owner"))
-        detail = tuple((key, str(value)) for key, value in record(owner.get("detail")).items() if key in _TELLING)
-        flat = (
-            words(owner.get("kind")) or "process",
-            words(owner.get("name")) or "?",
-            *(words(owner.get(key)) for key in ("manager", "id", "user")),
-            detail,
-            words(process.get("name")) or "?",
-            words(process.get("exe")),
-            words(process.get("user")),
-            number(process.get("uid")),
-            words(holder.get("role")) or "unknown",
-        )
-        found[flat] = _pooled(pool, flat, _holding)
-    return tuple(found[flat] for flat in sorted(found, key=str))
-
-
-def _pooled(pool: dict[Any, Any], flat: tuple[Any, ...], make: Callable[[tuple[Any, ...]], Holding]) -> Holding:
+def pooled(pool: dict[Any, Any], flat: tuple[Any, ...], make: Callable[[tuple[Any, ...]], Holding]) -> Holding:
+    """Return what ``make`` makes of the parts, once for each in the pool."""
     if flat not in pool:
         pool[flat] = make(flat)
     holding: Holding = pool[flat]
     return holding
 
 
-def _holding(flat: tuple[Any, ...]) -> Holding:
+def make_holding(flat: tuple[Any, ...]) -> Holding:
+    """Return it by its parts: kind, name, manager, id, user and details of the owner, then what follows the owner."""
     kind, name, manager, identity, user, detail, *process = flat
     return Holding(_HashableOwner(kind, name, manager, identity, user, dict(detail) or None), *process)
 
@@ -268,28 +186,9 @@ def _flat(holding: Holding) -> tuple[Any, ...]:
 
 
 def _holding_again(flat: list[Any], pool: dict[Any, Any]) -> Holding:
-    return _pooled(pool, (*flat[:5], tuple(flat[5].items()), *flat[6:]), _holding)
+    return pooled(pool, (*flat[:5], tuple(flat[5].items()), *flat[6:]), make_holding)
 
 
 def _bound_again(flat: list[Any], holdings: list[Holding]) -> Bound:
     address, device, serving, in_kernel, indices = flat
     return Bound(address, device, serving, in_kernel, tuple(holdings[index] for index in indices))
-
-
-def _dangers(value: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((words(one.get("id")) or "?", words(one.get("summary")) or "") for one in records(value))
-
-
-def _blind_spot(spot: Record) -> str:
-    count = number(spot.get("count"))
-    many = f" ({count})" if count is not None and count > 1 else ""
-    return one_line(f"{words(spot.get('what')) or '?'}{many}: {words(spot.get('why')) or 'reason not known'}")
-
-
-def _pair(value: Any) -> tuple[int, int] | None:
-    good = isinstance(value, list) and len(value) == 2 and all(number(one) is not None for one in value)
-    return (value[0], value[1]) if good else None
-
-
-def _empty_or_none(ranges: Record) -> str | None:
-    return "" if ranges.get("reserved") == "" else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ...module_utils.portreeve_agent.expectations import Expectation
@@ -98,13 +99,19 @@ class Policy:
         }
 
 
+@lru_cache(maxsize=1 << 16)
+def _ranges(texts: tuple[str, ...]) -> tuple[PortRange, ...]:
+    """Hosts of a kind declare the same ports."""
+    return parse_ports(list(texts)) if texts else ()
+
+
 def policy_from_wire(kept: Mapping[str, Any]) -> Policy:
     """Return the policy that ``to_wire`` wrote."""
     declarations = [
         Declaration(
             **{
                 **one,
-                "ports": parse_ports(one["ports"]),
+                "ports": _ranges(tuple(one["ports"])),
                 "owners": tuple(Expectation(**owner) for owner in one["owners"]),
             }
         )
@@ -113,7 +120,7 @@ def policy_from_wire(kept: Mapping[str, Any]) -> Policy:
     waivers = [
         Waiver(
             tuple(one["rules"]),
-            parse_ports(one["ports"]) if one["ports"] else (),
+            _ranges(tuple(one["ports"])),
             one["hosts"],
             one["reason"],
             datetime.date.fromisoformat(one["expires"]),

@@ -126,7 +126,6 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     (APPLICATIONS, [{**SHOP, "severity": "Hihg"}], "(shop) has severity: 'Hihg'", "; high may be meant."),
     (APPLICATIONS, [{**SHOP, "severity": "ignore"}], "(shop) has severity: 'ignore'", "info, low, medium, high, crit"),
     (APPLICATIONS, [{"ports": 80}], "has no name: accepted", "accepted are up to 64"),
-    (APPLICATIONS, [{**SHOP, "owner": {"units": "a"}}], "has an owner with units", "unit may be meant"),
     (APPLICATIONS, [{**SHOP, "owner": []}], "(shop) has owner: an empty list", "accepted is a dictionary"),
     (APPLICATIONS, [{**SHOP, "owner": [{"unit": "a"}, "b"]}], "(shop) has owner: 'b'", "accepted is a dictionary"),
     (APPLICATIONS, [{**SHOP, "owner": {"units": "a"}}], "(shop) has an owner with ", "; unit may be meant."),

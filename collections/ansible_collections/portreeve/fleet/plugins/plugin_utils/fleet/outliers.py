@@ -75,7 +75,7 @@ def _by_absence(place: str, owners: dict[str, list[str]], whole: set[str]) -> It
     if not lacking or len(having) < _NEARLY_ALL * len(whole):
         return
     minority = _minority("", whole - having)
-    usual = next(iter(owners)) if len(owners) == 1 else ""
+    usual = "".join(owners) if len(owners) == 1 else ""
     by = f" by {usual}" if usual else ""
     said = f"{place} is served{by} on {len(having)} hosts, but not on {_count(minority.hosts)}."
     yield Outlier(place, usual, len(having), (minority,), said)

@@ -44,8 +44,8 @@ def test_two_reports_of_one_second_get_different_names(tmp_path):
 def test_what_fails_half_way_leaves_nothing(tmp_path):
     keep(tmp_path, "old", {"report.json": "1"})
 
-    with pytest.raises(ReportNotKept, match=r"^The report cannot be written to .*: No such file or directory\.$"):
-        keep(tmp_path, "new", {"report.json": "1", "missing/report.html": "2"})
+    with pytest.raises(ReportNotKept, match=r"^The report cannot be written to .*: File exists\.$"):
+        keep(tmp_path, "new", {"report.json": "1", "report.json/report.html": "2"})
 
     assert names(tmp_path) == ["latest", "old"]
     assert (tmp_path / "latest").readlink() == pathlib.Path("old")

@@ -114,12 +114,19 @@ def sysctl(host: Host, *arguments: str) -> None:
     host.run("sh", "-c", 'sysctl "$@" > /dev/null 2>&1 || true', "sh", *arguments)
 
 
+#: All are the same but for their Python and Docker: the others by make test-full.
+ONE_ALWAYS = [
+    host.name if not index else pytest.param(host.name, marks=pytest.mark.full)
+    for index, host in enumerate(lifecycle.HOSTS)
+]
+
+
 def dangers(audited: dict[str, Any]) -> dict[str, str]:
     """Return the sentences of an audit about the host's reservations, by the danger's id."""
     return {risk["id"]: risk["summary"] for risk in audited["risks"] if risk["id"].startswith("reservation_")}
 
 
-@pytest.mark.parametrize("name", [host.name for host in lifecycle.HOSTS])
+@pytest.mark.parametrize("name", ONE_ALWAYS)
 def test_what_is_reserved_is_still_there_after_a_boot(bare: Callable[[str], Host], reserve: Module, name: str) -> None:
     host = bare(name)
     first = reserve(host, "shop", ports=[38080, "39000-39010"])
@@ -247,7 +254,7 @@ def test_plays_at_once_wait_for_each_other(bare: Callable[[str], Host], reserve:
     assert kernel(host) == set(wishes.values())
 
 
-@pytest.mark.parametrize("name", [host.name for host in lifecycle.HOSTS])
+@pytest.mark.parametrize("name", ONE_ALWAYS)
 def test_a_container_has_a_list_of_its_own(
     bare: Callable[[str], Host], module: Module, reserve: Module, name: str
 ) -> None:

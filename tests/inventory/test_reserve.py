@@ -67,7 +67,7 @@ def test_all_levels_are_merged_and_what_needs_it_is_reserved_once(levels: Fleet)
     assert "web1 reserves 36601-36610,40000-40004, now and after a boot; automatic ports left: 28217" in second.said
 
 
-@pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check"])
+@pytest.mark.parametrize("check", [(), pytest.param(("--check",), marks=pytest.mark.full)], ids=["run", "check"])
 def test_only_what_does_not_stand_as_it_is_needed_is_run(levels: Fleet, check: tuple[str, ...]):
     levels.play("reserve")
     levels.set_up(
@@ -112,6 +112,7 @@ def test_what_another_file_sets_meanwhile_is_kept_though_all_applications_stand(
     assert "= 3200-3299,40000-40004" in levels.worlds["db1"].command("cat", own_file).stdout
 
 
+@pytest.mark.full
 def test_variables_on_the_command_line_are_texts(levels: Fleet):
     levels.reserve_by_hand("web1", "5000")
     limit = ("--limit", "web1", "-e", "reserve_evict=false reserve_prune=false reserve_exclusive=false")
@@ -157,6 +158,7 @@ def test_what_an_application_needs_no_more_is_given_back_and_what_others_reserve
     }
 
 
+@pytest.mark.full
 def test_a_name_that_no_application_has_any_more_is_shown_and_with_prune_given_back(levels: Fleet):
     levels.play("reserve")
     levels.set_up({"web": ["web1", "web2"], "db": ["db1"]}, all={"portreeve_applications": []}, web={})

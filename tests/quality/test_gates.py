@@ -91,6 +91,7 @@ def test_the_documentation_renders(root, collection):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_the_collection_runs_on_each_ansible_core(root):
     content("nox", "--tags", "one-each", "--reuse-existing-virtualenvs", cwd=root)
 

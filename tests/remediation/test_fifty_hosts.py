@@ -18,6 +18,7 @@ FIFTY = [f"web{number}" for number in range(1, 51)]
 TEN = FIFTY[:10]
 
 
+@pytest.mark.full
 def test_the_budget_ends_a_run_on_fifty_hosts_exactly_where_it_says(shops: Shops, ends: contextlib.ExitStack):
     shops.open(ends, FIFTY)
     digest = shops.make_plan(portreeve_most_failed=1)

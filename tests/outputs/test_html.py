@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance import as_html
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.page_tables import inert, page_data
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.trend_chart import HEIGHT, MOST_RUNS, chart_of
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.trend_chart import HEIGHT, chart_of
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.compliance.view import View, view_of
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.policy.runs import Past, Run
 from hypothesis import given
@@ -97,15 +97,15 @@ def test_data_neither_ends_nor_begins_anything(text: str) -> None:
     assert json.loads(written) == [text]
 
 
-def test_the_trend_fits_its_drawing_and_shows_the_last_runs() -> None:
+def test_the_trend_fits_its_drawing_and_shows_every_run() -> None:
     past = tuple(
-        Past(f"run{at}", f"2026-01-{at % 28 + 1:02}", "tolerated", {"low": at, "high": at}, 0, {}) for at in range(99)
+        Past(f"run{at}", f"2026-01-{at % 28 + 1:02}", "tolerated", {"low": at, "high": at}, 0, {}) for at in range(1, 100)
     )
     run = small_fleet()
     chart = chart_of(view_of(Run(run.judged, run.tracked, past)).trend)
 
-    assert len(chart.bars) == MOST_RUNS
-    assert chart.most == 2 * 98
+    assert len(chart.bars) == 99 + 1
+    assert chart.most == 2 * 99
     assert max(bar.x + bar.width for bar in chart.bars) <= 900
     for bar in chart.bars:
         heights = sum(block.height for block in bar.blocks)

@@ -13,7 +13,6 @@ from ..policy.rules import SEVERITIES
 from .view import TrendPoint
 
 WIDTH, HEIGHT = 900, 120
-MOST_RUNS = 60
 _WIDEST = 40
 
 
@@ -36,20 +35,19 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """The bars of the last runs, the oldest first, WIDTH by HEIGHT in all; ``most`` is what the highest has."""
+    """The bars of runs, the oldest first, WIDTH by HEIGHT in all; ``most`` is what the highest has."""
 
     bars: tuple[Bar, ...]
     most: int
 
 
 def chart_of(trend: Sequence[TrendPoint]) -> Chart:
-    """Return the chart of the last MOST_RUNS runs."""
-    shown = trend[-MOST_RUNS:]
-    most = max((sum(point.severities.values()) for point in shown), default=0)
-    step = min(WIDTH / max(len(shown), 1), _WIDEST)
+    """Return the chart of runs."""
+    most = max((sum(point.severities.values()) for point in trend), default=0)
+    step = min(WIDTH / max(len(trend), 1), _WIDEST)
     bars = [
         Bar(point, round(number * step, 1), round(step * 0.75, 1), _blocks(point, most))
-        for number, point in enumerate(shown)
+        for number, point in enumerate(trend)
     ]
     return Chart(tuple(bars), most)
 

@@ -99,7 +99,8 @@ def test_data_neither_ends_nor_begins_anything(text: str) -> None:
 
 def test_the_trend_fits_its_drawing_and_shows_every_run() -> None:
     past = tuple(
-        Past(f"run{at}", f"2026-01-{at % 28 + 1:02}", "tolerated", {"low": at, "high": at}, 0, {}) for at in range(1, 100)
+        Past(f"run{at}", f"2026-01-{at % 28 + 1:02}", "tolerated", {"low": at, "high": at}, 0, {})
+        for at in range(1, 100)
     )
     run = small_fleet()
     chart = chart_of(view_of(Run(run.judged, run.tracked, past)).trend)

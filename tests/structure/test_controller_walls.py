@@ -36,6 +36,8 @@ LEFT_OF = {
     "history": WORDS | {"fleet", "policy"},
     "compliance": WORDS | {"fleet", "policy", "many", "history", "report"},
     "remediation": WORDS | {"fleet", "report"},
+    "agent_file": set(),
+    "sweep": WORDS | {"fleet", "report", "agent_file"},
 }
 PURE = {"declared", "fleet", "policy", "drafted", "many", "compliance"}
 TOUCHES = TOUCHES_THE_SYSTEM | {"tempfile", "urllib", "http", "time", "secrets", "sqlalchemy", "ansible"}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Records of a sweep: how a host is reached, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Become:
+    """How to become another user there, by Ansible's sudo plugin: ``command`` wraps the interpreter's command line.
+
+    ``prompt`` is what sudo says on standard error when it wants ``password``; None for neither.
+    """
+
+    command: str
+    prompt: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One host of the inventory, its settings resolved as Ansible's own connection would.
+
+    ``arguments`` are those of ssh(1), as ``ssh_args``, ``ssh_common_args`` and ``ssh_extra_args`` give them together.
+    ``interpreter`` is None where one is to be found. A ``hindrance`` says why the host cannot be swept at all.
+    """
+
+    name: str
+    address: str
+    port: int | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    private_key_file: str | None = None
+    arguments: tuple[str, ...] = ()
+    check_host_keys: bool = True
+    interpreter: str | None = None
+    become: Become | None = None
+    local: bool = False
+    hindrance: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one host: ``status`` is ok, failed or unreachable, by Ansible's words; without a ``result``, the
+    ``reason`` is one sentence. ``pushed`` tells that the agent had to be sent, ``seconds`` how long all of it took."""
+
+    name: str
+    status: str
+    result: Mapping[str, Any] | None = None
+    reason: str = ""
+    pushed: bool = False
+    seconds: float = 0.0

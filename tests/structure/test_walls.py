@@ -140,7 +140,7 @@ SEEING["remedies.trail"] = READERS | {"writing", "wire", "verdicts", "remedies.r
 LEFT_OF = {**JUDGING, **SEEING}
 # They see, judge and act.
 JOINING = {"", "cli", "cli_options", "remedies", "remedies.apply", "remedies.prove", "reservations"}
-JOINING |= {"watch", "watch.session", "recording", "reservations.task"}
+JOINING |= {"looking", "watch", "watch.session", "recording", "reservations.task"}
 JOINING |= {"remedies.look", "remedies.run", "remedies.task", "remedies.command"}
 PURE = JUDGING.keys()
 TRANSLATING = ("action", "filter", "lookup", "callback")

@@ -127,17 +127,13 @@ risks:
   sample: [{"id": "descriptor_pressure", "summary": "java[812] uses 901 of 1024 descriptors."}]
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.portreeve_agent.answers import answer_ports, audit_result
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
+from ..module_utils.portreeve_agent.looking import take_picture
 from ..module_utils.portreeve_agent.model import PROTOCOLS
-from ..module_utils.portreeve_agent.ports import parse_declared
-from ..module_utils.portreeve_agent.snapshot import take_snapshot
-from ..module_utils.portreeve_agent.tables import SCANNERS, Question
+from ..module_utils.portreeve_agent.tables import SCANNERS
 
 OPTIONS = {
     "declared": {"type": "list", "elements": "raw", "default": []},
@@ -152,25 +148,9 @@ def main() -> None:
     """Take the picture, or say in one sentence why not."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
-        module.exit_json(**take_picture(module.params))
+        module.exit_json(**take_picture(Host(), module.params))
     except Exception as error:
         module.fail_json(msg=one_sentence(error))
-
-
-def take_picture(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of the task."""
-    protocols = tuple(options["protocol"])
-    declared = parse_declared(options["declared"], protocols)
-    question = Question(
-        protocols=protocols,
-        namespaces=options["namespaces"],
-        host_picture=True,
-        show_secrets=options["show_secrets"],
-        scanner=options["scanner"],
-        declared=declared,
-    )
-    snapshot = take_snapshot(Host(), question)
-    return audit_result(snapshot, answer_ports(snapshot, declared, protocols), declared)
 
 
 if __name__ == "__main__":

@@ -263,15 +263,11 @@ ports:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.portreeve_agent.answers import answer_ports, in_own_namespace, owner_result, unseen_in_own_namespace
-from ..module_utils.portreeve_agent.bind_wish import checked_bind
 from ..module_utils.portreeve_agent.errors import one_sentence
-from ..module_utils.portreeve_agent.expectations import Expectation, disappointment
 from ..module_utils.portreeve_agent.host import Host
+from ..module_utils.portreeve_agent.looking import look_at_ports
 from ..module_utils.portreeve_agent.model import PROTOCOLS
-from ..module_utils.portreeve_agent.ports import parse_address, parse_ports
-from ..module_utils.portreeve_agent.snapshot import take_snapshot
-from ..module_utils.portreeve_agent.tables import SCANNERS, Question
+from ..module_utils.portreeve_agent.tables import SCANNERS
 
 EXPECT_OPTIONS = {
     **{holder: {"type": "str"} for holder in ("unit", "exe", "user", "container")},
@@ -306,28 +302,10 @@ def main() -> None:
 
 def answer(module: AnsibleModule) -> None:
     """Look at the ports, compare them with what is expected, and end the module."""
-    options = module.params
-    protocols = tuple(options["protocol"])
-    ports = () if options["port"] is None else parse_ports(options["port"], protocols)
-    address = None if options["address"] is None else parse_address(options["address"])
-    bind = checked_bind(options["bind"]) if options["bind"] else None
-    expectation = Expectation(**(options["expect"] or {}))
-    question = Question(
-        ports=ports,
-        protocols=protocols,
-        namespaces=options["namespaces"],
-        every_connection=bool(address or bind),
-        show_secrets=options["show_secrets"],
-        scanner=options["scanner"],
-        bind=bind,
-    )
-    snapshot = take_snapshot(Host(), question)
-    answers = answer_ports(snapshot, ports, protocols, address)
-    own, unseen = in_own_namespace(answers, snapshot.namespaces), unseen_in_own_namespace(snapshot)
-    sentence = disappointment(expectation, own, ports, unseen)
-    if sentence:
-        module.fail_json(msg=sentence, **owner_result(snapshot, answers))
-    module.exit_json(**owner_result(snapshot, answers))
+    result, disappointment = look_at_ports(Host(), module.params)
+    if disappointment:
+        module.fail_json(msg=disappointment, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ import pytest
 from .interpreters import FOUND
 from .stage import ROOT
 
-PACKAGE = pathlib.Path("collections/ansible_collections/portreeve/fleet/plugins/module_utils/portreeve_agent")
+COLLECTION = pathlib.Path("collections/ansible_collections/portreeve/fleet")
+PACKAGE = COLLECTION / "plugins/module_utils/portreeve_agent"
+BUILDER = COLLECTION / "plugins/plugin_utils/agent_file"
 
 
 def build(python: str, tree: pathlib.Path, target: pathlib.Path, **settings) -> bytes:
@@ -45,7 +47,8 @@ def test_every_python_builds_the_same_bytes(pyz, version, tmp_path):
 def test_time_place_umask_and_leftovers_do_not_matter(pyz, tmp_path):
     copy = tmp_path / "a place with spaces"
     shutil.copytree(ROOT / "agent", copy / "agent", symlinks=True)
-    shutil.copytree(ROOT / PACKAGE, copy / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in (PACKAGE, BUILDER):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / PACKAGE / "notes.txt").write_text("no part of it", encoding="ascii")
     for path in copy.rglob("*.py"):
         os.utime(path, (1, 1))
@@ -55,6 +58,19 @@ def test_time_place_umask_and_leftovers_do_not_matter(pyz, tmp_path):
 
     assert built == pyz.read_bytes()
     assert (tmp_path / "deeper/portreeve.pyz").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_controller_without_a_checkout_builds_the_same_bytes(pyz, tmp_path):
+    for part in (PACKAGE, BUILDER):
+        shutil.copytree(ROOT / part, tmp_path / part.relative_to("collections"))
+    where = "ansible_collections.portreeve.fleet.plugins.plugin_utils.agent_file.archive"
+    program = f"import sys; sys.path.insert(0, '.'); from {where} import archive; sys.stdout.buffer.write(archive())"
+
+    built = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, check=True, timeout=60
+    )
+
+    assert built.stdout == pyz.read_bytes()
 
 
 def test_it_holds_the_agent_and_nothing_else(pyz):

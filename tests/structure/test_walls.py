@@ -18,6 +18,7 @@ DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at r
 TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
 
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
+LANGUAGE = {"typed", "record"}  # open to every room
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
@@ -33,6 +34,8 @@ REMEDYING = {
 REMEDYING |= {"remedies.proof"}
 CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "watch.wire"}
 JUDGING = {
+    "typed": set(),
+    "record": set(),
     "version": set(),
     "errors": set(),
     "endpoint": set(),
@@ -232,9 +235,18 @@ def agent_imports_leftwards(tree: pathlib.Path) -> list[str]:
     for found in imports(tree, AGENT):
         here, there = home(found.path), room(found.target)
         inwards = found.relative and found.target.startswith(AGENT + ".")
-        if inwards and here not in JOINING and there not in LEFT_OF.get(here, set()) | {here}:
+        if inwards and here not in JOINING and there not in LEFT_OF.get(here, set()) | LANGUAGE | {here}:
             broken.append(f"{found}: {there} is not to the left of {here}")
     return broken
+
+
+def agent_starts_without_typing(tree: pathlib.Path) -> list[str]:
+    """Records and the names of types come from the agent's own rooms for them: `typing` takes longer than an answer."""
+    return [
+        f"{found}: {' and '.join(sorted(LANGUAGE))} stand for it"
+        for found in imports(tree, AGENT)
+        if found.target in {"typing", "dataclasses"} and home(found.path) not in LANGUAGE
+    ]
 
 
 def every_room_has_its_place(tree: pathlib.Path) -> list[str]:
@@ -272,6 +284,7 @@ WALLS = (
     agent_needs_only_python,
     pure_rooms_touch_nothing,
     agent_imports_leftwards,
+    agent_starts_without_typing,
     every_room_has_its_place,
     controller_sees_the_pure_rooms,
     modules_reach_only_the_agent,
@@ -293,6 +306,8 @@ PLANTED = [
     (agent_imports_leftwards, "remedies/plan.py", "from .apply import act"),
     (agent_imports_leftwards, "kernel/x.py", "from ..ownership.systemd import unit"),
     (agent_imports_leftwards, "host.py", "from . import snapshot"),
+    (agent_starts_without_typing, "host.py", "from typing import Any"),
+    (agent_starts_without_typing, "model.py", "def f():\n    from dataclasses import replace"),
     (every_room_has_its_place, "weather.py", "x = 1"),
     (agent_imports_leftwards, "model.py", "from .verdicts.free import Free"),
     (

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from typing import Any, Iterable, Iterator, Tuple
 
 from .bind_rules import forecast
 from .bind_words import name_bind
@@ -25,7 +23,9 @@ from .model import (
     Socket,
 )  # fmt: skip
 from .ports import PortRange, contains, overlaps
+from .record import replace
 from .risks.registry import host_risks, port_risks
+from .typed import Any, Iterable, Iterator, Tuple
 from .verdicts.case import Case
 from .verdicts.registry import judge
 from .wire import to_wire

@@ -9,9 +9,9 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import NoReturn
 
 from .errors import NotApplied, NotPermitted
+from .typed import NoReturn
 
 _DIRECTORY_MODE = 0o750
 _FILE_MODE = 0o600

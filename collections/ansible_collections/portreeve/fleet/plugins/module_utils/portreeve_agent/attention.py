@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
-
 from .descriptors import Walk
 from .errors import Gone, NotPermitted, NotSupported
 from .fdinfo import parse_targets
 from .host import Host
 from .process_directory import MOST_BYTES
 from .processes import parse_stat
+from .record import NamedTuple
+from .typed import Iterable
 from .waiting import Waiting, read_waiting
 
 _STOPPED = "Tt"

@@ -13,11 +13,12 @@ import mmap
 import os
 import socket
 import struct
-from typing import Callable, Iterable, Iterator, NamedTuple
 
 from . import syscalls
 from .errors import NotPermitted, NotSupported
 from .reading import translate
+from .record import NamedTuple
+from .typed import Callable, Iterable, Iterator
 
 _TRACING = "/sys/kernel/tracing"
 _TRACEPOINT = 2  # PERF_TYPE_TRACEPOINT

@@ -9,11 +9,11 @@ tells them. VRFs and programs attached to SO_REUSEPORT groups are left out.
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
-
 from .binding import BindForecast, BindOptions, BindRequest, Occupant, Reason
 from .model import UNACCEPTED, HeldSocket, PortRanges, Socket, SocketOptions
 from .ports import contains, is_mapped, overlaps, parse_ports
+from .record import NamedTuple
+from .typed import Iterable
 
 OK, IN_USE, UNKNOWN = "ok", "EADDRINUSE", "unknown"
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import errno
 import socket as sockets
-from dataclasses import replace
-from typing import Iterable
 
 from .binding import BindGrounds, BindRequest, BindTrial, BindWish, request_for
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
 from .kernel.sock_diag import way_into
 from .model import HeldSocket, Namespace
+from .record import replace
 from .tables import Question
+from .typed import Iterable
 
 
 def try_binds(

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .binding import BindWish
 from .errors import InvalidInput
 from .model import PROTOCOLS
 from .ports import parse_address, shown
+from .typed import Any
 
 _FLAGS = ("reuseaddr", "reuseport", "v6only")
 _NAMES = ("protocol", "device", "user")

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 from .endpoint import Endpoint
+from .record import NamedTuple, dataclass
 
 
 @dataclass(frozen=True)

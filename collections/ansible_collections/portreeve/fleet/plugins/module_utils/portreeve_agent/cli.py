@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 from enum import IntEnum
-from typing import Iterable, Sequence, TextIO
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
 from .bind_wish import parse_bind
@@ -22,6 +21,7 @@ from .ports import parse_address, parse_ports
 from .risks.registry import host_risks
 from .snapshot import take_snapshot
 from .tables import Question
+from .typed import Iterable, Sequence, TextIO
 from .verdicts.wording import one_line
 from .words import say_list, say_owner, say_snapshot
 

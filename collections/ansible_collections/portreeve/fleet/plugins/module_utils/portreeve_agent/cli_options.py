@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
 
 from .durations import parse_seconds
 from .errors import InvalidInput
 from .expectations import Expectation
 from .model import PROTOCOLS
 from .tables import SCANNERS
+from .typed import Any, NoReturn
 from .version import VERSION
 
 _DESCRIPTION = "Who holds a port on this host, since when, and what it means."

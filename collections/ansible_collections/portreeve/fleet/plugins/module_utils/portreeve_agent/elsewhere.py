@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from typing import Any, Iterable, Iterator, NamedTuple, Tuple
 
 from .endpoint import Endpoint
 from .errors import InvalidInput, NotSupported
@@ -32,8 +31,10 @@ from .model import (
     Socket,
 )
 from .reading import as_text, shorten_arguments
+from .record import NamedTuple
 from .roles import assign_roles
 from .tables import BOUND_ONLY, USUAL_AUTOMATIC_RANGE, Question, Sieve, blind_spots_of, counted
+from .typed import Any, Iterable, Iterator, Tuple
 from .version import VERSION
 
 _HERE = Namespace(id=0, name="host", kind="host", path="")

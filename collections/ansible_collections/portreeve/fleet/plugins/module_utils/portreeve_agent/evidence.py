@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Callable, Iterable, Mapping, Optional
-
 from .attention import Attention
 from .clues import Clues
 from .descriptors import Seat, link_of
@@ -19,8 +16,10 @@ from .lineage import Lineage
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
 from .process_directory import ProcessDirectory
+from .record import dataclass, field
 from .sighting import Sighting
 from .tables import Question, read_tables
+from .typed import Callable, Iterable, Mapping, Optional
 from .waiting import Waiting
 
 _A_WHILE = 0.03  # seconds between two looks; a process that stays blocked in something else meanwhile does not serve

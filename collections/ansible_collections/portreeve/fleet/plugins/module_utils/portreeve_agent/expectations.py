@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 from .errors import InvalidInput
 from .model import Owner, PortAnswer
 from .ports import PortRange, describe
+from .record import dataclass
+from .typed import Protocol
 
 _SHORT_ID = 12  # as engines shorten the id of a container
 

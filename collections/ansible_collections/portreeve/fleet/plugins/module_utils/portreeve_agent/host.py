@@ -9,7 +9,6 @@ import os
 import socket
 import time
 from contextlib import suppress
-from typing import Callable, ContextManager, TypeVar
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
@@ -17,6 +16,7 @@ from .files import Files
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import as_text, kept_open, read_all, translate
+from .typed import Callable, ContextManager, TypeVar
 from .users import Users
 
 _PEEK_SECONDS = 2.0

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Mapping
-
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
 from .model import Process
 from .processes import Stat, parse_stat
+from .typed import Mapping
 
 _FARTHEST = 64
 

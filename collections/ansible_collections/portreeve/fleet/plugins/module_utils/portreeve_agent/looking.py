@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
 from .bind_wish import checked_bind
 from .expectations import Expectation, disappointment
@@ -14,6 +12,7 @@ from .host import Host
 from .ports import parse_address, parse_declared, parse_ports
 from .snapshot import take_snapshot
 from .tables import Question
+from .typed import Any
 
 
 def look_at_ports(host: Host, options: dict[str, Any]) -> tuple[dict[str, Any], str | None]:

@@ -10,7 +10,8 @@ ports, hosts, names) is left. Every expression runs in linear time, as the text 
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterator, Sequence
+
+from .typed import Callable, Iterator, Sequence
 
 MASK = "********"
 

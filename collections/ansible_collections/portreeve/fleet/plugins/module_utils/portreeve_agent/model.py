@@ -8,11 +8,10 @@ Those that come by the ten thousand are named tuples, which cost a fifth of a fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
 from .binding import BindForecast, BindGrounds
 from .endpoint import Endpoint
+from .record import NamedTuple, dataclass
+from .typed import Any
 
 PROTOCOLS = ("tcp", "udp")
 

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Iterable, Sequence
 
 from .errors import InvalidInput
 from .model import PROTOCOLS
+from .record import dataclass
+from .typed import Any, Iterable, Sequence
 
 HIGHEST_PORT = 65535
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"  # sysctl(8)

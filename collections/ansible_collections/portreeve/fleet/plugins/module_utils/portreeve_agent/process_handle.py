@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import select
-from typing import NoReturn
 
 from . import syscalls
 from .errors import Gone, NotPermitted, NotSupported
+from .typed import NoReturn
 
 
 class ProcessHandle:

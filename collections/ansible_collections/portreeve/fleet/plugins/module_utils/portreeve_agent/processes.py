@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .model import DescriptorUse, Process
 from .process_directory import ProcessDirectory
 from .reading import as_text, shorten_arguments
+from .record import NamedTuple
 
 _FORKED, _OF_KERNEL = 0x40, 0x200000  # PF_FORKNOEXEC, PF_KTHREAD (linux/sched.h)
 _FARTHEST = 64

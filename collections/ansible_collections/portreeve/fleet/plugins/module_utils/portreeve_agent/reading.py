@@ -12,9 +12,9 @@ import re
 import stat
 from contextlib import contextmanager
 from itertools import islice
-from typing import Iterable, Iterator, NoReturn
 
 from .errors import Gone, NotPermitted, NotSupported
+from .typed import Iterable, Iterator, NoReturn
 
 GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
 _REFUSED = (errno.EACCES, errno.EPERM)

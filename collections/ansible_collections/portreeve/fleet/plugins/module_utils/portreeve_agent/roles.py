@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Mapping, Optional, Tuple
-
 from .clues import Clues
 from .model import SERVING_STATES, Creator, Holder
+from .record import replace
+from .typed import Mapping, Optional, Tuple
 
 _Part = Tuple[str, Optional[str]]  # role and evidence
 

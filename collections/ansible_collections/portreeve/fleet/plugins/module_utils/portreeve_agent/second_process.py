@@ -11,9 +11,9 @@ import select
 import signal
 import time
 from contextlib import suppress
-from typing import Callable, Generic, TypeVar
 
 from .errors import NotSupported
+from .typed import Callable, Generic, TypeVar
 
 _Result = TypeVar("_Result")
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from functools import partial
 
 from . import descriptors
@@ -17,6 +16,7 @@ from .kernel.sock_diag import way_into
 from .kernel.unix_diag import read_queued_unix_sockets
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
+from .record import dataclass, replace
 from .tables import Question, Tables, read_tables
 
 _MOST_ATTEMPTS = 3

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import gc
 import time
-from dataclasses import replace
-from typing import Iterable, Sequence
 
 from . import descriptors
 from .bind_trial import try_binds
@@ -32,10 +30,12 @@ from .model import (
     Socket,
 )  # fmt: skip
 from .ownership.resolve import Owners
+from .record import replace
 from .roles import assign_roles
 from .sighting import Sighting, take_sighting
 from .socket_options import with_options
 from .tables import Question, blind_spots_of, unlisted_bound_sockets
+from .typed import Iterable, Sequence
 from .version import VERSION
 
 _MOST_NEAREST = 5

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import socket as sockets
-from typing import Iterable
 
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
 from .model import HeldSocket, Holder, Socket, SocketOptions
+from .typed import Iterable
 
 _IPV6 = 6
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any
 
 from .errors import NotSupported
+from .typed import Any
 
 CLONE_NEWNET = 0x40000000  # unshare(2), setns(2)
 KCMP_FILES = 2  # kcmp(2): do two tasks share one descriptor table?

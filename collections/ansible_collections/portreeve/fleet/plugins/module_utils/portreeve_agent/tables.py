@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
-from typing import Collection, Iterable, Iterator, Tuple
 
 from .binding import BindWish
 from .endpoint import Endpoint
@@ -27,6 +25,8 @@ from .model import (
     Socket,
 )  # fmt: skip
 from .ports import PortRange, contains, overlaps
+from .record import dataclass
+from .typed import Collection, Iterable, Iterator, Tuple
 
 USUAL_AUTOMATIC_RANGE = (32768, 60999)
 BOUND_ONLY = "TCP sockets that are bound but do not listen"

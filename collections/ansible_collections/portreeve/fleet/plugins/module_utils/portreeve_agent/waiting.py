@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from .errors import Gone, NotPermitted, NotSupported
 from .process_directory import ProcessDirectory
+from .record import NamedTuple
+from .typed import Iterable, Mapping, Sequence
 
 _ONE = "accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "read", "readv"  # their first argument is the descriptor
 _NAPS = {"nanosleep": 0, "clock_nanosleep": 2}  # the argument that points to the time

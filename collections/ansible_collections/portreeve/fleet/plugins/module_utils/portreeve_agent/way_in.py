@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Collection, Iterable, Tuple
 
-from .descriptors import walk
+from .walking import walk
 from .endpoint import Endpoint
 from .errors import PortreeveError
 from .host import Host
@@ -16,6 +15,7 @@ from .kernel.namespaces import read_own_namespace
 from .kernel.sock_diag import read_sockets
 from .model import Socket
 from .ports import overlaps
+from .typed import Collection, Iterable, Tuple
 
 _SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from typing import Any
-
 from .model import HeldSocket
+from .record import fields
+from .typed import Any
 
 
 def to_wire(record: Any) -> Any:
@@ -17,10 +16,9 @@ def to_wire(record: Any) -> Any:
         return record
     if isinstance(record, HeldSocket):
         return _held_socket_to_wire(record)
-    if is_dataclass(record):
-        return {field.name: to_wire(getattr(record, field.name)) for field in fields(record)}
-    if hasattr(record, "_fields"):
-        return {name: to_wire(value) for name, value in zip(record._fields, record)}
+    names = fields(record)
+    if names is not None:
+        return {name: to_wire(getattr(record, name)) for name in names}
     if isinstance(record, dict):
         return {str(key): to_wire(value) for key, value in record.items()}
     return [to_wire(value) for value in record]

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator
-
 from .bind_words import name_endpoint
 from .model import BlindSpot, HeldSocket, Holder, PortAnswer, Process, Risk, Snapshot
 from .ports import describe, parse_ports
+from .typed import Iterable, Iterator
 from .verdicts.case import distinct_owners, distinct_processes
 from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line, say_unaccepted
 

@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
-from typing import Callable, Iterator
 
 from .appending import append_line, check_line
 from .errors import NotApplied, NotSupported
@@ -17,6 +16,7 @@ from .host import Host
 from .process_handle import ProcessHandle
 from .reading import as_text, read_all, translate
 from .second_process import let_go_of_standard_streams
+from .typed import Callable, Iterator
 
 _DIRECTORY_MODE = 0o755
 _FILE_MODE = 0o644

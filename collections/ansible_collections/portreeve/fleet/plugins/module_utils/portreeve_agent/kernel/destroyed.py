@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Iterable
 
 from ..errors import NotSupported
 from ..host import Host
 from ..model import Namespace
+from ..typed import Iterable
 from .sock_diag import NETLINK_SOCK_DIAG, way_into
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterable
+
+from ..typed import Iterable
 
 _OPERATION = struct.Struct("=BBH")  # inet_diag_bc_op: code, yes, no (linux/inet_diag.h)
 _JUMP, _SOURCE_AT_LEAST, _SOURCE_AT_MOST, _AUTOMATIC = 1, 2, 3, 6

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Collection, Mapping
-
 from ..errors import NotSupported
 from ..host import Host
+from ..typed import Collection, Mapping
 from .btf import read_types
 from .file_credentials import read_makers
 from .socket_births import read_ages

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
-from typing import Callable, Iterator, NamedTuple, TypeVar
 
 from ..errors import Gone, InvalidInput, NotPermitted, NotSupported
 from ..host import Host
 from ..model import BlindSpot, Namespace
 from ..process_directory import ProcessDirectory
+from ..record import NamedTuple, replace
+from ..typed import Callable, Iterator, TypeVar
 
 _OWN_PATH = "/proc/self/ns/net"
 _NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")

@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import Iterable, NamedTuple
 
 from ..host import Host
 from ..model import Namespace, Socket
+from ..record import NamedTuple
+from ..typed import Iterable
 from .namespaces import in_reach
 from .single_socket import address_socket, exchange, refuse
 from .sock_diag import STATES, read_sockets

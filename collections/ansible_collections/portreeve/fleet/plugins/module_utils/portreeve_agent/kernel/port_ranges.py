@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Iterable
 
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import Namespace, PortRanges
+from ..typed import Callable, Iterable
 
 _DIRECTORY = "/proc/sys/net/ipv4/"
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Iterator
 
 from ..endpoint import Endpoint
 from ..errors import Gone
 from ..host import Host
 from ..model import Namespace, Socket
+from ..typed import Iterator
 from .sock_diag import STATES, Keep
 
 _FAMILIES = ((4, ""), (6, "6"))

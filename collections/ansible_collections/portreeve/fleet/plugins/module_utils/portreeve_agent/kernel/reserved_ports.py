@@ -9,12 +9,12 @@ but one byte. What does not fit is left away: the kernel says so, sysctl(8) does
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple
-
 from ..errors import NotSupported
 from ..host import Host
 from ..model import Namespace
 from ..ports import compress, port_set
+from ..record import NamedTuple
+from ..typed import Iterator
 from ..writing import ActingHost
 
 PATH = "/proc/sys/net/ipv4/ip_local_reserved_ports"

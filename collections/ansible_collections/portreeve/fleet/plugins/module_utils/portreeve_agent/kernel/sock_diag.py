@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Callable, Iterator, Optional, Tuple
 
 from ..endpoint import Endpoint
 from ..errors import NotSupported
 from ..host import Host
 from ..model import Namespace, Socket
+from ..typed import Callable, Iterator, Optional, Tuple
 from .diag_filter import MOST_RANGES, local_ports, with_port_bound
 
 #: keep(state, local port, inode, local address) decides, before a record is built, whether a row is wanted.

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import SettingFile
 from ..ports import RESERVED_PORTS
 from ..reading import as_text
+from ..record import NamedTuple
 
 MAIN_FILE = "/etc/sysctl.conf"
 #: A file hides those of the same name in the directories after its own.

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, NamedTuple
-
 from ..errors import PortreeveError
 from ..host import Host
 from ..model import Process, Socket
 from ..processes import ProcessReader
 from ..reading import as_text
+from ..record import NamedTuple
+from ..typed import TYPE_CHECKING, Iterator
 from .cgroup_tree import CgroupTree
 from .placement import Mark, Placement, place
 

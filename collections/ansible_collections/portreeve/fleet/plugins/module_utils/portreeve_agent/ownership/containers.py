@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..model import Owner
+from ..typed import TYPE_CHECKING
 from .placement import Mark, Placement, unescape
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
 
 from ..endpoint import Endpoint
 from ..errors import NotSupported, PortreeveError
 from ..host import Host
+from ..record import NamedTuple
+from ..typed import Any
 from .case import as_data
 from .local_http import parse_answer, request
 

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from ..errors import PortreeveError
 from ..host import Host
+from ..typed import TYPE_CHECKING
 from .case import Told, as_data
 from .placement import Mark
 

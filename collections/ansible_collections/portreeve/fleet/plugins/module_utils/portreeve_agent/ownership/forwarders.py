@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
-
 from ..errors import PortreeveError
 from ..model import Owner, Process
+from ..typed import TYPE_CHECKING, Callable
 from .containers import container_owner
 from .placement import Mark
 

@@ -8,9 +8,8 @@ http.client takes longer to import than a container engine takes to answer.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import NotSupported
+from ..record import NamedTuple
 
 
 class Answer(NamedTuple):

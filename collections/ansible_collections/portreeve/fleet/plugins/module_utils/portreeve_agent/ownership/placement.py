@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..reading import as_text
+from ..record import NamedTuple
 
 _UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")  # slices group units, they are none to act on
 

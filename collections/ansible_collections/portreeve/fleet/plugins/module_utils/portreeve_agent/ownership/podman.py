@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from ..errors import PortreeveError
 from ..host import Host
+from ..record import NamedTuple
+from ..typed import TYPE_CHECKING
 from .case import as_data
 
 if TYPE_CHECKING:

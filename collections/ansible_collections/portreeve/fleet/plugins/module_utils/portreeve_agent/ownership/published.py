@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..model import Owner, Process
+from ..typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .case import Case

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Callable, Iterable
-
 from ..host import Host
 from ..model import Creator, Namespace, Owner, Process, Socket
+from ..record import replace
+from ..typed import Callable, Iterable
 from .case import Case, Scene
 from .namespace_names import name_namespace
 from .placement import unescape

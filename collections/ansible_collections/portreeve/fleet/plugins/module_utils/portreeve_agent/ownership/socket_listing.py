@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..endpoint import Endpoint
 from ..host import Host
+from ..record import NamedTuple
 from .placement import unescape
 
 _PROTOCOLS = {"(Stream)": "tcp", "(Datagram)": "udp"}

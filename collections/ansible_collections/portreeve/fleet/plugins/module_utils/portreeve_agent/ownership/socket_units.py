@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..errors import PortreeveError
 from ..model import SERVING_STATES, Owner
+from ..typed import TYPE_CHECKING
 from .placement import unescape
 
 if TYPE_CHECKING:

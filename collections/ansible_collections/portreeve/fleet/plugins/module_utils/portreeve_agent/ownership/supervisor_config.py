@@ -8,11 +8,11 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
-from typing import TYPE_CHECKING
 
 from ..errors import NotSupported, PortreeveError
 from ..host import Host
 from ..model import Process
+from ..typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .case import Scene

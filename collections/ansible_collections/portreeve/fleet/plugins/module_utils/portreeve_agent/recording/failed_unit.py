@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping
 
 from ..errors import Gone, InvalidInput, NotSupported, PortreeveError
 from ..host import Host
 from ..ports import HIGHEST_PORT, PortRange, parse_ports
+from ..typed import Mapping
 
 DIRECTORY = "/etc/portreeve"
 _LONGEST_FILE = 1 << 16

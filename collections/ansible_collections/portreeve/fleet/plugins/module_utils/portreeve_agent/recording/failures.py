@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import Any, Iterator, Mapping
 
 from ..answers import answer_ports, owner_result
 from ..errors import NotPermitted, NotSupported, PortreeveError
@@ -17,6 +16,7 @@ from ..model import PROTOCOLS
 from ..reading import translate
 from ..snapshot import take_snapshot
 from ..tables import Question
+from ..typed import Any, Iterator, Mapping
 from ..verdicts.wording import one_line
 from .failed_unit import check_unit, wanted_ports
 

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
-
-from ..descriptors import walk
+from ..walking import walk
 from ..errors import Gone, Moved, NotApplied, NotSupported, PortreeveError
 from ..kernel.namespaces import in_reach
 from ..kernel.sock_diag import read_sockets
 from ..model import SERVING_STATES, UNACCEPTED, Holder, Namespace, Socket
 from ..ports import overlaps
 from ..snapshot import read_host_facts
+from ..typed import Callable, Iterator
 from ..verdicts.wording import listed, name_mark
 from ..writing import ActingHost
 from .acts.destroy import destroy

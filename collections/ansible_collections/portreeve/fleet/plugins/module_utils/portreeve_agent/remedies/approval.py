@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
-from typing import Any
 
 from ..errors import InvalidInput, Moved
+from ..record import replace
+from ..typed import Any
 from ..verdicts.wording import listed, name_mark, one_line
 from ..wire import to_wire
 from .records import ACTS, OwnerMark, Plan, ProcessMark, SocketMark, Step, Then

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
 
 from ..errors import InvalidInput
 from ..model import PROTOCOLS
 from ..ports import shown
+from ..typed import Any
 from .records import ACTS, VERBS, OwnerMark, Plan, ProcessMark, SocketMark, Step, Then
 
 PLAN_FORMAT = "portreeve.port_plan/1"

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Iterable
-
 from ..bind_words import name_endpoint
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
@@ -14,6 +12,7 @@ from ..kernel.openers import bound_on_purpose
 from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner, Snapshot, Socket
 from ..snapshot import take_snapshot
 from ..tables import USUAL_AUTOMATIC_RANGE, Question
+from ..typed import Iterable
 from .collateral import Fallen, Keeper, Server, Touched, fallen
 from .prove import settle
 from .records import OwnerMark, ProcessMark

@@ -11,10 +11,10 @@ had inherited a listener for a few seconds only. A server that came by itself is
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Collection, Iterable, Mapping, Union
 
 from ..model import Owner
+from ..record import dataclass
+from ..typed import Collection, Iterable, Mapping, Union
 from ..verdicts.wording import listed, name_mark, name_owner, one_line
 from .records import OwnerMark, ProcessMark
 

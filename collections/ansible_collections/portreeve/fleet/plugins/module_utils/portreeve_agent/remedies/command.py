@@ -12,12 +12,12 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
-from typing import Any, Iterator
 
 from ..bind_wish import parse_bind
 from ..cli_options import EXPECTED
 from ..errors import InvalidInput
+from ..record import dataclass
+from ..typed import Any, Iterator
 from ..words import paragraph
 from ..writing import ActingHost
 from .records import Wish

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Iterable
-
 from ..expectations import is_expected
 from ..model import HeldSocket, Holder
+from ..record import replace
+from ..typed import Iterable
 from ..verdicts.case import identity
 from ..verdicts.wording import name_owner, name_process
 from .harm import (

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Iterable
-
 from ..model import HeldSocket, Holder, Owner
+from ..record import replace
+from ..typed import Iterable
 from ..verdicts.case import distinct_processes, identity
 from ..verdicts.wording import listed, name_mark, name_owner, name_peers, name_processes, one_line
 from .records import Condition, Step, Then, Wish

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Callable, Iterable, Iterator, Mapping
 
 from ..answers import answer_ports, own_namespace
 from ..errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
@@ -16,8 +14,10 @@ from ..kernel.openers import bound_on_purpose
 from ..model import SERVING_STATES, HeldSocket, Namespace, Owner, Snapshot, Socket
 from ..ports import PortRange
 from ..processes import own_ancestry
+from ..record import dataclass, replace
 from ..snapshot import take_snapshot
 from ..tables import Question
+from ..typed import Callable, Iterable, Iterator, Mapping
 from ..verdicts.case import identity
 from ..verdicts.wording import one_line
 from ..way_in import SshConnection, carriers, is_end_of, ssh_connections

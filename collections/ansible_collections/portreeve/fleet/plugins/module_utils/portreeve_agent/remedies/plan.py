@@ -9,11 +9,10 @@ not be taken, nothing is done to the others either.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..binding import request_for
 from ..expectations import Expectation, is_expected
 from ..model import SERVING_STATES, HeldSocket, Holder
+from ..record import replace
 from ..verdicts.hung_listener import hangs
 from ..verdicts.wording import listed
 from .approval import sealed

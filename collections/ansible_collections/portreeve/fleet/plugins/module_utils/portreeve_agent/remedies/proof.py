@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Sequence
-
 from ..bind_words import name_call
 from ..binding import BindOptions, BindRequest, request_for
+from ..record import dataclass, replace
+from ..typed import Sequence
 from .records import Wish
 
 UNTRIED = "unknown"

@@ -6,10 +6,9 @@ Pure."""
 
 from __future__ import annotations
 
-from typing import Iterable
-
 from ..model import Holder, Owner, Process
 from ..protected import why_protected, why_protected_unit
+from ..typed import Iterable
 from ..verdicts.wording import name_mark, name_owner, name_process, one_line
 from .records import Condition, Wish
 from .sight import Sight

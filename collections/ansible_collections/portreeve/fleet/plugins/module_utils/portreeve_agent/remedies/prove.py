@@ -11,7 +11,6 @@ nothing: SO_REUSEPORT on TCP is tried only where it decides, and what could take
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Sequence, TypeVar
 
 from ..bind_trial import bind_once
 from ..binding import BindRequest
@@ -20,6 +19,7 @@ from ..host import Host
 from ..kernel.namespaces import in_reach
 from ..kernel.sock_diag import way_into
 from ..model import Namespace
+from ..typed import Callable, Sequence, TypeVar
 from .proof import UNTRIED, Attempt, Proof, conclude, requests_of, untried, without_sharing
 from .records import Wish
 

@@ -8,12 +8,11 @@ What names a victim is an identity: it holds of one socket, process or run of an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Mapping
-
 from ..binding import BindWish
 from ..expectations import Expectation
 from ..model import Process
+from ..record import dataclass, field
+from ..typed import Mapping
 
 #: What can be done about a port, by rising harm.
 ACTS = ("destroy", "detach", "restart", "stop", "terminate", "kill")

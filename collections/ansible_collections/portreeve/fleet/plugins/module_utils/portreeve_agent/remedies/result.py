@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Sequence
-
 from ..model import BlindSpot, HostFacts, PortAnswer
+from ..record import dataclass
+from ..typed import Any, Sequence
 from ..verdicts.wording import listed, name_owner, name_process, one_line
 from ..wire import to_wire
 from .approved import PLAN_FORMAT

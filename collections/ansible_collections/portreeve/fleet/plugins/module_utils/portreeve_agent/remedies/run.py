@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Callable
 
 from ..errors import NotApplied, PortreeveError
 from ..model import SERVING_STATES, Owner
+from ..record import dataclass, replace
+from ..typed import Any, Callable
 from ..verdicts.wording import listed, name_owner, name_process
 from ..writing import ActingHost
 from .apply import apply

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Tuple
-
 from ..endpoint import Endpoint
 from ..expectations import Expectation
 from ..model import HeldSocket, Holder, Owner, PortAnswer, Process, Socket
+from ..record import dataclass, field
+from ..typed import Iterable, Mapping, Tuple
 from ..verdicts.case import identity
 from .records import Condition, ProcessMark, SocketMark, Wish
 

@@ -9,9 +9,9 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import Any, Mapping
 
 from ..errors import Moved, NotPermitted, NotSupported, PortreeveError, one_sentence
+from ..typed import Any, Mapping
 from ..writing import ActingHost
 from .approval import check_reach, compare
 from .approved import parse_approved

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from typing import Any, Iterable, Mapping
 
 from ..errors import Gone, NotApplied, NotPermitted, PortreeveError
 from ..host import Host
+from ..record import dataclass, fields
+from ..typed import Any, Iterable, Mapping
 from ..verdicts.wording import listed, one_line
 from ..wire import to_wire
 from ..writing import ActingHost
@@ -182,8 +182,7 @@ def _record(said: Any) -> Mapping[str, Any]:
 
 
 def _owner(said: Any) -> OwnerMark | None:
-    names = [field.name for field in fields(OwnerMark)]
-    if not isinstance(said, dict) or set(said) != set(names):
+    if not isinstance(said, dict) or set(said) != set(fields(OwnerMark) or ()):
         return None
     return OwnerMark(**said)
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
 
 from ..bind_wish import checked_bind
 from ..binding import BindWish
@@ -15,6 +14,7 @@ from ..errors import InvalidInput
 from ..expectations import Expectation
 from ..model import PROTOCOLS
 from ..ports import overlaps, parse_address, parse_ports, shown
+from ..typed import Any, Mapping
 from .records import ACTS, STRATEGIES, VERBS, Then, Wish
 
 _LONGEST_GRACE = 3600.0

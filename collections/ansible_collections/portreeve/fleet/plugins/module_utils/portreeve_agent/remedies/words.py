@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping
 
 from ..model import BlindSpot, Owner
+from ..typed import Any, Iterator, Mapping
 from ..verdicts.wording import listed, name_mark, name_owner, one_line
 from ..words import paragraph, say_blind_spots
 from .records import ProcessMark

@@ -14,13 +14,13 @@ from __future__ import annotations
 import enum
 import os
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from typing import Sequence, Union
 
 from ..errors import NotApplied, PortreeveError, one_sentence
 from ..kernel.reserved_ports import PATH, change_reserved, open_reserved, read_reserved
 from ..model import Namespace
 from ..ports import compress, shown
+from ..record import dataclass, replace
+from ..typed import Sequence, Union
 from ..writing import ActingHost
 from .store import LEDGER, OWN_FILE, Standing, read_file
 

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
-from typing import Callable, Collection, Tuple
 
 from ..errors import NotPermitted, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.single_socket import open_talk
 from ..kernel.sock_destroy import check_destruction, destroy_socket
 from ..model import SERVING_STATES, Namespace, Socket
+from ..record import replace
 from ..tables import Tables
+from ..typed import Callable, Collection, Tuple
 from ..way_in import SshConnection, is_end_of, ssh_connections
 from .occupancy import Occupant, say
 from .occupants import Occupants, question_about, read

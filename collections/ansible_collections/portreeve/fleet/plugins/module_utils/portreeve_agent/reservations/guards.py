@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple
-
 from ..errors import InvalidInput, NotPermitted
 from ..model import SettingFile
 from ..ports import compress, port_set
+from ..record import dataclass
+from ..typed import Iterator, Optional, Tuple
 from .ledger import NOBODY, union
 from .plan import Places, Wish
 

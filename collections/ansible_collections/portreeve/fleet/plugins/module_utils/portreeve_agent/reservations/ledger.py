@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, FrozenSet, Mapping
 
 from ..errors import InvalidInput, NotSupported
 from ..ports import RESERVED_PORTS, compress, port_set, shown
+from ..record import dataclass, field
+from ..typed import Any, FrozenSet, Mapping
 
 Names = Mapping[str, FrozenSet[int]]  # whose reservation, and its ports
 

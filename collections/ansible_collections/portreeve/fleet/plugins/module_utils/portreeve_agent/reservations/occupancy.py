@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Iterator, NamedTuple, Sequence
-
 from ..model import Namespace, Socket
+from ..record import NamedTuple, dataclass
+from ..typed import Any, Iterator, Sequence
 from ..verdicts.wording import listed, name_mark, one_line
 from ..wire import to_wire
 

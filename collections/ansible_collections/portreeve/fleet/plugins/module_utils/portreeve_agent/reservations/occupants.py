@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Collection, Iterable, NamedTuple, Tuple
 
 from ..errors import Gone, PortreeveError
 from ..host import Host
@@ -16,7 +14,9 @@ from ..kernel.single_socket import open_talk
 from ..model import PROTOCOLS, SERVING_STATES, BlindSpot, Namespace, PortRanges, Socket
 from ..ports import HIGHEST_PORT, PortRange, overlaps
 from ..protected import why_protected
+from ..record import NamedTuple, dataclass
 from ..tables import Question, Tables, blind_spots_of, read_tables, unlisted_bound_sockets
+from ..typed import Collection, Iterable, Tuple
 from .occupancy import Holding, Occupant, by_place, say
 
 _MOST_RANGES = 32  # that the kernel chooses by; each row of its table is compared with all of them
@@ -233,9 +233,9 @@ def _holders(
     """Return the processes that hold each socket, by inode; a socket that is gone by now is left out."""
     if not rows:
         return {}, ()
-    from .. import descriptors  # most runs find no squatter
+    from ..walking import walk  # most runs find no squatter
 
-    walk = descriptors.walk(host, {row.inode for row in rows})
+    found = walk(host, {row.inode for row in rows})
     holders = {}
     for inode, seats in walk.seats.items():
         processes = [walk.processes[pid] for pid in sorted({seat.pid for seat in seats})]

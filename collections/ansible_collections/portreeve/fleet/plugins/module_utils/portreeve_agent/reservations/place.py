@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from socket import AF_INET, SOCK_DGRAM, SOL_SOCKET
 from sys import byteorder
 
@@ -13,6 +12,7 @@ from ..errors import InvalidInput, NotSupported, PortreeveError
 from ..host import Host
 from ..kernel.namespaces import choose_namespaces, read_namespaces, read_own_namespace
 from ..model import BlindSpot, Namespace
+from ..record import replace
 from .ledger import Account, union
 
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14

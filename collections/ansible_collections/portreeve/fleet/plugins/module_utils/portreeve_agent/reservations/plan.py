@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from ..model import SettingFile
 from ..ports import port_set
+from ..record import dataclass, field, replace
 from .ledger import NOBODY, Account, Names, OwnFile, Pending, union
 
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Sequence
-
 from ..model import Namespace, SettingFile
 from ..ports import compress, port_set
+from ..typed import Any, Iterator, Sequence
 from .guards import Bounds, Drift, left, outside, overriding
 from .ledger import NOBODY, union
 from .occupancy import Occupant

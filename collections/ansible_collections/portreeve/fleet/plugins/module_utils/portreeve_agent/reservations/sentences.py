@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
-
 from ..ports import compress, port_set
+from ..typed import Any, Iterator, Mapping
 from ..verdicts.wording import one_line
 
 WHAT_A_BOOT_RESERVES = "what a boot reserves"  # the blind spot where not all files can be read

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ContextManager
-
 from ..host import Host
 from ..kernel.reserved_ports import read_reserved
 from ..kernel.sysctl_files import SettingFiles, read_setting_files
 from ..model import Namespace
+from ..record import dataclass
+from ..typed import ContextManager
 from ..writing import ActingHost
 
 OWN_FILE = "/etc/sysctl.d/zz-portreeve-reserved-ports.conf"

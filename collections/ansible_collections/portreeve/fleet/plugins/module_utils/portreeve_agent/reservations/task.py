@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import posixpath
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Iterator
 
 from ..errors import NotPermitted, NotSupported, PortreeveError, one_sentence
 from ..host import Host
@@ -19,6 +17,8 @@ from ..kernel.sysctl_files import MAIN_FILE
 from ..model import BlindSpot, Namespace, PortRanges, SettingFile
 from ..ports import compress
 from ..processes import own_ancestry
+from ..record import dataclass, replace
+from ..typed import Any, Iterator
 from ..verdicts.wording import listed
 from ..writing import ActingHost
 from . import store

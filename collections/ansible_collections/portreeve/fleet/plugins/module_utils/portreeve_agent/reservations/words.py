@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
-
 from ..model import BlindSpot
 from ..ports import port_set
+from ..typed import Any, Iterator, Mapping
 from ..verdicts.wording import one_line
 from ..words import columns, paragraph, say_blind_spots
 from .guards import say_overlooked

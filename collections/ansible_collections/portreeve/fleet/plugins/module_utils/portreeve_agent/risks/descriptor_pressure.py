@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
 from ..model import Snapshot
+from ..typed import Iterator
 from ..verdicts.case import Case
 from ..verdicts.wording import name_process, one_line
 

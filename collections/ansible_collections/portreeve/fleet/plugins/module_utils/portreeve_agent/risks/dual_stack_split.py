@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
 from ..model import HeldSocket
+from ..typed import Iterator
 from ..verdicts.case import Case, distinct_owners, identity
 from ..verdicts.wording import listed, name_owner, name_port
 

@@ -9,8 +9,7 @@ session, and one of the data stores that ask nobody for a password unless told t
 
 from __future__ import annotations
 
-from typing import Iterator
-
+from ..typed import Iterator
 from ..verdicts.case import Case, distinct_processes
 from ..verdicts.wording import name_owner, name_process
 

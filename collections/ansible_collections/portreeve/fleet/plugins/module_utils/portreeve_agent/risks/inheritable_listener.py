@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
+from ..typed import Iterator
 from ..verdicts.case import Case
 from ..verdicts.wording import name_process
 

@@ -8,10 +8,9 @@ An explicit tuple, because Ansible ships to a host only what it can see imported
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Iterable, Optional
-
 from ..model import Risk, Snapshot
+from ..record import dataclass
+from ..typed import Callable, Iterable, Optional
 from ..verdicts.case import Case
 from . import (
     close_wait_pileup,

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
 from ..model import Snapshot
 from ..ports import port_set
+from ..typed import Iterator
 from ..verdicts.wording import listed, one_line
 
 ID = "reservation_drift"

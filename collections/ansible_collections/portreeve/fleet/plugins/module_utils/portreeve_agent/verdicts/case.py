@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..model import SERVING_STATES, HeldSocket, Holder, Namespace, Owner, PortRanges
 from ..ports import port_set
+from ..record import dataclass
 
 
 @dataclass(frozen=True)

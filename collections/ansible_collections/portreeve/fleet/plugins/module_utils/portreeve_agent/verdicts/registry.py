@@ -8,9 +8,8 @@ An explicit tuple, because Ansible ships to a host only what it can see imported
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Optional
-
+from ..record import dataclass
+from ..typed import Callable, Optional
 from . import (
     bound_not_listening,
     container_published,

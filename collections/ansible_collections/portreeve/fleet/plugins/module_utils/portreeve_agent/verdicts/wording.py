@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Protocol
-
 from ..model import HeldSocket, Holder, Owner
+from ..typed import Mapping, Protocol
 from .case import Case
 
 _MOST_NAMED = 3

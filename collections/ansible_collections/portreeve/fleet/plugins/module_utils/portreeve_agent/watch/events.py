@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Iterable, Iterator
 
 from ..model import SERVING_STATES, HeldSocket, Holder
 from ..ports import overlaps
+from ..record import dataclass, field, replace
+from ..typed import Iterable, Iterator
 from .holders import holder_events, in_order_of_age
 from .moments import OPEN_STATES, Event, Flash, Identity, Observation, Place, Span, Turn, identity, place_of
 

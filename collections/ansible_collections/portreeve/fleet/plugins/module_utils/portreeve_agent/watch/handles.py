@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import select
 from contextlib import suppress
-from typing import Iterable
 
 from .. import syscalls
 from ..errors import PortreeveError
 from ..host import Host
 from ..model import Holder
 from ..processes import parse_stat
+from ..typed import Iterable
 
 _MOST = 256
 

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
 from ..model import HeldSocket, Holder
+from ..typed import Iterator
 from .moments import Event, Observation, Span, place_of
 
 

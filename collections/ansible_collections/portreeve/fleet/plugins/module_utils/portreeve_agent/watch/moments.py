@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple, Tuple
-
 from ..model import HeldSocket, Holder, Process
+from ..record import NamedTuple, dataclass, field
+from ..typed import Tuple
 
 #: In these a socket takes what comes to its port: a gap is a time in which none is there.
 OPEN_STATES = frozenset(("LISTEN", "UNCONNECTED"))

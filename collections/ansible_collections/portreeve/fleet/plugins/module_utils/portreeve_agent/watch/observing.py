@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import select
 import time
-from dataclasses import replace
 
 from ..errors import PortreeveError
 from ..host import Host
 from ..model import BlindSpot, HeldSocket, Snapshot, Socket
+from ..record import replace
 from ..snapshot import take_snapshot
 from ..tables import Question, read_tables
 from .handles import Handles

@@ -8,12 +8,12 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from typing import Any, Callable
 
 from ..answers import answer_ports
 from ..host import Host
 from ..model import PROTOCOLS, Namespace, PortAnswer
 from ..tables import Question
+from ..typed import Any, Callable
 from ..verdicts.wording import one_line
 from .events import advance, begin
 from .moments import Event, Place, Refusal, Span

@@ -6,10 +6,9 @@ seem to change. Pure."""
 
 from __future__ import annotations
 
-from typing import Iterable
-
 from ..model import HeldSocket, Socket
 from ..tables import Table
+from ..typed import Iterable
 
 
 class Sight:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import select
 import socket as sockets
-from dataclasses import replace
-from typing import Callable, NamedTuple, Optional
 
 from ..bind_calls import BindCall, BindCalls
 from ..errors import PortreeveError
@@ -18,7 +16,9 @@ from ..masking import mask_secrets
 from ..model import BlindSpot, Namespace, Process
 from ..ports import HIGHEST_PORT, PortRange, contains
 from ..processes import read_process
+from ..record import NamedTuple, replace
 from ..tables import Question
+from ..typed import Callable, Optional
 from .moments import Refusal, Span, Turn
 from .recollection import Recollection
 

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..model import Namespace
+from ..typed import Any
 from ..wire import to_wire
 from .moments import Event, Span
 from .words import say_event

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 from ..model import HeldSocket, Holder, Namespace
+from ..typed import Callable
 from ..verdicts.wording import listed, name_address, name_mark, name_owner, name_process, one_line
 from .moments import Event, Place, Span
 

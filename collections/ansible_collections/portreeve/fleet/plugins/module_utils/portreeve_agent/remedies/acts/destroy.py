@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Sequence, Tuple
 
 from ...errors import Gone, NotApplied, NotPermitted, NotSupported
 from ...kernel.namespaces import in_reach
@@ -17,6 +16,7 @@ from ...kernel.sock_destroy import check_destruction, destroy_socket
 from ...kernel.sock_diag import read_sockets
 from ...model import Namespace, Socket
 from ...processes import own_ancestry
+from ...typed import Sequence, Tuple
 from ...way_in import is_end_of, ssh_connections
 from ...writing import ActingHost
 

@@ -13,12 +13,12 @@ import os
 import socket as sockets
 import sys
 from contextlib import contextmanager, suppress
-from typing import Iterator
 
 from ...descriptors import link_of
 from ...errors import Gone, Moved, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...process_handle import ProcessHandle
+from ...typed import Iterator
 from ...verdicts.wording import name_mark
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import Iterator, Sequence
 
 from ...errors import Gone, Moved, NotApplied, NotPermitted
 from ...host import Host
 from ...process_handle import ProcessHandle
 from ...processes import own_ancestry
+from ...typed import Iterator, Sequence
 from ...verdicts.wording import name_mark
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark

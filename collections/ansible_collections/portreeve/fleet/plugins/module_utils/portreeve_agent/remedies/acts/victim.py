@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from itertools import chain
-from typing import Collection, Iterator
 
 from ...descriptors import link_of
 from ...errors import Gone, Moved, NotPermitted, NotSupported
@@ -16,6 +15,7 @@ from ...host import Host
 from ...process_directory import ProcessDirectory
 from ...process_handle import ProcessHandle
 from ...processes import Stat, parse_stat, read_process
+from ...typed import Collection, Iterator
 from ...verdicts.wording import name_mark, one_line
 from ...writing import ActingHost
 from ..records import ProcessMark, SocketMark

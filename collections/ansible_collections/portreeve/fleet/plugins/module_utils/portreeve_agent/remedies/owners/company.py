@@ -8,12 +8,12 @@ systemd has no way to ask what an order would do without giving it, so its rules
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping, NamedTuple, Sequence
-
 from ...errors import PortreeveError
 from ...host import Host
 from ...model import Process
 from ...processes import ProcessReader, parse_cgroup
+from ...record import NamedTuple
+from ...typed import Iterable, Mapping, Sequence
 from .systemctl import Systemctl
 from .unit_state import UnitState
 

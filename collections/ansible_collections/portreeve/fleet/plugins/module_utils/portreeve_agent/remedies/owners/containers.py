@@ -8,12 +8,11 @@ Of a container that an orchestrator or another runtime runs it is said who can a
 
 from __future__ import annotations
 
-from typing import Sequence, Union
-
 from ...errors import Moved, NotApplied, NotSupported, PortreeveError
 from ...host import Host
 from ...model import Owner, Process
 from ...processes import ProcessReader, parse_cgroup
+from ...typed import Sequence, Union
 from ...writing import ActingHost
 from ..records import Condition, OwnerMark
 from .docker import Docker

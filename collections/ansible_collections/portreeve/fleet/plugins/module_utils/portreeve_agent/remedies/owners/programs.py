@@ -11,12 +11,13 @@ its process has ended: one that supervisord revives at once gets as far as a sta
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Sequence
 
 from ...errors import Moved, NotApplied, NotSupported, PortreeveError
 from ...host import Host
 from ...model import Owner, Process
 from ...processes import read_process
+from ...record import NamedTuple
+from ...typed import Sequence
 from ...writing import ActingHost
 from ..prove import settle
 from ..records import Condition, OwnerMark

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
-
 from ...errors import NotSupported
 from ...host import Host
 from ...model import Owner
+from ...record import NamedTuple
+from ...typed import Callable, Sequence
 from ...writing import ActingHost
 from ..records import Condition, OwnerMark
 from . import containers, programs, starting, units

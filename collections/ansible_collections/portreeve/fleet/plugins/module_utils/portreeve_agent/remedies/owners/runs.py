@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
-
 from ...ownership.case import as_data
+from ...record import NamedTuple
+from ...typed import Any, Mapping
 from ..records import OwnerMark
 
 _SWARM = "com.docker.swarm.service.name"

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Sequence
-
 from ...errors import Moved, NotApplied
+from ...typed import Sequence
 from ...verdicts.wording import listed, one_line
 from ...writing import ActingHost
 from ..prove import settle

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from configparser import RawConfigParser
-from typing import Mapping, NamedTuple, Union
+
+from ...record import NamedTuple
+from ...typed import Mapping, Union
 
 _EXPANSION = re.compile(r"%(%|\(([^)]*)\)s)")
 _TRUE = ("true", "yes", "on", "1")

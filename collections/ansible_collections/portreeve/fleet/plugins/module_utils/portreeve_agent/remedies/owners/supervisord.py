@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import configparser
-from typing import Any, Mapping, NamedTuple
 
 from ...errors import NotApplied, NotPermitted, NotSupported
 from ...host import Host
@@ -14,6 +13,8 @@ from ...model import Process
 from ...ownership.case import Scene, as_data
 from ...ownership.local_http import parse_answer, request
 from ...ownership.supervisor_config import parse_sections, read_texts
+from ...record import NamedTuple
+from ...typed import Any, Mapping
 from .supervisor_settings import Door, Habits, parse_doors, parse_habits
 
 _SECONDS = 5.0

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Sequence
 
 from ...errors import Gone, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...masking import mask_secrets
+from ...typed import Sequence
 from ...verdicts.wording import one_line
 from .unit_state import PROPERTIES, UnitState, is_unit_name, parse_units
 

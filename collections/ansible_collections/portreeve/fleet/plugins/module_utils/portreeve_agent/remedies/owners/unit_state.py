@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Iterable, Iterator, Mapping, NamedTuple
+
+from ...record import NamedTuple
+from ...typed import Iterable, Iterator, Mapping
 
 #: Unit names that systemd gives meaning to (systemd.unit(5)); no glob is among them, which systemctl would expand.
 _NAME = re.compile(

@@ -9,11 +9,10 @@ the order, and the moment between the two, some milliseconds, remains. A run tha
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
-
 from ...errors import InvalidInput, Moved, NotApplied, NotPermitted, NotSupported
 from ...host import Host
 from ...model import Owner, Process
+from ...typed import Iterable, Sequence
 from ...verdicts.wording import listed, name_mark, name_owner
 from ...writing import ActingHost
 from ..prove import settle

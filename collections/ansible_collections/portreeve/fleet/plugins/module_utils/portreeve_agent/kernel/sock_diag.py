@@ -13,7 +13,7 @@ from ..endpoint import Endpoint
 from ..errors import NotSupported
 from ..host import Host
 from ..model import Namespace, Socket
-from ..typed import Callable, Iterator, Optional, Tuple
+from ..typed import Callable, Iterable, Iterator, Optional, Tuple
 from .diag_filter import MOST_RANGES, local_ports, with_port_bound
 
 #: keep(state, local port, inode, local address) decides, before a record is built, whether a row is wanted.
@@ -23,17 +23,18 @@ NETLINK_SOCK_DIAG = 4
 _TCPDIAG_GETSOCK = 18
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x1 | 0x300
-_ERROR, _DONE = 2, 3
+_ENDS = _ERROR, _DONE = 2, 3
 _BYTECODE, _V6ONLY, _CGROUP_ID = 1, 11, 21
 _TIMEWAIT_TIMER = 3
-_IPV4 = int(socket.AF_INET)
+_VERSIONS = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _REQUEST = struct.Struct("=BBBBI48s")  # inet_diag_req_v2; the socket id stays zero
 _OLD_REQUEST = struct.Struct("=BBBB48sII")  # inet_diag_req
-_ROW = struct.Struct("=BBBB2s2s16s16sIQIIIII")  # inet_diag_msg; ports are big-endian
+_ROW = struct.Struct("=IH10xBBBxHH16s16sIQIIIII")  # nlmsghdr and inet_diag_msg; ports are big-endian
 _ATTRIBUTE = struct.Struct("=HH")
 _BUFFER = 1 << 16  # the kernel fills at most 32 KiB per read of a dump
+_SPARE = bytes(_ROW.size)  # so that the message which ends a dump can be unpacked like a row, which is longer
 
 _ALL_STATES = 0xFFFF
 _BOUND_ONLY = 1 << 13  # bound but not listening; older kernels than Linux 6.8 list none of them
@@ -45,35 +46,39 @@ _UDP_STATES = ("",) + ("ESTABLISHED",) + ("UNCONNECTED",) * 12
 #: Names of the kernel's states (net/tcp_states.h) by number; an UDP socket has a peer or not.
 STATES = {"tcp": _TCP_STATES, "udp": _UDP_STATES}
 
-Message = Tuple[memoryview, int, int]  # buffer, start and end of a payload
+Message = Tuple[bytes, int, int]  # data, start and end of a payload
 
 
-def dump(netlink: socket.socket, payload: bytes, kind: int = _SOCK_DIAG_BY_FAMILY) -> Iterator[Message]:
-    """Send one dump request and yield where each answer lies; the buffer is reused, so look before going on.
-
-    Raises NotSupported when the kernel has no such table.
-    """
-    netlink.settimeout(10.0)
-    request = _HEADER.pack(_HEADER.size + len(payload), kind, _REQUEST_DUMP, 1, 0) + payload
-    buffer = memoryview(bytearray(_BUFFER))
-    while True:
-        try:
-            if request:
-                netlink.send(request)
-                request = b""
-            received = netlink.recv_into(buffer)
-        except OSError as error:
-            raise NotSupported("the kernel does not answer for the socket table: %s" % error) from error
+def dump(netlink: socket.socket, payload: bytes) -> Iterator[Message]:
+    """Send one dump request and yield where each answer lies. Raises NotSupported when the kernel has no such table."""
+    for data, end in _answers(netlink, payload, _SOCK_DIAG_BY_FAMILY):
         start = 0
-        while start < received:
-            length, answer, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
-            if answer == _DONE:
+        while start < end:
+            length, answer, _flags, _sequence, _port = _HEADER.unpack_from(data, start)
+            if answer in _ENDS:
+                _end(answer, data, start)
                 return
-            if answer == _ERROR:
-                code = -struct.unpack_from("=i", buffer, start + _HEADER.size)[0]
-                raise NotSupported("the kernel refuses the socket table: " + os.strerror(code))
-            yield buffer, start + _HEADER.size, start + length
+            yield data, start + _HEADER.size, start + length
             start += (length + 3) & ~3
+
+
+def _answers(netlink: socket.socket, payload: bytes, kind: int) -> Iterator[tuple[bytes, int]]:
+    """Send one dump request and yield what comes, each time whole messages up to an end, and ``_SPARE`` behind it."""
+    netlink.settimeout(10.0)
+    try:
+        netlink.send(_HEADER.pack(_HEADER.size + len(payload), kind, _REQUEST_DUMP, 1, 0) + payload)
+        while True:
+            data = netlink.recv(_BUFFER)
+            yield data + _SPARE, len(data)
+    except OSError as error:
+        raise NotSupported("the kernel does not answer for the socket table: %s" % error) from error
+
+
+def _end(answer: int, data: bytes, start: int) -> None:
+    """Take note of the message that ends a dump. Raises NotSupported when it is a refusal."""
+    if answer == _ERROR:
+        code = -struct.unpack_from("=i", data, start + _HEADER.size)[0]
+        raise NotSupported("the kernel refuses the socket table: " + os.strerror(code))
 
 
 def read_sockets(
@@ -91,13 +96,10 @@ def read_sockets(
     """
     with host.netlink(NETLINK_SOCK_DIAG, *way_into(namespace)) as netlink:
         name_device = host.interface_name if namespace.kind == "host" else _number_device
-        parse = _Parser(protocol, namespace.id, keep, name_device)
+        table = _Table(protocol, namespace.id, keep, name_device)
         chosen = _choice(ports if len(ports) <= MOST_RANGES else (), bound_on_purpose)
         for kind, payload in _requests(protocol):
-            for message in dump(netlink, payload + chosen, kind):
-                row = parse.row(*message)
-                if row is not None:
-                    yield row
+            yield from table.rows(_answers(netlink, payload + chosen, kind))
 
 
 def lists_bound_sockets(host: Host) -> bool:
@@ -108,8 +110,8 @@ def lists_bound_sockets(host: Host) -> bool:
     with host.bound_probe() as probe, host.netlink(NETLINK_SOCK_DIAG) as netlink:
         port, inode = probe.getsockname()[1], os.fstat(probe.fileno()).st_ino
         request = _tcp_request(_BOUND_ONLY) + _choice(((port, port),))
-        rows = (_ROW.unpack_from(buffer, start) for buffer, start, _end in dump(netlink, request, _TCPDIAG_GETSOCK))
-        return any(row[-1] == inode for row in rows)
+        rows = _Table("tcp", 0, None, _number_device).rows(_answers(netlink, request, _TCPDIAG_GETSOCK))
+        return any(row.inode == inode for row in rows)
 
 
 def _choice(ports: tuple[tuple[int, int], ...], bound_on_purpose: bool | None = None) -> bytes:
@@ -147,59 +149,83 @@ def way_into(namespace: Namespace) -> tuple[str | None, int | None]:
     return (None, None) if namespace.kind == "host" else (namespace.path, namespace.id)
 
 
-class _Parser:
-    """Makes rows of messages; what repeats from row to row (addresses, attributes) is worked out once."""
+class _Place:
+    """An address, and the endpoints there that were met so far, by port."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.endpoints: dict[int, Endpoint] = {}
+
+    def new_endpoint(self, port: int) -> Endpoint:
+        endpoint = self.endpoints[port] = Endpoint(self.address, port)
+        return endpoint
+
+
+class _Table:
+    """Makes rows of messages; what repeats from row to row (endpoints, attributes) is worked out once."""
 
     def __init__(self, protocol: str, namespace: int, keep: Keep | None, name_device: Callable[[int], str]) -> None:
         self._protocol = protocol
-        self._states = STATES[protocol]
         self._namespace = namespace
         self._keep = keep
         self._name_device = name_device
-        self._ipv4: dict[bytes, str] = {}
-        self._ipv6: dict[bytes, str] = {}
+        self._places: dict[int, dict[bytes, _Place]] = {int(family): {} for family in _VERSIONS}
         self._attributes: dict[bytes, tuple[bool | None, int | None]] = {}
 
-    def row(self, buffer: memoryview, start: int, end: int) -> Socket | None:
-        (
-            family, number, timer, _retransmits, packed_port, packed_peer, local, remote, device, cookie,
-            expires, queue, limit, uid, inode,
-        ) = _ROW.unpack_from(buffer, start)  # fmt: skip
-        state = self._states[number]
-        port = (packed_port[0] << 8) + packed_port[1]
-        addresses = self._ipv4 if family == _IPV4 else self._ipv6
-        address = addresses.get(local) or _new_address(family, local, addresses)
-        if self._keep is not None and not self._keep(state, port, inode, address):
-            return None
-        raw = bytes(buffer[start + _ROW.size : end])
-        v6only, cgroup_id = self._attributes.get(raw) or self._new_attributes(raw)
-        peer = (packed_peer[0] << 8) + packed_peer[1]
-        return Socket(
-            self._protocol,
-            4 if family == _IPV4 else 6,
-            state,
-            Endpoint(address, port),
-            Endpoint(addresses.get(remote) or _new_address(family, remote, addresses), peer) if peer else None,
-            inode,
-            cookie,
-            self._namespace,
-            uid if inode else None,
-            self._name_device(device) if device else None,
-            v6only,
-            queue,
-            limit,
-            expires if timer == _TIMEWAIT_TIMER else None,
-            cgroup_id,
-        )
+    def rows(self, answers: Iterable[tuple[bytes, int]]) -> Iterator[Socket]:
+        """Yield the sockets of one dump. Tables are long, so there is no call for every row."""
+        unpack, ntohs, new = _ROW.unpack_from, socket.ntohs, tuple.__new__
+        protocol, states, namespace, keep = self._protocol, STATES[self._protocol], self._namespace, self._keep
+        for data, end in answers:
+            start = 0
+            while start < end:
+                (
+                    length, answer, family, number, timer, packed_port, packed_peer, packed_local, packed_remote,
+                    device, cookie, expires, queue, limit, uid, inode,
+                ) = unpack(data, start)  # fmt: skip
+                if answer in _ENDS:
+                    _end(answer, data, start)
+                    return
+                raw = data[start + _ROW.size : start + length]
+                start += (length + 3) & ~3
+                places = self._places[family]
+                place = places.get(packed_local) or self._new_place(family, packed_local)
+                port = ntohs(packed_port)
+                state = states[number]
+                if keep is not None and not keep(state, port, inode, place.address):
+                    continue
+                remote = None
+                if packed_peer:
+                    there = places.get(packed_remote) or self._new_place(family, packed_remote)
+                    peer = ntohs(packed_peer)
+                    remote = there.endpoints.get(peer) or there.new_endpoint(peer)
+                v6only, cgroup_id = self._attributes.get(raw) or self._new_attributes(raw)
+                yield new(Socket, (
+                    protocol,
+                    _VERSIONS[family],
+                    state,
+                    place.endpoints.get(port) or place.new_endpoint(port),
+                    remote,
+                    inode,
+                    cookie,
+                    namespace,
+                    uid if inode else None,
+                    self._name_device(device) if device else None,
+                    v6only,
+                    queue,
+                    limit,
+                    expires if timer == _TIMEWAIT_TIMER else None,
+                    cgroup_id,
+                ))  # fmt: skip
+
+    def _new_place(self, family: int, packed: bytes) -> _Place:
+        text = socket.inet_ntop(family, packed[:4] if family == socket.AF_INET else packed)
+        place = self._places[family][packed] = _Place(text)
+        return place
 
     def _new_attributes(self, raw: bytes) -> tuple[bool | None, int | None]:
         found = self._attributes[raw] = parse_attributes(raw)
         return found
-
-
-def _new_address(family: int, packed: bytes, known: dict[bytes, str]) -> str:
-    text = known[packed] = socket.inet_ntop(family, packed[:4] if family == _IPV4 else packed)
-    return text
 
 
 def parse_attributes(raw: bytes) -> tuple[bool | None, int | None]:

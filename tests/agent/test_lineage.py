@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.descriptors import walk
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.walking import walk
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import Gone, NotPermitted
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.lineage import (

@@ -93,11 +93,13 @@ SEEING = {
     "kernel": DOOR | {"ports"},
     "processes": DOOR,
     "fdinfo": BASE,
-    "descriptors": READERS | {"processes", "fdinfo"},
+    "descriptors": BASE,
+    "scanned": READERS | {"descriptors"},
+    "walking": READERS | {"processes", "fdinfo", "descriptors", "scanned"},
     "tables": READERS,
     "ownership": READERS | {"processes"},
     "elsewhere": READERS | {"tables", "masking", "roles"},
-    "sighting": READERS | {"descriptors", "tables"},
+    "sighting": READERS | {"descriptors", "walking", "tables"},
     "socket_options": DOOR,
     "bind_trial": READERS | {"tables"},
     "blindness": DOOR | {"sighting"},
@@ -122,13 +124,13 @@ SEEING["process_handle"] = BASE | {"syscalls"}
 SEEING["appending"] = BASE
 SEEING["writing"] = DOOR | {"second_process", "appending", "process_handle"}
 SEEING["kernel"] = SEEING["kernel"] | {"writing"}
-SEEING["reservations.occupants"] = READERS | {"descriptors", "protected", "tables", "reservations.occupancy"}
+SEEING["reservations.occupants"] = READERS | {"walking", "protected", "tables", "reservations.occupancy"}
 SEEING["reservations.eviction"] = READERS | {"processes", "tables", "reservations.occupancy", "reservations.occupants"}
 SEEING["reservations.boot"] = READERS | {"writing"}
 SEEING["reservations.place"] = READERS | {"ownership", "reservations.ledger"}
 SEEING["reservations.store"] = READERS | {"writing"}
 SEEING["reservations.commit"] = READERS | {"writing", "reservations.store"}
-SEEING["way_in"] = READERS | {"descriptors"}
+SEEING["way_in"] = READERS | {"walking"}
 SEEING["reservations.eviction"] |= {"way_in"}
 SEEING["remedies.acts"] = READERS | {"processes", "process_handle", "writing", "remedies.records"}
 SEEING["remedies.acts"] |= {"descriptors", "fdinfo", "verdicts", "way_in"}

@@ -27,7 +27,8 @@ class Walk:
     descriptors in flight that could not be identified, ``busy_rings`` those that did not tell their files,
     ``unlisted_queues`` network namespaces whose UNIX sockets could not be listed, ``unvisited`` processes that kept
     being born while the walk went on. Of processes with seats, ``epolls`` are the epoll descriptors, each with the
-    table it is in ('' or 'task/TID/'), and ``rings`` those that have an io_uring."""
+    table it is in ('' or 'task/TID/'), and ``rings`` those that have an io_uring. ``means`` tells by what very many
+    descriptors were looked at, 'bpf' or 'walk' with the reason, and is '' where they are few."""
 
     seats: dict[int, list[Seat]] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Walk:
     unvisited: int = 0
     epolls: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     rings: set[int] = field(default_factory=set)
+    means: str = ""
 
     @property
     def is_blind(self) -> bool:

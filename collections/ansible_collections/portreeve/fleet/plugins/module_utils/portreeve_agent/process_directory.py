@@ -74,6 +74,13 @@ class ProcessDirectory:
         except OSError as error:
             translate(error, self._path + "/task")
 
+    def descriptor_count(self) -> int:
+        """Return the number of descriptors of the process, from one stat (Linux 6.2) or else a listing."""
+        try:
+            return os.stat("fd", dir_fd=self._descriptor).st_size or len(self.list("fd"))
+        except OSError as error:
+            translate(error, self._path + "/fd")
+
     def descriptor_links(self, table: str = "fd") -> tuple[list[str], list[str]]:
         """Return the descriptors of one table and, side by side, what they lead to.
 

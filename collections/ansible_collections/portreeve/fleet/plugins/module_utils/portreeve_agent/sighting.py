@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from . import descriptors
+from . import walking
+from .descriptors import Walk
 from .errors import NotPermitted, NotSupported
 from .host import Host
 from .kernel.namespaces import in_reach
@@ -29,7 +30,7 @@ class Sighting:
     missed as it moved; ``missed`` is how many sockets came too late and too fast to be looked at."""
 
     tables: Tables
-    walk: descriptors.Walk
+    walk: Walk
     restless: frozenset[int] = frozenset()
     missed: int = 0
 
@@ -58,7 +59,7 @@ def take_sighting(
         again = _read_again(host, question, namespaces, ranges, tables, walk)
         found.update(walk.seats)
         if question.ports:
-            descriptors.drop_those_who_let_go(host, walk)
+            walking.drop_those_who_let_go(host, walk)
         present = {socket.inode for socket in again.sockets}
         newcomers = _newcomers(question, tables, again)
         unexplained = _unexplained(tables, walk)
@@ -87,7 +88,7 @@ def _read_again(
     namespaces: tuple[Namespace, ...],
     ranges: PortRanges,
     tables: Tables,
-    walk: descriptors.Walk,
+    walk: Walk,
 ) -> Tables:
     """Read the ports that are asked for, or else those of sockets without a holder, which is cheap as well: the kernel
     answers for single ports without going through its whole table."""
@@ -116,16 +117,14 @@ def _place(socket: Socket) -> tuple[int, str, int]:
     return socket.namespace, socket.protocol, socket.local.port
 
 
-def _walk(
-    host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...], thorough: bool
-) -> descriptors.Walk:
+def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...], thorough: bool) -> Walk:
     """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight.
 
     Those with nothing in their queue are passed over, unless ``thorough``: it may come before they are visited.
     """
     wanted = {socket.inode for socket in tables.sockets if socket.inode}
     if not wanted and not question.host_picture:
-        return descriptors.Walk()
+        return Walk()
     queued: set[int] = set()
     unlisted = 0
     for namespace in namespaces:
@@ -133,14 +132,14 @@ def _walk(
             queued |= in_reach(host, namespace, partial(_read_queued, host, thorough)) or frozenset()
         except (NotPermitted, NotSupported):
             unlisted += 1
-    walk = descriptors.walk(host, wanted, queued, limits=question.host_picture)
-    walk.unlisted_queues = unlisted
-    return walk
+    found = walking.walk(host, wanted, queued, limits=question.host_picture, scanner=question.scanner)
+    found.unlisted_queues = unlisted
+    return found
 
 
 def _read_queued(host: Host, even_empty: bool, namespace: Namespace) -> frozenset[int]:
     return read_queued_unix_sockets(host, *way_into(namespace), even_empty)
 
 
-def _unexplained(tables: Tables, walk: descriptors.Walk) -> set[int]:
+def _unexplained(tables: Tables, walk: Walk) -> set[int]:
     return {socket.inode for socket in tables.sockets if socket.inode and socket.inode not in walk.seats}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import gc
 import time
 
-from . import descriptors
 from .bind_trial import try_binds
 from .blindness import Blindness
+from .descriptors import Seat, Walk
 from .errors import PortreeveError
 from .evidence import Evidence, gather
 from .host import Host
@@ -77,7 +77,7 @@ def _take(host: Host, question: Question) -> Snapshot:
     hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
     hiding_holders = blindness.spots(sockets)
     return Snapshot(
-        agent=Agent(VERSION, tables.scanner, int((time.monotonic() - started) * 1000)),
+        agent=Agent(VERSION, _sources(sighting), int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),
         namespaces=namespaces,
         sockets=sockets,
@@ -101,6 +101,12 @@ def read_host_facts(host: Host) -> HostFacts:
     except PortreeveError:
         boot_id = None
     return HostFacts(name=name, system=system, kernel=kernel, boot_id=boot_id)
+
+
+def _sources(sighting: Sighting) -> str:
+    """Return what was read: ``sock_diag``, and on a host with many descriptors how these were looked at."""
+    means = sighting.walk.means
+    return sighting.tables.scanner + ("+" + means if means else "")
 
 
 def _missed(sighting: Sighting) -> tuple[HidingSpot, ...]:
@@ -133,12 +139,12 @@ def _held_sockets(
     return tuple(held)
 
 
-def _lasting(seats: Sequence[descriptors.Seat], gone: frozenset[int]) -> Sequence[descriptors.Seat]:
+def _lasting(seats: Sequence[Seat], gone: frozenset[int]) -> Sequence[Seat]:
     """Leave out those who ended meanwhile, unless nobody would be left: another walk would have to look for others."""
     return [seat for seat in seats if seat.pid not in gone] or seats
 
 
-def _in_order(seats: Sequence[descriptors.Seat]) -> Iterable[descriptors.Seat]:
+def _in_order(seats: Sequence[Seat]) -> Iterable[Seat]:
     """Return the seats by process and descriptor; threads that show the same one count once."""
     if len(seats) < 2:
         return seats
@@ -154,7 +160,7 @@ def _order(socket: Socket) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _read_pressure(host: Host, walk: descriptors.Walk) -> DescriptorPressure | None:
+def _read_pressure(host: Host, walk: Walk) -> DescriptorPressure | None:
     """Return the host's descriptor use (proc_sys_fs(5): file-nr) and the processes nearest to their own limit."""
     try:
         used, _free, maximum = host.read("/proc/sys/fs/file-nr").split()

@@ -36,7 +36,7 @@ _DETAILS = "details of %s sockets (queue limits, cookies)"
 Table = Tuple[int, str]  # namespace, protocol
 
 #: Where rows are read from: the best the host offers, or a poorer source on purpose.
-SCANNERS = ("auto", "procnet", "psutil")
+SCANNERS = ("auto", "bpf", "walk", "procnet", "psutil")
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _read_table(
 ) -> tuple[str, list[Socket], Sieve]:
     sieve = Sieve(question, protocol, automatic)
     ranges = tuple((asked.low, asked.high) for asked in question.ports if asked.protocol in (None, protocol))
-    if question.scanner == "auto":
+    if question.scanner != "procnet":
         try:
             rows = sieve.sift(sock_diag.read_sockets(host, namespace, protocol, ranges, sieve.keep))
             return "sock_diag", rows, sieve

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from .walking import walk
 from .endpoint import Endpoint
 from .errors import PortreeveError
 from .host import Host
@@ -16,6 +15,7 @@ from .kernel.sock_diag import read_sockets
 from .model import Socket
 from .ports import overlaps
 from .typed import Collection, Iterable, Tuple
+from .walking import walk
 
 _SSH_CONNECTION = b"SSH_CONNECTION="  # client, its port, server, its port (ssh(1))
 

@@ -13,9 +13,10 @@ import os
 import struct
 import sys
 from contextlib import contextmanager
-from typing import Iterable, Iterator, NamedTuple, Sequence, Union
 
 from ..host import Host
+from ..record import NamedTuple
+from ..typed import Iterable, Iterator, Sequence, Union
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = range(11)
 KTIME, PROBE_READ_KERNEL, TICKS, SEQ_WRITE = 5, 113, 118, 127  # helpers, linux/bpf.h
@@ -35,7 +36,7 @@ _LOAD, _STORE, _STORE_CONSTANT = 0x61, 0x63, 0x62
 _CONSTANT, _REGISTER = 0x07, 0x0F  # 64-bit arithmetic with either
 _ADD, _OR, _AND, _XOR, _MOVE = 0x00, 0x40, 0x50, 0xA0, 0xB0
 _EQUAL, _GREATER, _NOT_EQUAL = 0x10, 0x20, 0x50
-_JUMP, _CALL, _EXIT = 0x05, 0x85, 0x95
+_JUMP, _JUMP_BY_HALF, _CALL, _EXIT = 0x05, 0x06, 0x85, 0x95
 
 
 class Instruction(NamedTuple):
@@ -115,6 +116,12 @@ def jump_if_equal(left: int, right: Operand, label: str) -> Instruction:
 def jump_if_not_equal(left: int, right: Operand, label: str) -> Instruction:
     """Go on at a label if a register differs from ``right``."""
     return _comparison(_NOT_EQUAL, left, right, label)
+
+
+def jump_if_low_half_equals(left: int, number: int, label: str) -> Instruction:
+    """Go on at a label if the lower 32 bits of a register are those of ``number`` (Linux 5.1)."""
+    signed = ((number + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+    return Instruction(_EQUAL | _JUMP_BY_HALF, left, constant=signed, label=label)
 
 
 def jump_if_greater(left: int, right: Operand, label: str) -> Instruction:

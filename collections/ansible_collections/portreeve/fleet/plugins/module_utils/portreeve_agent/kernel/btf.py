@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import Iterator, Optional
 
 from ..errors import Gone, NotSupported
 from ..host import Host
+from ..typed import Iterator, Optional
 
 _PATH = "/sys/kernel/btf/vmlinux"
 _HEADER = struct.Struct("=HBBIIIII")  # btf_header: magic, version, flags, its length, then where types and names lie
@@ -41,8 +41,23 @@ def _kind(info: int) -> int:
     return (info >> 24) & 0x1F
 
 
-class TypeInformation:
-    """The types of a kernel: where members lie in structures, and which number a function has."""
+class Types:
+    """What programs ask of a kernel: where members lie in structures, and which number a function has."""
+
+    def function(self, name: str) -> int:
+        """Return the number of a function's type. Raises NotSupported where the kernel has none of this name."""
+        raise NotImplementedError
+
+    def offset(self, structure: str, member: str) -> int:
+        """Return where a member lies in a structure, in bytes, also one of an anonymous structure or union in it.
+
+        Raises NotSupported where the kernel has no such structure or member.
+        """
+        raise NotImplementedError
+
+
+class TypeInformation(Types):
+    """The types of a kernel, as it describes them itself."""
 
     def __init__(self, data: bytes) -> None:
         """Take raw BTF. Raises NotSupported where it is none of this machine's."""
@@ -76,16 +91,11 @@ class TypeInformation:
                 yield number
 
     def function(self, name: str) -> int:
-        """Return the number of a function's type. Raises NotSupported where the kernel has none of this name."""
         for number in self._named(name, _FUNCTION):
             return number
         raise NotSupported("this kernel has no function %s" % name)
 
     def offset(self, structure: str, member: str) -> int:
-        """Return where a member lies in a structure, in bytes, also one of an anonymous structure or union in it.
-
-        Raises NotSupported where the kernel has no such structure or member.
-        """
         for number in self._named(structure, _STRUCT):
             bits = self._find(number, self._names.find(b"\0%s\0" % member.encode()) + 1)
             if bits is not None:

@@ -10,10 +10,10 @@ fork() and execve() make a new one, and so does every change of user, group or c
 from __future__ import annotations
 
 import struct
-from typing import Collection, Iterable, Iterator, Mapping
 
 from ..errors import NotSupported
 from ..host import Host
+from ..typed import Collection, Iterable, Iterator, Mapping
 from .bpf import (
     R1,
     R2,
@@ -38,13 +38,12 @@ from .bpf import (
     store,
     toggle,
 )
-from .btf import TypeInformation, read_types
-from .socket_iteration import ITERATOR, copy, for_each_socket, write_row
+from .btf import Types, read_types
+from .socket_iteration import FIRST_PID_NAMESPACE, ITERATOR, copy, for_each_socket, write_row
 
 _ROW = struct.Struct("=QII")  # what the program writes: inode, process, one of these
 _UNDECIDED, _MADE, _INHERITED = range(3)
 
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # linux/proc_ns.h
 _MOST_THREADS = 256  # the verifier follows each round of a loop, and takes its time
 
 _NUMBERS = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid", "securebits")
@@ -58,7 +57,7 @@ _HEAD, _NODE, _OWN, _OF_THREAD, _DIFFERENCE = -24, -32, -40, -48, -56
 
 
 def read_makers(
-    host: Host, wanted: Mapping[int, Collection[int]], types: TypeInformation | None = None
+    host: Host, wanted: Mapping[int, Collection[int]], types: Types | None = None
 ) -> dict[tuple[int, int], bool]:
     """Return, by (pid, inode), whether a process made a socket that it holds; ``wanted`` are inodes by pid, ``types``
     the kernel's if they have been read already.
@@ -89,12 +88,12 @@ def _rows(host: Host, files: Iteration, pids: Iterable[int]) -> Iterator[tuple[i
             for inode, _pid, outcome in _ROW.iter_unpack(files.of_process(pid)):
                 yield inode, pid, outcome
     except NotSupported:  # before Linux 6.1
-        if host.inode("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE:
+        if host.inode("/proc/self/ns/pid") != FIRST_PID_NAMESPACE:
             raise
         yield from _ROW.iter_unpack(files.everywhere())
 
 
-def _program(types: TypeInformation) -> Iterator[Step]:
+def _program(types: Types) -> Iterator[Step]:
     """Yield the steps that write one row for each descriptor of a socket."""
     real_cred = types.offset("task_struct", "real_cred")
     yield from for_each_socket(types, _INODE)
@@ -114,7 +113,7 @@ def _program(types: TypeInformation) -> Iterator[Step]:
     yield from write_row(types, _INODE, _ROW.size)
 
 
-def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
+def _any_thread(types: Types, real_cred: int) -> Iterator[Step]:
     """Yield the steps that go to "write" when a thread has the file's credentials (R8), and to "undecided" when threads
     of the process (R9) differ: each has its own after a change in all of them, and one that ended cannot be asked."""
     yield move(R3, R9)
@@ -149,7 +148,7 @@ def _any_thread(types: TypeInformation, real_cred: int) -> Iterator[Step]:
     yield jump_if_not_equal(R1, Value(0), "undecided")
 
 
-def _same_content(types: TypeInformation) -> Iterator[Step]:
+def _same_content(types: Types) -> Iterator[Step]:
     """Yield the steps that go to "undecided" when the process's credentials (R7) and the file's (R8) say different
     things: it may have changed them itself."""
     for size, offset in _compared(types):
@@ -158,7 +157,7 @@ def _same_content(types: TypeInformation) -> Iterator[Step]:
         yield jump_if_not_equal(R1, R2, "undecided")
 
 
-def _compared(types: TypeInformation) -> Iterator[tuple[int, int]]:
+def _compared(types: Types) -> Iterator[tuple[int, int]]:
     """Yield size and place of what is compared; a set of capabilities was two numbers once (before Linux 6.3)."""
     for name in _NUMBERS:
         yield 4, types.offset("cred", name)

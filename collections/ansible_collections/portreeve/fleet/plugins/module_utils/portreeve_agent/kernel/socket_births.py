@@ -10,9 +10,9 @@ has no connection that stays (net/ipv4/tcp.c, tcp_init_sock()). Whoever was born
 from __future__ import annotations
 
 import struct
-from typing import Iterable, Iterator
 
 from ..host import Host
+from ..typed import Iterable, Iterator
 from .bpf import (
     KTIME,
     R0,
@@ -30,7 +30,7 @@ from .bpf import (
     loaded,
     store,
 )
-from .btf import TypeInformation
+from .btf import Types
 from .socket_iteration import ITERATOR, copy, for_each_socket, write_row
 
 _ROW = struct.Struct("=QQQQIHH")  # inode; process's start and now, in ns; now and socket's birth, in ticks; its kind
@@ -44,7 +44,7 @@ _BEFORE_BOOT = 300  # seconds by which the count of ticks begins before it wraps
 _TOO_CLOSE = 2  # ticks
 
 
-def read_ages(host: Host, types: TypeInformation, pids: Iterable[int]) -> dict[tuple[int, int], bool]:
+def read_ages(host: Host, types: Types, pids: Iterable[int]) -> dict[tuple[int, int], bool]:
     """Return, by (pid, inode), whether a process is older than a TCP socket that it holds; where both came in the same
     moment or that cannot be told, the pair is missing.
 
@@ -85,7 +85,7 @@ def _rate(now: int, ticks: int) -> int | None:
     return None
 
 
-def _program(types: TypeInformation) -> Iterator[Step]:
+def _program(types: Types) -> Iterator[Step]:
     """Yield the steps that write one row for each descriptor of a socket."""
     yield from for_each_socket(types, _INODE)
     yield load(8, R1, R9, types.offset("task_struct", "group_leader"))

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
-
+from ..typed import Iterator
 from .bpf import (
     PROBE_READ_KERNEL,
     R0,
@@ -31,22 +30,24 @@ from .bpf import (
     move,
     store,
 )
-from .btf import TypeInformation
+from .btf import Types
 
 ITERATOR = "bpf_iter_task_file"
-_META, _TASK, _FILE = 0, 8, 24  # its arguments
+TASK, DESCRIPTOR, FILE = 8, 16, 24  # its arguments
+FIRST_PID_NAMESPACE = 0xEFFFFFFC  # linux/proc_ns.h
+_META = 0
 _FILE_TYPE, _SOCKET = 0xF000, 0xC000
 
 
-def for_each_socket(types: TypeInformation, inode: int) -> Iterator[Step]:
+def for_each_socket(types: Types, inode: int) -> Iterator[Step]:
     """Yield the first steps of a program, which go to "end" for what is no socket.
 
     After them R9 is the task, R7 the file, and the inode's number lies on the stack at ``inode``; R6 is for the end.
     """
     yield move(R6, R1)
-    yield load(8, R9, R6, _TASK)
+    yield load(8, R9, R6, TASK)
     yield jump_if_equal(R9, Value(0), "end")
-    yield load(8, R7, R6, _FILE)
+    yield load(8, R7, R6, FILE)
     yield jump_if_equal(R7, Value(0), "end")
     yield load(8, R1, R7, types.offset("file", "f_inode"))
     yield load(2, R2, R1, types.offset("inode", "i_mode"))
@@ -65,7 +66,7 @@ def copy(place: int, size: int, failed: str) -> Iterator[Step]:
     yield jump_if_not_equal(R0, Value(0), failed)
 
 
-def write_row(types: TypeInformation, place: int, size: int) -> Iterator[Step]:
+def write_row(types: Types, place: int, size: int) -> Iterator[Step]:
     """Yield the last steps of a program: write down a row that lies on the stack, and "end"."""
     yield load(8, R1, R6, _META)
     yield load(8, R1, R1, types.offset("bpf_iter_meta", "seq"))

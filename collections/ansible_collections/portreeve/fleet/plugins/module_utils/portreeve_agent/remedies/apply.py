@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..walking import walk
 from ..errors import Gone, Moved, NotApplied, NotSupported, PortreeveError
 from ..kernel.namespaces import in_reach
 from ..kernel.sock_diag import read_sockets
@@ -14,6 +13,7 @@ from ..ports import overlaps
 from ..snapshot import read_host_facts
 from ..typed import Callable, Iterator
 from ..verdicts.wording import listed, name_mark
+from ..walking import walk
 from ..writing import ActingHost
 from .acts.destroy import destroy
 from .acts.detach import detach

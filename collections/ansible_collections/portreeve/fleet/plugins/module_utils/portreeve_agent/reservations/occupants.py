@@ -237,15 +237,15 @@ def _holders(
 
     found = walk(host, {row.inode for row in rows})
     holders = {}
-    for inode, seats in walk.seats.items():
-        processes = [walk.processes[pid] for pid in sorted({seat.pid for seat in seats})]
+    for inode, seats in found.seats.items():
+        processes = [found.processes[pid] for pid in sorted({seat.pid for seat in seats})]
         holders[inode] = tuple(Holding(one.pid, one.name, one.exe, why_protected(one)) for one in processes)
     unheld = [row for row in rows if row.inode not in holders]
     if not unheld:
         return holders, ()
     again = read(host, namespace, question_about({row.local.port for row in unheld}))
     holders.update({row.inode: () for row in unheld if any(one.inode == row.inode for one in again.sockets)})
-    if not walk.is_blind:
+    if not found.is_blind:
         return holders, ()
     why = "permission denied" + ("" if host.is_root() else " (not root)")
-    return holders, (BlindSpot("descriptors of other processes", why, len(walk.unreadable)),)
+    return holders, (BlindSpot("descriptors of other processes", why, len(found.unreadable)),)

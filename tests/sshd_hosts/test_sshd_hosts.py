@@ -38,9 +38,9 @@ def said(hosts: SshdHosts) -> dict[str, str]:
     """What came of logging in to each, by name."""
 
     def log_in(name: str) -> str:
-        command = ["ssh", "-F", str(hosts.ssh_config), "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", name, WHO]
+        command = ["ssh", "-F", str(hosts.ssh_config), "-o", "BatchMode=yes", "-o", "ConnectTimeout=6", name, WHO]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=12, check=False)
         except subprocess.TimeoutExpired:
             return "no end"
         return done.stdout + done.stderr

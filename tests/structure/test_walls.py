@@ -40,6 +40,7 @@ JUDGING = {
     "errors": set(),
     "endpoint": set(),
     "durations": set(),
+    "plain_question": set(),
     "binding": {"errors", "endpoint"},
     "model": {"errors", "endpoint", "binding"},
     "ports": BASE,

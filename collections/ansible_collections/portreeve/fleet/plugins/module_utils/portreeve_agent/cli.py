@@ -5,28 +5,30 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from enum import IntEnum
 
-from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
-from .bind_wish import parse_bind
-from .cli_options import expectation_of, parser
+from .answers import answer_ports, in_own_namespace, unseen_in_own_namespace
 from .errors import ExpectationFailed, InvalidInput, PortreeveError, one_sentence
-from .expectations import Expectation, disappointment
 from .host import Host
 from .model import PROTOCOLS
+from .plain_question import PlainQuestion, plain_question
 from .ports import parse_address, parse_ports
-from .risks.registry import host_risks
 from .snapshot import take_snapshot
 from .tables import Question
-from .typed import Iterable, Sequence, TextIO
+from .typed import TYPE_CHECKING, Iterable, Sequence, TextIO, Union
 from .verdicts.wording import one_line
-from .words import say_list, say_owner, say_snapshot
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .expectations import Expectation
+    from .model import PortAnswer, Snapshot
+
+    Options = Union[argparse.Namespace, PlainQuestion]
 
 
-class Exit(IntEnum):
+class Exit:
     """How the command ends."""
 
     ANSWERED = 0
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # whatever the locale can show
     try:
-        return _run(parser().parse_args(arguments))
+        return _run(_parse(sys.argv[1:] if arguments is None else arguments))
     except InvalidInput as error:
         return _fail(error, Exit.USAGE)
     except PortreeveError as error:
@@ -59,7 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(PortreeveError(one_sentence(error)), Exit.FAILED)
 
 
-def _fail(error: Exception, code: Exit) -> Exit:
+def _parse(arguments: Sequence[str]) -> Options:
+    plain = plain_question(arguments)
+    if plain is not None:
+        return plain
+    from .cli_options import parser
+
+    return parser().parse_args(arguments)
+
+
+def _fail(error: Exception, code: int) -> int:
     if sys.stderr is not None:
         try:
             sys.stderr.write("portreeve: %s\n" % one_line(str(error)))
@@ -128,14 +139,19 @@ def _release(options: argparse.Namespace) -> int:
 _OTHER_VERBS = {"release": _release, "reserved": _reserved, "watch": _watch, "record": _record, "recorded": _recorded}
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.verb in _OTHER_VERBS:
+def _run(options: Options) -> int:
+    if not isinstance(options, PlainQuestion) and options.verb in _OTHER_VERBS:
         return _OTHER_VERBS[options.verb](options)
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
-    ports = parse_ports(options.ports, protocols) if options.verb == "owner" else ()
-    address = None if options.verb != "owner" or options.address is None else parse_address(options.address)
-    expectation = expectation_of(options) if options.verb == "owner" else Expectation()
-    bind = None if options.verb != "owner" or options.bind is None else parse_bind(options.bind)
+    asks = options.verb == "owner"
+    ports = parse_ports(options.ports, protocols) if asks else ()
+    address = None if not asks or options.address is None else parse_address(options.address)
+    expectation = _expectation(options) if asks else None
+    bind = None
+    if asks and options.bind is not None:
+        from .bind_wish import parse_bind
+
+        bind = parse_bind(options.bind)
     snapshot = take_snapshot(
         Host(),
         Question(
@@ -152,22 +168,48 @@ def _run(options: argparse.Namespace) -> int:
     told_by_socket = options.verb == "snapshot" and not options.json
     answers = () if told_by_socket else answer_ports(snapshot, ports, protocols, address)
     if options.json:
-        import json
-
-        result = audit_result(snapshot, answers) if options.verb == "snapshot" else owner_result(snapshot, answers)
-        _write(json.JSONEncoder(indent=2).iterencode(result))
-        _write("\n")
-    elif options.verb == "owner":
-        _print(say_owner(answers, snapshot, with_bind=bind is not None))
-    elif options.verb == "list":
-        _print(say_list(answers, snapshot))
+        _print_json(options.verb, snapshot, answers)
     else:
-        _print(say_snapshot(snapshot, host_risks(snapshot)))
-    own = in_own_namespace(answers, snapshot.namespaces)
-    sentence = disappointment(expectation, own, ports, unseen_in_own_namespace(snapshot))
-    if sentence:
-        return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
+        _print(_say(options.verb, snapshot, answers, with_bind=bind is not None))
+    if expectation is not None:
+        from .expectations import disappointment
+
+        own = in_own_namespace(answers, snapshot.namespaces)
+        sentence = disappointment(expectation, own, ports, unseen_in_own_namespace(snapshot))
+        if sentence:
+            return _fail(ExpectationFailed(sentence), Exit.NOT_AS_EXPECTED)
     return Exit.ANSWERED if snapshot.complete else Exit.INCOMPLETE
+
+
+def _expectation(options: Options) -> Expectation | None:
+    """Return what the --expect options ask for, None where there is none of them."""
+    if isinstance(options, PlainQuestion):
+        return None
+    from .cli_options import expectation_of
+
+    return expectation_of(options)
+
+
+def _print_json(verb: str, snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> None:
+    import json
+
+    from .answers import audit_result, owner_result
+
+    result = audit_result(snapshot, answers) if verb == "snapshot" else owner_result(snapshot, answers)
+    _write(json.JSONEncoder(indent=2).iterencode(result))
+    _write("\n")
+
+
+def _say(verb: str, snapshot: Snapshot, answers: tuple[PortAnswer, ...], with_bind: bool) -> Iterable[str]:
+    from .words import say_list, say_owner, say_snapshot
+
+    if verb == "owner":
+        return say_owner(answers, snapshot, with_bind)
+    if verb == "list":
+        return say_list(answers, snapshot)
+    from .risks.registry import host_risks
+
+    return say_snapshot(snapshot, host_risks(snapshot))
 
 
 def _print(lines: Iterable[str]) -> None:

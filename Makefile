@@ -11,6 +11,7 @@ ARGS ?=
 COUNT ?= 1
 PLAN ?= reports/plan.json
 DIGEST ?=
+PORT ?=
 RUN ?=
 SINCE ?=
 CONTROL ?=
@@ -42,21 +43,24 @@ $(BIN)/python:
 	done; \
 	echo "Portreeve needs Python 3.11 or newer with its venv module (on Debian: apt-get install python3-venv)." >&2; exit 1
 
-# What pyproject.toml asks for; there is nothing of the project itself to install.
+# What pyproject.toml asks for; of the project itself the command `portreeve`, which runs from the checkout.
 REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
   print(*project["dependencies"], *(line for name in sys.argv[1:] for line in project["optional-dependencies"][name]), sep="\n")'
-INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+INSTALL_COMMAND = $(PIP_INSTALL) --no-deps --config-settings editable_mode=compat --editable .
 
 $(AUDIT_ENV): pyproject.toml | $(BIN)/python
 	@echo "installing what an audit needs (once)"
 	@$(REQUIREMENTS) > $(VENV)/requirements-audit.txt
-	@$(INSTALL) $(VENV)/requirements-audit.txt
+	@$(PIP_INSTALL) -r $(VENV)/requirements-audit.txt
+	@$(INSTALL_COMMAND)
 	@touch $@
 
 $(TEST_ENV): pyproject.toml | $(BIN)/python
 	@echo "installing what the tests need (once)"
 	@$(REQUIREMENTS) dev > $(VENV)/requirements-test.txt
-	@$(INSTALL) $(VENV)/requirements-test.txt
+	@$(PIP_INSTALL) -r $(VENV)/requirements-test.txt
+	@$(INSTALL_COMMAND)
 	@touch $@ $(AUDIT_ENV)
 
 .PHONY: env
@@ -75,6 +79,11 @@ PLAY = $(BIN)/ansible-playbook -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)
 audit: $(AUDIT_ENV) ## who holds which port on the hosts of an inventory [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
 	$(REFUSE_NO_INVENTORY)
 	@$(PLAY) playbooks/audit.yml $(ARGS)
+
+.PHONY: sweep
+sweep: $(AUDIT_ENV) ## the same at once over SSH, or of one port only [PORT=8080] [INVENTORY=inventory.example] [LIMIT=web] [ARGS=...]
+	$(REFUSE_NO_INVENTORY)
+	@$(BIN)/portreeve sweep -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)') $(if $(PORT),--port '$(PORT)') $(ARGS)
 
 .PHONY: reserve
 reserve: $(AUDIT_ENV) ## reserve the ports of declared applications, host by host first [INVENTORY=...] [LIMIT=web] [ARGS=--check]
@@ -115,6 +124,11 @@ report: $(AUDIT_ENV) ## write the report on a past run again, or on what has cha
 schedule: $(AUDIT_ENV) ## have a control host run compliance by itself [CONTROL=localhost] [INVENTORY=...] [ARGS='-e schedule_project=...']
 	$(REFUSE_NO_INVENTORY)
 	@$(PLAY) playbooks/schedule.yml $(if $(CONTROL),-e 'portreeve_control=$(CONTROL)') $(ARGS)
+
+.PHONY: agent
+agent: $(AUDIT_ENV) ## put the agent on the hosts of an inventory as a file, /usr/local/bin/portreeve.pyz [INVENTORY=...] [LIMIT=web] [ARGS=--check]
+	$(REFUSE_NO_INVENTORY)
+	@$(PLAY) playbooks/agent.yml $(ARGS)
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 
@@ -165,7 +179,7 @@ collection: $(AUDIT_ENV) ## build the collection's tarball in dist/
 
 .PHONY: clean
 clean: ## remove what was built here; the environment and the test hosts' tree stay
-	@rm -rf dist reports .mypy_cache .ruff_cache .hypothesis .nox
+	@rm -rf build dist reports .mypy_cache .ruff_cache .hypothesis .nox
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 -include tests/fleet/fleet.mk

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import pathlib
 from typing import Any
 
@@ -13,11 +12,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.fleet.picture import merge
-from ..plugin_utils.report.as_json import summary
-from ..plugin_utils.report.directory import LATEST, ReportNotKept, check, free_name, keep
-from ..plugin_utils.report.formats import RENDERERS
-from ..plugin_utils.report.sentences import closing
-from ..plugin_utils.report.view import report_of
+from ..plugin_utils.report.directory import ReportNotKept
+from ..plugin_utils.report.writing import write_report
 
 _ARGUMENTS = {
     "hosts": {"type": "list", "elements": "str"},
@@ -39,31 +35,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _checked, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
         hosts = arguments["hosts"] or variables.get("ansible_play_hosts_all") or []
-        now = datetime.datetime.now(datetime.UTC)
-        report = report_of(
-            merge({host: _registered(variables["hostvars"], host, arguments["variable"]) for host in hosts}),
-            now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        directory = pathlib.Path(arguments["directory"]).absolute()
-        name = free_name(directory, now.strftime("%Y-%m-%dT%H%M%SZ"))
+        answers = merge({host: _registered(variables["hostvars"], host, arguments["variable"]) for host in hosts})
         try:
-            if self._task.check_mode:
-                check(directory)
-            else:
-                keep(directory, name, {renderer.file_name: renderer.render(report) for renderer in RENDERERS})
+            written = write_report(answers, pathlib.Path(arguments["directory"]).absolute(), self._task.check_mode)
         except ReportNotKept as error:
             raise AnsibleActionFail(str(error)) from error
-        return {
-            **result,
-            "changed": True,
-            "msg": closing(report, directory / name, written=not self._task.check_mode),
-            "directory": str(directory / name),
-            "latest": str(directory / LATEST),
-            "files": {renderer.name: str(directory / name / renderer.file_name) for renderer in RENDERERS},
-            "proposals": [str(proposal) for proposal in report.proposals],
-            "summary": summary(report),
-            "_ansible_verbose_always": True,  # the sentence is what the task is for: show it without -v
-        }
+        # The sentence is what the task is for: show it without -v.
+        return {**result, "changed": True, **written, "_ansible_verbose_always": True}
 
 
 def _registered(hostvars: Any, host: str, variable: str) -> Any:

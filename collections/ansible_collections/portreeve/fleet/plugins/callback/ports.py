@@ -189,7 +189,7 @@ class CallbackModule(Default, Minimal):
         self._display.display("\n".join([f"{result._host.get_name()} | {status} | {said}", *lines]), color=colour)
 
     def _show(self, event, kind, result):
-        from ..plugin_utils.fleet.picture import read_answer
+        from ..plugin_utils.fleet.picture import read_answer, without_bind
         from ..plugin_utils.report import terminal
 
         outcome = {
@@ -202,8 +202,8 @@ class CallbackModule(Default, Minimal):
             if not outcome["skipped"]:
                 self._show_holding(kind, result._host.get_name(), outcome)
             return
-        if "bind" not in result._task.args and isinstance(outcome.get("ports"), list):
-            outcome["ports"] = [{**port, "bind": None} for port in outcome["ports"]]  # nobody asked
+        if "bind" not in result._task.args:
+            outcome = without_bind(outcome)
         answer = read_answer(result._host.get_name(), outcome)
         if self.get_option("output") == "json":
             self._display.display(terminal.as_json_line(answer))

@@ -61,6 +61,12 @@ def read_answer(name: str, registered: Any) -> HostAnswer:
     return HostAnswer(name, OK if registered.get("complete") is True else INCOMPLETE, None, result)
 
 
+def without_bind(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result without what a bind would return, for where nobody asked."""
+    ports = outcome.get("ports")
+    return {**outcome, "ports": [{**port, "bind": None} for port in ports]} if isinstance(ports, list) else {**outcome}
+
+
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key by which web9 comes before web10."""
     parts = re.findall(r"([0-9]+)|([^0-9]+)", text)

@@ -60,11 +60,16 @@ def progress_line(host: HostRow) -> Note:
     return Note(f", {counted(host.ports, 'port')}" if host.seen else "", tone, 0, f"{host.name}: {host.status}")
 
 
-def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool) -> list[Line]:
-    """Return what ends an audit: who was not seen in full, the counts, and where the report is or would be."""
+def count_lines(report: Report, summary: Mapping[str, Any]) -> list[Line]:
+    """Return who was not seen in full, and below it the counts of a report's ``summary``."""
     unseen = [line for host in report.unseen for line in sheet.host_lines(host)]
     lines: list[Line] = [Note("", ""), *unseen, Note("", "")] if unseen else [Note("", "")]
-    lines += [Note(words, "", 0, f"{label:<8}") for label, words in figures(written["summary"])]
+    return lines + [Note(words, "", 0, f"{label:<8}") for label, words in figures(summary)]
+
+
+def closing_lines(report: Report, written: Mapping[str, Any], only_checked: bool) -> list[Line]:
+    """Return what ends an audit: who was not seen in full, the counts, and where the report is or would be."""
+    lines = count_lines(report, written["summary"])
     proposals = [Note(proposal, NOTICE, 0, f"{'Move':<8}") for proposal in written.get("proposals", ())]
     lines += proposals
     if only_checked:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How Ansible itself would reach a host: its inventory, its variables, and its plugins' own resolution of settings."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.play import Play
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import become_loader, connection_loader
+from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
+
+from ..fleet.picture import plain
+from .target import Become, Target
+
+_BUILTIN = "ansible.builtin."
+_SUDO, _SSH, _LOCAL = "sudo", "ssh", "local"
+#: What stands for the command that a become plugin is to wrap.
+_COMMAND = "PORTREEVE"
+#: Settings of the ssh connection that a sweep does not follow.
+_NOT_FOLLOWED = ("pkcs11_provider", "private_key")
+#: As Ansible's ssh connection has it where no password is given.
+_NO_PASSWORDS = (
+    "-o", "KbdInteractiveAuthentication=no",
+    "-o", "PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey",
+    "-o", "PasswordAuthentication=no",
+)  # fmt: skip
+
+
+class _CannotBeSwept(Exception):
+    """What is told of the host instead, in one sentence."""
+
+
+class Reach:
+    """The hosts of an inventory as Ansible's own command would reach them, by one play of one task."""
+
+    def __init__(self, loader: Any, inventory: Any, variable_manager: Any, pattern: str, passwords: Any) -> None:
+        task = {"name": "sweep", "portreeve.fleet.port_owner": {}}
+        plays = {"name": "portreeve sweep", "hosts": pattern, "gather_facts": "no", "tasks": [task]}
+        self._variable_manager = variable_manager
+        self._play = Play().load(plays, variable_manager=variable_manager, loader=loader)
+        self._task = self._play.get_tasks()[0][0]
+        self._play_context = PlayContext(play=self._play, passwords=passwords)
+        self._passwords = passwords
+        self._plugins: dict[tuple[str, str], Any] = {}
+        HostVars(inventory=inventory, variable_manager=variable_manager, loader=loader)
+        self.templar = Templar(loader=loader)
+
+    def targets(self, hosts: Sequence[Any]) -> Iterator[Target]:
+        """Yield each host with its settings resolved; what cannot be resolved is the target's hindrance.
+
+        Until the next one is taken, ``templar`` has the variables that the host sees.
+        """
+        names = [host.name for host in hosts]
+        for host in hosts:
+            try:
+                self.templar.available_variables = self._variable_manager.get_vars(
+                    play=self._play, host=host, task=self._task, _hosts=names, _hosts_all=names
+                )
+                yield self._target(host.name, self.templar.available_variables)
+            except (AnsibleError, _CannotBeSwept) as error:
+                yield Target(host.name, host.name, hindrance=sentence_of(error))
+
+    def _target(self, name: str, variables: Mapping[str, Any]) -> Target:
+        connection = self._own_name(self._resolved(variables, "ansible_connection", context.CLIARGS["connection"]))
+        if connection not in (_SSH, _LOCAL):
+            raise _CannotBeSwept(f"The connection {connection} cannot be swept: ask by ansible -m port_owner.")
+        keywords = self._keywords()
+        become = self._become(variables, keywords)
+        interpreter = self._interpreter(variables)
+        if connection == _LOCAL:
+            return Target(name, name, interpreter=interpreter, become=become, local=True)
+        plugin = self._plugin("connection", connection_loader, _SSH)
+        plugin.set_options(task_keys=keywords, var_options=plugin._resolve_option_variables(variables, self.templar))
+        return _over_ssh(name, plain(plugin.get_options()), interpreter, become)
+
+    def _resolved(self, variables: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+        value = variables.get(name)
+        return otherwise if value is None else self.templar.template(value)
+
+    @staticmethod
+    def _own_name(plugin: str) -> str:
+        name = str(plugin).removeprefix(_BUILTIN)
+        return _SSH if name == "smart" else name
+
+    def _keywords(self) -> dict[str, Any]:
+        """Return what Ansible's executor takes from the task, with the passwords that were asked for."""
+        found: dict[str, Any] = self._task.dump_attrs()
+        found["timeout"] = self._play_context.timeout
+        del found["retries"]
+        for keyword, asked in (("password", "conn_pass"), ("become_pass", "become_pass")):
+            if self._passwords[asked]:
+                found[keyword] = self._passwords[asked]
+        return found
+
+    def _become(self, variables: Mapping[str, Any], keywords: Mapping[str, Any]) -> Become | None:
+        if not boolean(self._resolved(variables, "ansible_become", context.CLIARGS["become"])):
+            return None
+        method = self._own_name(
+            self._resolved(variables, "ansible_become_method", None) or context.CLIARGS["become_method"]
+        )
+        if method != _SUDO:
+            raise _CannotBeSwept(f"Becoming another user by {method} cannot be swept: ask by ansible -m port_owner.")
+        plugin = self._plugin("become", become_loader, _SUDO)
+        names = C.config.get_plugin_vars("become", plugin._load_name)
+        options = {name: self.templar.template(variables[name]) for name in names if name in variables}
+        plugin.prompt = ""
+        plugin.set_options(task_keys=keywords, var_options=options)
+        if "sudo_chdir" in plugin.get_options():  # since ansible-core 2.19; where a look begins makes no difference
+            plugin.set_option("sudo_chdir", None)
+        command = plain(plugin.build_become_command(_COMMAND, None)).partition(_COMMAND)[0].strip()
+        password = plain(plugin.get_option("become_pass"))
+        return Become(command, plain(plugin.prompt) if password else None, password or None)
+
+    def _plugin(self, kind: str, plugins: Any, name: str) -> Any:
+        if (kind, name) not in self._plugins:
+            given = (self._play_context, None) if kind == "connection" else ()
+            self._plugins[kind, name] = plugins.get(_BUILTIN + name, *given)
+        return self._plugins[kind, name]
+
+    def _interpreter(self, variables: Mapping[str, Any]) -> str | None:
+        """Return the interpreter as it was named, None where one is to be found."""
+        name = "ansible_python_interpreter"
+        named = {name: self.templar.template(variables[name])} if name in variables else {}
+        found = plain(C.config.get_config_value("INTERPRETER_PYTHON", variables=named))
+        return None if not found or found.startswith("auto") else found
+
+
+def _over_ssh(name: str, options: Mapping[str, Any], interpreter: str | None, become: Become | None) -> Target:
+    for option in _NOT_FOLLOWED:
+        if options.get(option):
+            raise _CannotBeSwept(f"The setting {option} cannot be swept: ask by ansible -m port_owner.")
+    key = options["private_key_file"]
+    return Target(
+        name=name,
+        address=options["host"],
+        port=options["port"],
+        user=options["remote_user"] or None,
+        password=options["password"] or None,
+        private_key_file=os.path.expanduser(key) if key else None,
+        arguments=ssh_arguments(options),
+        check_host_keys=options["host_key_checking"] is not False,
+        interpreter=interpreter,
+        become=become,
+    )
+
+
+def ssh_arguments(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arguments that Ansible's ssh connection puts before the host, in its order: of ssh the first counts.
+
+    What shares connections is left out: a sweep makes its own.
+    """
+    settings = {
+        "StrictHostKeyChecking": "no" if options["host_key_checking"] is False else None,
+        "Port": options["port"],
+        "IdentityFile": _quoted(os.path.expanduser(options["private_key_file"] or "")),
+    }
+    later = {"User": _quoted(options["remote_user"]), "ConnectTimeout": options["timeout"]}
+    return (
+        *shlex.split(options["ssh_args"] or ""),
+        *_as_arguments(settings),
+        *(() if options["password"] else _NO_PASSWORDS),
+        *_as_arguments(later),
+        *shlex.split(options["ssh_common_args"] or ""),
+        *shlex.split(options["ssh_extra_args"] or ""),
+    )
+
+
+def _as_arguments(settings: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in settings.items():
+        if value is not None:
+            yield from ("-o", f"{name}={value}")
+
+
+def _quoted(value: str | None) -> str | None:
+    return f'"{value}"' if value else None
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what Ansible says of an error, as one line."""
+    said = getattr(error, "message", None) or str(error)
+    return " ".join(str(said).split()) or type(error).__name__

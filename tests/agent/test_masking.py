@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import masking
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.masking import MASK, mask_secrets
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,3 +214,11 @@ def test_every_argument_stays_one_and_masking_is_final(cmdline: tuple[str, ...])
 def test_no_part_of_a_value_remains(value: str) -> None:
     (masked,) = mask_secrets(("PASSWORD=" + value,))
     assert masked.replace("\\", "").replace('"', "").replace("'", "") == "PASSWORD=" + MASK
+
+
+PIECES = sorted({piece for cmdline, _masked in HIDDEN for word in cmdline for piece in re.findall(r"\w+|\W+", word)})
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=4).map("".join), max_size=4).map(tuple))
+def test_nothing_is_masked_where_no_mark_is_seen(cmdline: tuple[str, ...]) -> None:
+    assert mask_secrets(cmdline) == tuple(masking._mask_words(cmdline, 0))

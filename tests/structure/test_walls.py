@@ -18,7 +18,7 @@ DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at r
 TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
 
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
-LANGUAGE = {"typed", "record"}  # open to every room
+LANGUAGE = {"typed", "record", "pattern"}  # open to every room
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
@@ -36,6 +36,7 @@ CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "wat
 JUDGING = {
     "typed": set(),
     "record": set(),
+    "pattern": set(),
     "version": set(),
     "errors": set(),
     "endpoint": set(),

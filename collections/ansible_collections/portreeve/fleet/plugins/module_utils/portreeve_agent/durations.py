@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import re
+from .pattern import Pattern
 
-_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
+_DURATION = Pattern(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 

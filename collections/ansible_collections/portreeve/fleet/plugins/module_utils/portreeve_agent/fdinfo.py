@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import re
-
-_TARGET = re.compile(rb"^tfd: +(\d+) .* ino:([0-9a-f]+)", re.MULTILINE)  # inodes since Linux 4.13
 _CLOSE_ON_EXEC, _NON_BLOCKING = 0o2000000, 0o4000  # fcntl(2), by their numbers on most machines
 
 
@@ -34,8 +31,11 @@ def parse_targets(fdinfo: bytes) -> tuple[set[int], set[int]]:
 
     ``parse_targets(b"tfd:  7 events: 19 data: 7  pos:0 ino:4d2 sdev:9\\n") == ({7}, {1234})``
     """
-    found = _TARGET.findall(fdinfo)
-    return {int(fd) for fd, _inode in found}, {int(inode, 16) for _fd, inode in found}
+    lines = [line for line in fdinfo.split(b"\n") if line.startswith(b"tfd:") and b" ino:" in line]  # since Linux 4.13
+    return (
+        {int(line.split(None, 2)[1]) for line in lines},
+        {int(line.rpartition(b" ino:")[2].split(None, 1)[0], 16) for line in lines},
+    )
 
 
 def registered_sockets(fdinfo: bytes) -> list[int]:

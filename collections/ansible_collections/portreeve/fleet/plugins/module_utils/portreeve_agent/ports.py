@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from .errors import InvalidInput
 from .model import PROTOCOLS
+from .pattern import Pattern
 from .record import dataclass
 from .typed import Any, Iterable, Sequence
 
@@ -18,9 +18,8 @@ RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"  # sysctl(8)
 
 _ACCEPTED_PORTS = "accepted are ports from 1 to 65535 such as 8080, 8000-8010 or 53/udp, separated by commas"
 _ACCEPTED_ADDRESSES = "accepted is an IPv4 or IPv6 address such as 127.0.0.1, 0.0.0.0 or ::1"
-_ITEM = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:/(.*))?", re.DOTALL)
 _SPAN = "(?:0|[1-9][0-9]{0,4})(?:-(?:0|[1-9][0-9]{0,4}))?"
-_LIST = re.compile("(?:%s(?:,%s)*,?)?" % (_SPAN, _SPAN))
+_LIST = Pattern("(?:%s(?:,%s)*,?)?" % (_SPAN, _SPAN))
 _SHOWN_LENGTH = 40
 _MOST_DECLARED = 4096
 _WILDCARDS = ("0.0.0.0", "::")
@@ -67,7 +66,7 @@ def port_set(text: str | None) -> frozenset[int] | None:
 
 @lru_cache(maxsize=64)
 def _listed(listed: str) -> frozenset[int] | None:
-    if not _LIST.fullmatch(listed):
+    if listed and not _LIST.fullmatch(listed):
         return None
     found: set[int] = set()
     for item in listed.rstrip(",").split(",") if listed else ():
@@ -183,17 +182,21 @@ def _parse_value(value: Any) -> list[PortRange]:
 
 
 def _parse_item(item: str) -> PortRange:
-    match = _ITEM.fullmatch(item)
-    if match is None:
+    span, slash, protocol = item.partition("/")
+    low, dash, high = span.partition("-")
+    if not (_is_number(low) and (_is_number(high) or not dash)):
         raise InvalidInput(f"{shown(item)} is not a port: {_ACCEPTED_PORTS}")
-    low, high, protocol = match.groups()
-    if protocol is not None and protocol.lower() not in PROTOCOLS:
+    if slash and protocol.lower() not in PROTOCOLS:
         raise InvalidInput(f"protocol {shown(protocol)} is not known: accepted are tcp and udp")
     first = _check_port(low, item)
-    last = first if high is None else _check_port(high, item)
+    last = _check_port(high, item) if dash else first
     if last < first:
         raise InvalidInput(f"{shown(item)} is reversed: accepted are ranges from the lower to the higher port")
-    return PortRange(first, last, None if protocol is None else protocol.lower())
+    return PortRange(first, last, protocol.lower() if slash else None)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0")
 
 
 def _check_port(number: int | str, item: int | str) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import errno
 import math
 import os
-import re
 import stat
 from contextlib import contextmanager
 from itertools import islice
 
 from .errors import Gone, NotPermitted, NotSupported
+from .pattern import Pattern
 from .typed import Iterable, Iterator, NoReturn
 
 GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
@@ -22,8 +22,8 @@ _READ_SIZE = 1 << 16
 _MOST_ARGUMENTS = 256  # pasta(1) has two for each published port, and the one that tells its container is the last
 _MOST_TEXT = 4096  # characters
 _LONGEST_ARGUMENT = 1024  # so that what follows Java's class path, the program, is seen
-_QUOTE = re.compile("[\"']")
-_LAST_WORD = re.compile(r"\S*\Z")
+_QUOTE = Pattern("[\"']")
+_LAST_WORD = Pattern(r"\S*\Z")
 
 
 def as_text(data: bytes) -> str:

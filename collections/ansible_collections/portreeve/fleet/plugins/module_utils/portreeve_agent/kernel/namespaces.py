@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
 from ..errors import Gone, InvalidInput, NotPermitted, NotSupported
 from ..host import Host
 from ..model import BlindSpot, Namespace
+from ..pattern import Pattern
 from ..process_directory import ProcessDirectory
 from ..record import NamedTuple, replace
 from ..typed import Callable, Iterator, TypeVar
@@ -19,7 +19,7 @@ _OWN_PATH = "/proc/self/ns/net"
 _NAMING_DIRECTORIES = ("/run/netns/", "/run/docker/netns/")
 _MOST_ROUNDS = 3  # over all processes, to be sure that none is left in a namespace
 _Result = TypeVar("_Result")
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = Pattern(r"\\([0-7]{3})")
 
 
 class Member(NamedTuple):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Records of a sweep: how a host is reached, and what came of it."""
+"""Records of a sweep: how a host is reached, what it is asked, and what came of it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,29 @@ class Target:
 @dataclass(frozen=True)
 class Outcome:
     """What came of one host: ``status`` is ok, failed or unreachable, by Ansible's words; without a ``result``, the
-    ``reason`` is one sentence. ``pushed`` tells that the agent had to be sent, ``seconds`` how long all of it took."""
+    ``reason`` is one sentence. ``pushed`` tells that the agent had to be sent, ``why_not_kept`` why it will have to be
+    the next time as well, ``seconds`` how long all of it took."""
 
     name: str
     status: str
     result: Mapping[str, Any] | None = None
     reason: str = ""
     pushed: bool = False
+    why_not_kept: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a host is asked: by the name of a ``module``, port_owner or port_audit, with all of its ``options``."""
+
+    module: str
+    options: Mapping[str, Any]
+
+
+class Unreachable(Exception):
+    """The host was not got at, or lets nobody in: the message is one sentence."""
+
+
+class Unanswered(Exception):
+    """The host was got at and gave no answer: the message is one sentence."""

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said over a wire with a host, from the shell's command line to the answer.
+
+The command line only starts a Python that executes what comes next: the source of ``remote.py``, then one line that
+calls it. From there on the host asks for what it lacks, in frames (see ``remote.Line``); noise around them is skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shlex
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...module_utils.portreeve_agent.verdicts.wording import one_line
+from .target import Become, Question, Target, Unanswered
+from .wire import Wire
+
+_USUAL_PYTHONS = "/usr/bin/python3 python3"
+_OTHER_PYTHONS = " ".join(f"python3.{minor}" for minor in range(14, 7, -1))
+_NO_PYTHON = 127  # as shells say that a command was not found
+_MOST_NOISE = 1 << 20
+_MOST_ANSWER = 1 << 28
+_MOST_REQUESTS = 8
+_MOST_COMPLAINTS = 1 << 16
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """The agent as it is sent: its archive compressed, and the digest by which a host knows the archive."""
+
+    digest: str
+    packed: bytes
+
+    @classmethod
+    def of(cls, archive: bytes) -> Cargo:
+        """Return an archive as it is sent."""
+        return cls(hashlib.sha256(archive).hexdigest(), zlib.compress(archive))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A host's answer: the module's result, or an ``error``; ``failure`` is what fails the task all the same."""
+
+    result: Mapping[str, Any] | None
+    failure: str | None
+    error: str | None
+    pushed: bool
+    why_not_kept: str
+
+
+@cache
+def _source(name: str) -> bytes:
+    return (Path(__file__).parent / name).read_bytes()
+
+
+def command_line(target: Target, nonce: str, pythons: str = _USUAL_PYTHONS) -> str:
+    """Return what the host's shell is to run; no secret is in it.
+
+    Where the target names no interpreter, the first of ``pythons`` that is there is taken, else a versioned one that
+    starts: what a version switcher such as pyenv puts in the path may be there and not start.
+    """
+    code = "import io,os;i=io.BufferedReader(io.FileIO(os.dup(0)));exec(i.read(%d));exec(i.readline())" % len(
+        _source("remote.py")
+    )
+    run = f'exec "$p" -I -S -c "{code}"'
+    if target.interpreter:
+        launch = f"p={shlex.quote(target.interpreter)}; {run}"
+    else:
+        usual = f'for p in {pythons}; do command -v "$p" >/dev/null 2>&1 && {run}; done; ' if pythons else ""
+        others = f'for p in {_OTHER_PYTHONS}; do "$p" -I -S -c "" >/dev/null 2>&1 && {run}; done; '
+        launch = f"{usual}{others}exit {_NO_PYTHON}"
+    if target.become is None:
+        return f"/bin/sh -c {shlex.quote(launch)}"
+    begun = f"printf '\\n%s begun 0\\n' {nonce}; "
+    return f"{target.become.command} /bin/sh -c {shlex.quote(begun + launch)}"
+
+
+def converse(open_wire: Callable[[str], Wire], target: Target, question: Question, cargo: Cargo) -> Reply:
+    """Return a host's answer. Raises Unanswered, and TimeoutError when the wire's time is over."""
+    try:
+        return _converse(open_wire, target, question, cargo, _USUAL_PYTHONS)
+    except _TooOld as old:
+        if target.interpreter:
+            raise Unanswered(str(old)) from None
+        try:
+            return _converse(open_wire, target, question, cargo, "")
+        except (_TooOld, Unanswered):
+            raise Unanswered(str(old)) from None
+
+
+class _TooOld(Exception):
+    """The Python that was taken is too old: the message is one sentence."""
+
+
+def _converse(
+    open_wire: Callable[[str], Wire], target: Target, question: Question, cargo: Cargo, pythons: str
+) -> Reply:
+    nonce = secrets.token_hex(8)
+    wire = open_wire(command_line(target, nonce, pythons))
+    try:
+        hearing = _Hearing(wire, nonce)
+        if target.become is not None:
+            _become(hearing, wire, target.become)
+        wire.send(_opening(nonce, question, cargo))
+        return _answered(hearing, wire, cargo)
+    except _Ended as ended:
+        if b"Unknown option: -I" in ended.complaints:
+            raise _TooOld("Python 2 there is too old: 3.8 or newer is needed") from None
+        raise Unanswered(_last_words(ended, target)) from None
+    finally:
+        wire.close()
+
+
+def _opening(nonce: str, question: Question, cargo: Cargo) -> bytes:
+    """Return the source of the remote half and the line that calls it; a literal needs no parser over there."""
+    request = {
+        "nonce": nonce,
+        "digest": cargo.digest,
+        "packed": len(cargo.packed),
+        "keeping": len(_source("keeping.py")),
+        "module": question.module,
+        "options": json.loads(json.dumps(question.options)),  # plain types, whatever Ansible has made of them
+    }
+    return _source("remote.py") + b"answer(i, %s)\n" % ascii(request).encode("ascii")
+
+
+def _answered(hearing: _Hearing, wire: Wire, cargo: Cargo) -> Reply:
+    for _request in range(_MOST_REQUESTS):
+        kind, content = hearing.frame()
+        if kind == "code":
+            wire.send(_source("keeping.py"))
+        elif kind == "archive":
+            wire.send(cargo.packed)
+        elif kind == "refused":
+            raise _TooOld(one_line(content.decode("ascii", "backslashreplace"))[:_LONGEST_REASON])
+        else:
+            return _read_reply(content)
+    raise Unanswered("it asks for the agent again and again")
+
+
+def _read_reply(content: bytes) -> Reply:
+    try:
+        said = json.loads(content)
+        result, error, failure = said.get("result"), said.get("error"), said.get("failure")
+        sound = isinstance(result, dict) if error is None else isinstance(error, str)
+        if not sound or not isinstance(failure, str | None):
+            raise ValueError
+        return Reply(
+            result=result,
+            failure=failure,
+            error=None if error is None else one_line(error),
+            pushed=said["pushed"] is True,
+            why_not_kept=one_line(str(said["why_not_kept"]))[:_LONGEST_REASON],
+        )
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise Unanswered("what it answered is no answer of Portreeve's agent") from error
+
+
+def _become(hearing: _Hearing, wire: Wire, become: Become) -> None:
+    """Wait until the other user's shell has begun, and give sudo the password if it asks."""
+    prompt = (become.prompt or "").encode()
+    given = False
+    while not hearing.begun():
+        if prompt and prompt in hearing.complaints:
+            if become.password is None:
+                raise Unanswered("sudo asks for a password, and none is given (--ask-become-pass)")
+            if given:
+                raise Unanswered("sudo did not take the password")
+            given = True
+            hearing.forget_complaints()
+            wire.send(become.password.encode() + b"\n")
+        try:
+            hearing.more()
+        except _Ended:
+            if given:
+                raise Unanswered("sudo did not take the password") from None
+            raise
+
+
+class _Ended(Exception):
+    """The command has ended without what was waited for: how, and what it said last."""
+
+    def __init__(self, status: int | None, complaints: bytes, noise: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.complaints = complaints
+        self.noise = noise
+
+
+class _Hearing:
+    """Finds the frames in what a host sends, and keeps the end of what it complains of."""
+
+    def __init__(self, wire: Wire, nonce: str) -> None:
+        self._wire = wire
+        self._mark = b"\n%s " % nonce.encode()
+        self._heard = bytearray(b"\n")
+        self.complaints = b""
+
+    def more(self) -> None:
+        """Wait for more. Raises _Ended when there is none."""
+        said, complained = self._wire.receive()
+        if not said and not complained:
+            raise _Ended(self._wire.exit_status(), self.complaints, bytes(self._heard[:_MOST_COMPLAINTS]))
+        self._heard += said
+        self.complaints = (self.complaints + complained)[-_MOST_COMPLAINTS:]
+
+    def forget_complaints(self) -> None:
+        """Forget what was complained of so far: it is dealt with."""
+        self.complaints = b""
+
+    def begun(self) -> bool:
+        """Return whether the shell that was waited for has begun."""
+        mark = self._mark + b"begun 0\n"
+        at = self._heard.find(mark)
+        if at >= 0:
+            del self._heard[: at + len(mark) - 1]
+            self.forget_complaints()
+        return at >= 0
+
+    def frame(self) -> tuple[str, bytes]:
+        """Wait for the next frame and return its kind and content. Raises _Ended, Unanswered."""
+        while True:
+            at = self._heard.find(self._mark)
+            end = self._heard.find(b"\n", at + len(self._mark)) if at >= 0 else -1
+            if end >= 0:
+                break
+            if len(self._heard) > _MOST_NOISE:
+                raise Unanswered("it says so much before an answer that none is waited for")
+            self.more()
+        kind, _, length = self._heard[at + len(self._mark) : end].decode("ascii", "replace").partition(" ")
+        if kind not in ("code", "archive", "refused", "answer") or not length.isdecimal() or len(length) > 12:
+            raise Unanswered("what it answered is no answer of Portreeve's agent")
+        size = int(length)
+        if size > _MOST_ANSWER:
+            raise Unanswered(f"its answer has {size} bytes, more than is taken: ask for fewer ports")
+        while len(self._heard) < end + 1 + size:
+            self.more()
+        content = bytes(self._heard[end + 1 : end + 1 + size])
+        del self._heard[: end + 1 + size]
+        return kind, content
+
+
+def _last_words(ended: _Ended, target: Target) -> str:
+    """Return in one sentence why a command ended without an answer, by what it said last."""
+    if ended.status == _NO_PYTHON:
+        return f"there is no {target.interpreter or 'Python 3'} there"
+    said = ended.complaints.decode("utf-8", "backslashreplace")
+    lines = [line.strip() for line in said.split("\n") if line.strip()]
+    if target.become is not None and target.become.password:
+        lines = [line.replace(target.become.password, "********") for line in lines]
+    last = one_line(lines[-1])[:_LONGEST_REASON] if lines else ""
+    if last:
+        return last
+    noise = one_line(ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2])[:_LONGEST_REASON]
+    said_instead = f"; it said: {noise}" if noise else ""
+    return f"the session ended without an answer (exit status {ended.status}){said_instead}"

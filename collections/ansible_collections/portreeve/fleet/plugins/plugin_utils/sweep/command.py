@@ -22,11 +22,11 @@ from ..fleet.picture import FAILED, INCOMPLETE, UNREACHABLE
 from ..report.directory import ReportNotKept, check
 from . import asking
 from .course import Course, Ended
+from .crowd import Limits
 from .showing import Shown
 from .targets import Reach, sentence_of
 
-_AT_ONCE = 50
-_HOST_TIMEOUT = 60  # seconds
+_USUAL = Limits()
 _DESCRIPTION = (
     "Ask a whole inventory at once over SSH who holds a port, or all ports, as port_owner and port_audit would."
 )
@@ -97,10 +97,10 @@ class Sweep(CLI):  # type: ignore[misc]
         add("--json", action="store_true", help="one line of JSON for each host, as it answers")
         add("--report", metavar="DIRECTORY", help="write the report there, too, as make audit does")
         add = self.parser.add_argument_group("Pace").add_argument
-        add("-f", "--forks", type=int, default=_AT_ONCE, help=f"how many hosts at once (default: {_AT_ONCE})")
+        add("-f", "--forks", type=int, default=_USUAL.at_once, help="how many hosts at once (default: %(default)s)")
         add(
-            "--host-timeout", type=int, default=_HOST_TIMEOUT, metavar="SECONDS",
-            help=f"what one host gets in all, from the connection to its answer (default: {_HOST_TIMEOUT})",
+            "--host-timeout", type=int, default=int(_USUAL.seconds), metavar="SECONDS",
+            help="what one host gets in all, from the connection to its answer (default: %(default)s)",
         )  # fmt: skip
         option_helpers.add_inventory_options(self.parser)
         option_helpers.add_connect_options(self.parser)
@@ -148,7 +148,7 @@ class Sweep(CLI):  # type: ignore[misc]
             reach = Reach(loader, inventory, variable_manager, given.pattern, passwords)
             declared = asking.Declared(loader, variable_manager) if module == asking.AUDIT else None
             shown = Shown([host.name for host in hosts], module == asking.OWNER, given.verbosity > 0, given.json)
-            course = Course(reach, module, options, declared, given.forks, given.host_timeout)
+            course = Course(reach, module, options, declared, Limits(given.forks, given.host_timeout))
             return _exit_of(course.run(hosts, shown, directory, with_bind=given.bind is not None))
         finally:
             loader.cleanup_all_tmp_files()

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ..fleet.picture import FAILED, UNREACHABLE, HostAnswer, natural, read_answer, without_bind
+from ..agent_file.archive import archive
+from ..fleet.picture import UNREACHABLE, HostAnswer, natural, read_answer, without_bind
 from ..report.writing import write_report
 from .asking import Declared
+from .crowd import Limits, sweep
 from .showing import Shown
-from .target import Outcome, Target
+from .target import Outcome, Question, Target
 from .targets import Reach, sentence_of
 
 _INTERRUPTED = "no answer: the sweep was interrupted"
@@ -30,7 +32,7 @@ class Ended:
     interrupted: bool
 
 
-@dataclass
+@dataclass(frozen=True)
 class Course:
     """One question to many hosts. ``options`` are those of ``module`` but for what each host has ``declared``."""
 
@@ -38,9 +40,7 @@ class Course:
     module: str
     options: Mapping[str, Any]
     declared: Declared | None
-    at_once: int
-    host_timeout: float
-    _hindered: list[Outcome] = field(default_factory=list)
+    limits: Limits
 
     def run(self, hosts: Sequence[Any], shown: Shown, directory: pathlib.Path | None, with_bind: bool) -> Ended:
         """Ask, show each answer, write the report to ``directory`` if there is one, and show what it comes to.
@@ -59,11 +59,11 @@ class Course:
                 kept.append(read_answer(outcome.name, registered))
             answer = read_answer(outcome.name, registered if with_bind else without_bind(registered))
             statuses.add(answer.status)
-            shown.answer(answer)
+            shown.answer(answer, outcome)
 
         shown.begin()
         try:
-            for outcome in self._outcomes(hosts):
+            for outcome in sweep(self._asked(hosts), archive(), self.limits):
                 take(outcome)
         except KeyboardInterrupt:
             interrupted = True
@@ -73,32 +73,16 @@ class Course:
         shown.end(write_report(kept, directory) if directory else None)
         return Ended(frozenset(statuses), interrupted)
 
-    def _outcomes(self, hosts: Sequence[Any]) -> Iterator[Outcome]:
-        from .crowd import sweep
-
-        for outcome in sweep(self._asked(hosts), self.module, self.at_once, self.host_timeout):
-            yield outcome
-            yield from self._drained()
-        yield from self._drained()
-
-    def _drained(self) -> Iterator[Outcome]:
-        while self._hindered:
-            yield self._hindered.pop(0)
-
-    def _asked(self, hosts: Sequence[Any]) -> Iterator[tuple[Target, Mapping[str, Any]]]:
-        """Yield every host that can be asked, with its own question."""
+    def _asked(self, hosts: Sequence[Any]) -> Iterator[tuple[Target, Question]]:
+        """Yield every host with its own question."""
         for target in self.reach.targets(hosts):
-            hindrance = target.hindrance
             options = self.options
-            if hindrance is None and self.declared is not None:
+            if self.declared is not None and target.hindrance is None:
                 try:
                     options = {**options, "declared": self.declared.of_host(self.reach.templar)}
                 except AnsibleError as error:
-                    hindrance = sentence_of(error)
-            if hindrance is None:
-                yield target, options
-            else:
-                self._hindered.append(Outcome(target.name, FAILED, reason=hindrance))
+                    target = replace(target, hindrance=sentence_of(error))
+            yield target, Question(self.module, options)
 
 
 def _registered(outcome: Outcome) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..fleet.picture import FAILED, UNREACHABLE, HostAnswer
 from ..report import sheet, terminal
 from ..report.as_json import summary
 from ..report.view import Report, join, report_of
+from .target import Outcome
 
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 _ERASE = "\r\x1b[K"
@@ -72,8 +73,8 @@ class Shown:
         """Show that nobody has answered yet."""
         self._progress.draw()
 
-    def answer(self, answer: HostAnswer) -> None:
-        """Show one host's answer."""
+    def answer(self, answer: HostAnswer, outcome: Outcome) -> None:
+        """Show one host's answer; in detail also how it was come by."""
         if self._as_json:
             self._print(terminal.as_json_line(answer))
         else:
@@ -81,6 +82,8 @@ class Shown:
             self._seen.append(report)
             if self._explain:
                 self._print_table(report, None)
+            if self._detail:
+                self._print_lines([_way(outcome)])
         self._progress.advance(answer.status)
 
     def end(self, written: Mapping[str, Any] | None) -> None:
@@ -109,3 +112,9 @@ class Shown:
     def _print(self, text: str) -> None:
         self._progress.erase()
         print(text, flush=True)
+
+
+def _way(outcome: Outcome) -> sheet.Line:
+    sent = ", the agent was sent" if outcome.pushed else ""
+    again = f" and will be again: {outcome.why_not_kept}" if outcome.why_not_kept else ""
+    return sheet.Note(f"{outcome.seconds:.2f} s{sent}{again}", sheet.MUTED, 0, f"{outcome.name}: ")

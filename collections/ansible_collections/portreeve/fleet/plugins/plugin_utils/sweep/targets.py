@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible import constants as C
@@ -45,14 +46,19 @@ class Reach:
     """The hosts of an inventory as Ansible's own command would reach them, by one play of one task."""
 
     def __init__(self, loader: Any, inventory: Any, variable_manager: Any, pattern: str, passwords: Any) -> None:
-        task = {"name": "sweep", "portreeve.fleet.port_owner": {}}
-        plays = {"name": "portreeve sweep", "hosts": pattern, "gather_facts": "no", "tasks": [task]}
-        self._variable_manager = variable_manager
-        self._play = Play().load(plays, variable_manager=variable_manager, loader=loader)
+        tasks = [{"name": "sweep", "portreeve.fleet.port_owner": {}}]
+        play = {"name": "portreeve sweep", "hosts": pattern, "gather_facts": "no", "tasks": tasks}
+        self._play = Play().load(play, variable_manager=variable_manager, loader=loader)
         self._task = self._play.get_tasks()[0][0]
-        self._play_context = PlayContext(play=self._play, passwords=passwords)
-        self._passwords = passwords
-        self._plugins: dict[tuple[str, str], Any] = {}
+        self._variable_manager = variable_manager
+        play_context = PlayContext(play=self._play, passwords=passwords)
+        self._keywords = _keywords_of(self._task, play_context.timeout, passwords)
+        self._ssh = connection_loader.get(_BUILTIN + _SSH, play_context, None)
+        self._sudo = become_loader.get(_BUILTIN + _SUDO)
+        options = C.config.get_configuration_definitions("connection", self._ssh._load_name)
+        self._addresses = {variable["name"] for variable in options["host"]["vars"]}
+        self._known: dict[str, Target] = {}
+        self._becoming: dict[str, Become] = {}
         HostVars(inventory=inventory, variable_manager=variable_manager, loader=loader)
         self.templar = Templar(loader=loader)
 
@@ -75,14 +81,26 @@ class Reach:
         connection = self._own_name(self._resolved(variables, "ansible_connection", context.CLIARGS["connection"]))
         if connection not in (_SSH, _LOCAL):
             raise _CannotBeSwept(f"The connection {connection} cannot be swept: ask by ansible -m port_owner.")
-        keywords = self._keywords()
-        become = self._become(variables, keywords)
+        become = self._become(variables)
         interpreter = self._interpreter(variables)
         if connection == _LOCAL:
             return Target(name, name, interpreter=interpreter, become=become, local=True)
-        plugin = self._plugin("connection", connection_loader, _SSH)
-        plugin.set_options(task_keys=keywords, var_options=plugin._resolve_option_variables(variables, self.templar))
-        return _over_ssh(name, plain(plugin.get_options()), interpreter, become)
+        seen = plain(self._ssh._resolve_option_variables(variables, self.templar))
+        name_of_ssh = self._ssh._load_name
+        address = C.config.get_config_value("host", plugin_type="connection", plugin_name=name_of_ssh, variables=seen)
+        settings = replace(self._settings(seen), interpreter=interpreter, become=become)
+        return replace(settings, name=name, address=plain(address))
+
+    def _settings(self, seen: Mapping[str, Any]) -> Target:
+        """Return a target of no name, of what the ssh connection makes of the variables that concern it.
+
+        Most hosts differ in their address only, and Ansible takes its time to work out all settings.
+        """
+        same = repr(sorted((name, value) for name, value in seen.items() if name not in self._addresses))
+        if same not in self._known:
+            self._ssh.set_options(task_keys=self._keywords, var_options=seen)
+            self._known[same] = _over_ssh(plain(self._ssh.get_options()))
+        return self._known[same]
 
     def _resolved(self, variables: Mapping[str, Any], name: str, otherwise: Any) -> Any:
         value = variables.get(name)
@@ -93,17 +111,7 @@ class Reach:
         name = str(plugin).removeprefix(_BUILTIN)
         return _SSH if name == "smart" else name
 
-    def _keywords(self) -> dict[str, Any]:
-        """Return what Ansible's executor takes from the task, with the passwords that were asked for."""
-        found: dict[str, Any] = self._task.dump_attrs()
-        found["timeout"] = self._play_context.timeout
-        del found["retries"]
-        for keyword, asked in (("password", "conn_pass"), ("become_pass", "become_pass")):
-            if self._passwords[asked]:
-                found[keyword] = self._passwords[asked]
-        return found
-
-    def _become(self, variables: Mapping[str, Any], keywords: Mapping[str, Any]) -> Become | None:
+    def _become(self, variables: Mapping[str, Any]) -> Become | None:
         if not boolean(self._resolved(variables, "ansible_become", context.CLIARGS["become"])):
             return None
         method = self._own_name(
@@ -111,22 +119,21 @@ class Reach:
         )
         if method != _SUDO:
             raise _CannotBeSwept(f"Becoming another user by {method} cannot be swept: ask by ansible -m port_owner.")
-        plugin = self._plugin("become", become_loader, _SUDO)
-        names = C.config.get_plugin_vars("become", plugin._load_name)
-        options = {name: self.templar.template(variables[name]) for name in names if name in variables}
+        names = C.config.get_plugin_vars("become", self._sudo._load_name)
+        seen = {name: plain(self.templar.template(variables[name])) for name in names if name in variables}
+        same = repr(sorted(seen.items()))
+        if same not in self._becoming:
+            self._becoming[same] = self._by_sudo(seen)
+        return self._becoming[same]
+
+    def _by_sudo(self, seen: Mapping[str, Any]) -> Become:
+        plugin = self._sudo
         plugin.prompt = ""
-        plugin.set_options(task_keys=keywords, var_options=options)
-        if "sudo_chdir" in plugin.get_options():  # since ansible-core 2.19; where a look begins makes no difference
-            plugin.set_option("sudo_chdir", None)
+        plugin.set_options(task_keys=self._keywords, var_options=seen)
+        plugin._options.pop("sudo_chdir", None)  # since ansible-core 2.19; where a look begins makes no difference
         command = plain(plugin.build_become_command(_COMMAND, None)).partition(_COMMAND)[0].strip()
         password = plain(plugin.get_option("become_pass"))
         return Become(command, plain(plugin.prompt) if password else None, password or None)
-
-    def _plugin(self, kind: str, plugins: Any, name: str) -> Any:
-        if (kind, name) not in self._plugins:
-            given = (self._play_context, None) if kind == "connection" else ()
-            self._plugins[kind, name] = plugins.get(_BUILTIN + name, *given)
-        return self._plugins[kind, name]
 
     def _interpreter(self, variables: Mapping[str, Any]) -> str | None:
         """Return the interpreter as it was named, None where one is to be found."""
@@ -136,22 +143,30 @@ class Reach:
         return None if not found or found.startswith("auto") else found
 
 
-def _over_ssh(name: str, options: Mapping[str, Any], interpreter: str | None, become: Become | None) -> Target:
+def _keywords_of(task: Any, timeout: int, passwords: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what Ansible's executor takes from the task, with the passwords that were asked for."""
+    found: dict[str, Any] = {**task.dump_attrs(), "timeout": timeout}
+    del found["retries"]
+    for keyword, asked in (("password", "conn_pass"), ("become_pass", "become_pass")):
+        if passwords[asked]:
+            found[keyword] = passwords[asked]
+    return found
+
+
+def _over_ssh(options: Mapping[str, Any]) -> Target:
     for option in _NOT_FOLLOWED:
         if options.get(option):
             raise _CannotBeSwept(f"The setting {option} cannot be swept: ask by ansible -m port_owner.")
     key = options["private_key_file"]
     return Target(
-        name=name,
-        address=options["host"],
+        name="",
+        address="",
         port=options["port"],
         user=options["remote_user"] or None,
         password=options["password"] or None,
         private_key_file=os.path.expanduser(key) if key else None,
         arguments=ssh_arguments(options),
         check_host_keys=options["host_key_checking"] is not False,
-        interpreter=interpreter,
-        become=become,
     )
 
 

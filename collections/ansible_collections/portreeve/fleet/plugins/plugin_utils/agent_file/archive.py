@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -39,3 +40,23 @@ def archive() -> bytes:
 def digest(content: bytes) -> str:
     """Return the SHA-256 of an archive, as ``sha256sum`` prints it: by this a host's file is told from another."""
     return hashlib.sha256(content).hexdigest()
+
+
+def version(content: bytes) -> str:
+    """Return which version an archive is, as its ``--version`` says, without running it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        source = packed.read("portreeve_agent/version.py").decode()
+    return source.split('VERSION = "')[1].split('"')[0]
+
+
+def keep(content: bytes, directory: Path) -> Path:
+    """Return where an archive lies in a directory of the controller, written there as a whole if it is not there yet.
+
+    Raises OSError where it cannot be written.
+    """
+    kept = directory / f"portreeve-{digest(content)}.pyz"
+    if not kept.exists():
+        being_written = kept.with_suffix(f".{os.getpid()}")
+        being_written.write_bytes(content)
+        being_written.replace(kept)
+    return kept

@@ -74,7 +74,10 @@ def command_line(target: Target, nonce: str, pythons: str = _USUAL_PYTHONS) -> s
     )
     run = f'exec "$p" -I -S -c "{code}"'
     if target.interpreter:
-        launch = f"p={shlex.quote(target.interpreter)}; {run}"
+        launch = f"{shlex.join(shlex.split(target.interpreter))} -I -S -c '{code}'"
+        if target.become is None:
+            return launch
+        launch = f"exec {launch}"
     else:
         usual = f'for p in {pythons}; do command -v "$p" >/dev/null 2>&1 && {run}; done; ' if pythons else ""
         others = f'for p in {_OTHER_PYTHONS}; do "$p" -I -S -c "" >/dev/null 2>&1 && {run}; done; '

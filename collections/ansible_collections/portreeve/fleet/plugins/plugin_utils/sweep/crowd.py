@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -84,9 +85,7 @@ class _Crowd:
             self._outcomes.put((lifeline, Outcome(target.name, "failed", reason=target.hindrance)))
             return
         if not target.local and self._network is None:
-            from .connection import Network
-
-            self._network = Network()
+            self._network = _network()
         threading.Thread(target=self._tell, args=(target, question, lifeline), daemon=True).start()
 
     def answered(self) -> Iterator[Outcome]:
@@ -146,6 +145,17 @@ class _Crowd:
             transport = self._network.connect(target, lifeline)
             reply = converse(lambda command: open_wire(transport, command, lifeline), target, question, self._cargo)
         return _outcome(target.name, reply)
+
+
+def _network() -> Network:
+    """Return what connections share. Paramiko imports invoke for what ssh does here, at half of all its cost."""
+    sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
+    try:
+        from .connection import Network
+    finally:
+        if sys.modules["invoke"] is None:
+            del sys.modules["invoke"]
+    return Network()
 
 
 def _outcome(name: str, reply: Reply) -> Outcome:

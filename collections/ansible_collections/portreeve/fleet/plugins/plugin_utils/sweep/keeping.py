@@ -74,7 +74,7 @@ class Keeping:
         path = name.replace(".", "/")
         for is_package, entry in ((False, path + ".py"), (True, path + "/__init__.py")):
             if entry in self.names:
-                code = compile(self.archive.read(entry), entry, "exec", dont_inherit=True)
+                code = compile(self.archive.read(entry), entry, "exec", dont_inherit=True, optimize=2)
                 self.kept.codes[name] = (is_package, marshal.dumps(code))
                 self.kept.new = True
                 return True

@@ -36,7 +36,8 @@ def dial(settings: Settings, lifeline: Lifeline) -> socket.socket:
     why = "it has no address"
     for one_family, kind, protocol, _name, address in found:
         connection = lifeline.hold(socket.socket(one_family, kind, protocol))
-        connection.settimeout(lifeline.left(settings.connect_timeout))
+        seconds = lifeline.left(settings.connect_timeout)
+        connection.settimeout(seconds)
         try:
             if settings.value("bindaddress", "none") != "none":
                 connection.bind((settings.value("bindaddress"), 0))
@@ -44,7 +45,7 @@ def dial(settings: Settings, lifeline: Lifeline) -> socket.socket:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
         except TimeoutError:
-            why = f"no answer within {settings.connect_timeout or lifeline.seconds:g} s"
+            why = f"no answer within {seconds:.3g} s"
         except OSError as error:
             why = (error.strerror or str(error)).lower()
         connection.close()

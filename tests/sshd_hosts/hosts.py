@@ -3,7 +3,7 @@
 """Real sshd hosts on this machine, many and light: what they are called, and having them for a while.
 
 A host is this machine's own tree below a layer that vanishes, in namespaces of its own (network, mounts, processes,
-name, System V IPC), with sshd as its process 1 and an ordinary address. Up in seconds, and gone without a trace:
+name, control groups), with sshd as its process 1 and an ordinary address. Up in seconds, and gone without a trace:
 a process keeps them that ends with whoever wanted them, however that ends.
 """
 

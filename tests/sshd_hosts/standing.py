@@ -17,7 +17,13 @@ from . import access, host, namespaces
 from .hosts import SshdHost, SshdHosts
 from .network import set_up_cards
 
-NAMESPACES = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC | namespaces.CLONE_NEWNET
+NAMESPACES = (
+    namespaces.CLONE_NEWNS
+    | namespaces.CLONE_NEWCGROUP
+    | namespaces.CLONE_NEWUTS
+    | namespaces.CLONE_NEWIPC
+    | namespaces.CLONE_NEWNET
+)
 SSH_PORT = ":0016"
 LISTENS = "0A"
 #: Descriptors of a process that becomes a host: reads the end of the file when the network is there, tells of itself.

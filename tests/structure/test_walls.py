@@ -15,10 +15,11 @@ import pytest
 AGENT = "plugins.module_utils.portreeve_agent"
 NOT_IN_PYTHON_38 = {"graphlib", "tomllib", "zoneinfo"}
 DYNAMIC_IMPORTS = {"importlib", "pkgutil", "runpy", "imp"}  # what is found at run time does not travel to the host
-TOUCHES_THE_SYSTEM = {"os", "socket", "subprocess", "signal", "ctypes", "pathlib", "shutil", "fcntl", "select"}
+TOUCHES_THE_SYSTEM = {"os", "socket", "_socket", "subprocess", "signal", "ctypes", "pathlib", "shutil"}
+TOUCHES_THE_SYSTEM |= {"fcntl", "select"}
 
 # The agent's rooms, each with the rooms to its left; its own room is always open to it. A new room gets a line here.
-LANGUAGE = {"typed", "record", "pattern"}  # open to every room
+LANGUAGE = {"typed", "record", "lean"}  # open to every room
 BASE = {"version", "errors", "endpoint", "binding", "model"}
 WORDS = BASE | {"ports", "verdicts"}
 RESERVING = {"reservations.ledger", "reservations.plan", "reservations.guards"}
@@ -36,7 +37,7 @@ CHANGES = {"watch.moments", "watch.holders", "watch.events", "watch.words", "wat
 JUDGING = {
     "typed": set(),
     "record": set(),
-    "pattern": set(),
+    "lean": set(),
     "version": set(),
     "errors": set(),
     "endpoint": set(),
@@ -80,7 +81,7 @@ JUDGING = {
     "reservations.words": WORDS | RESERVING | {"words", "reservations.sentences"},
     "reservations.occupancy": BASE | {"wire", "verdicts"},
 }
-DOOR = BASE | {"reading", "files", "users", "process_directory", "host"}
+DOOR = BASE | {"sockets", "reading", "files", "users", "process_directory", "host"}
 READERS = DOOR | {"ports", "kernel"}
 SEEING = {
     "syscalls": BASE,
@@ -88,7 +89,8 @@ SEEING = {
     "files": BASE | {"reading"},
     "users": BASE | {"reading"},
     "process_directory": BASE | {"reading"},
-    "message_queue": BASE,
+    "sockets": BASE,
+    "message_queue": BASE | {"sockets"},
     "second_process": BASE,
     "bind_calls": BASE | {"reading", "syscalls"},
     "host": DOOR | {"syscalls", "message_queue", "second_process"},
@@ -96,8 +98,9 @@ SEEING = {
     "processes": DOOR,
     "fdinfo": BASE,
     "descriptors": BASE,
-    "scanned": READERS | {"descriptors"},
-    "walking": READERS | {"processes", "fdinfo", "descriptors", "scanned"},
+    "visiting": READERS | {"processes", "fdinfo", "descriptors"},
+    "scanned": READERS | {"processes", "descriptors", "visiting"},
+    "walking": READERS | {"processes", "descriptors", "visiting", "scanned"},
     "tables": READERS,
     "ownership": READERS | {"processes"},
     "elsewhere": READERS | {"tables", "masking", "roles"},

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from .bind_rules import forecast
 from .bind_words import name_bind
 from .binding import BindForecast, BindGrounds
+from .lean import Counter
 from .model import (
     SERVING_STATES,
     UNACCEPTED,

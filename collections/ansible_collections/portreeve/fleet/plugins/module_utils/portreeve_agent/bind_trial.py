@@ -10,8 +10,8 @@ closed at once. It is tried only on ports that are asked for and that no process
 from __future__ import annotations
 
 import errno
-import socket as sockets
 
+from . import sockets
 from .binding import BindGrounds, BindRequest, BindTrial, BindWish, request_for
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .pattern import Pattern
+from .lean import Pattern
 
 _DURATION = Pattern(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

@@ -11,7 +11,6 @@ from .descriptors import Seat, link_of
 from .errors import Gone, NotPermitted, NotSupported, PortreeveError
 from .fdinfo import closes_on_exec, never_blocks
 from .host import Host
-from .kernel.makers import who_made
 from .lineage import Lineage
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
@@ -123,6 +122,8 @@ class _Gathering:
             if inode in in_doubt:
                 wanted.setdefault(pid, []).append(inode)
         started = looked = self._host.clock()
+        from .kernel.makers import who_made
+
         try:
             makers = who_made(self._host, wanted)
         except PortreeveError:

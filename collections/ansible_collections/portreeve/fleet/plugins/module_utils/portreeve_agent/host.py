@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
-from contextlib import suppress
 
-from . import syscalls
+from . import sockets, syscalls
 from .errors import Gone, NotPermitted, NotSupported
 from .files import Files
+from .lean import suppress
 from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
-from .reading import as_text, kept_open, read_all, translate
+from .reading import KeptOpen, as_text, read_all, translate
 from .typed import Callable, ContextManager, TypeVar
 from .users import Users
 
@@ -25,12 +24,12 @@ _PROBE_PORTS = (0, *range(61000, 61016))
 _Result = TypeVar("_Result")
 
 
-def _netlink_socket(protocol: int) -> socket.socket:
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+def _netlink_socket(protocol: int) -> sockets.socket:
+    return sockets.socket(sockets.AF_NETLINK, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, protocol)
 
 
-def _bound_socket(address: str, port: int) -> socket.socket:
-    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _bound_socket(address: str, port: int) -> sockets.socket:
+    one = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
     try:
         one.bind((address, port))
     except OSError:
@@ -109,7 +108,7 @@ class Host(Files, Users):
         """Return the kernel's ticks per second (sysconf(3), _SC_CLK_TCK)."""
         return os.sysconf("SC_CLK_TCK")
 
-    def netlink(self, protocol: int, namespace_path: str | None = None, namespace: int | None = None) -> socket.socket:
+    def netlink(self, protocol: int, namespace_path: str | None = None, namespace: int | None = None) -> sockets.socket:
         """Return a netlink socket made in the network namespace at ``namespace_path`` (ours when None).
 
         A netlink socket stays in the namespace it was made in: enter, open, return, then use it (netlink(7)). Raises
@@ -124,11 +123,11 @@ class Host(Files, Users):
 
     def inet_socket(
         self, family: int, kind: int, namespace_path: str | None, namespace: int | None, uid: int | None = None
-    ) -> socket.socket:
+    ) -> sockets.socket:
         """Return an IPv4 or IPv6 socket made in a network namespace (see ``netlink``), as if ``uid`` had made it."""
 
-        def make() -> socket.socket:
-            return socket.socket(family, kind | socket.SOCK_CLOEXEC)
+        def make() -> sockets.socket:
+            return sockets.socket(family, kind | sockets.SOCK_CLOEXEC)
 
         try:
             made = make() if namespace_path is None else self._in_namespace(namespace_path, make, namespace)
@@ -144,7 +143,7 @@ class Host(Files, Users):
             translate(error, "a socket in " + (namespace_path or "the own namespace"))
         return made
 
-    def bound_probe(self) -> socket.socket:
+    def bound_probe(self) -> sockets.socket:
         """Return a TCP socket of our own that is bound, to a port of the kernel's choice if any is left."""
         for port in _PROBE_PORTS:
             with suppress(OSError):
@@ -154,13 +153,13 @@ class Host(Files, Users):
     def interface_name(self, index: int) -> str:
         """Return the name of a network interface of our own namespace, ``#3`` where it has none any more."""
         try:
-            return socket.if_indextoname(index)
+            return sockets.if_indextoname(index)
         except OSError:
             return "#%d" % index
 
     def kept_open(self, path: str) -> ContextManager[str]:
         """Hold what ``path`` leads to; gives another path to it that lasts as long, whatever becomes of the first."""
-        return kept_open(self.path(path))
+        return KeptOpen(self.path(path))
 
     def read_in_namespace(self, namespace_path: str, name: str) -> bytes:
         """Return /proc/net/``name`` as it is in the network namespace at ``namespace_path``."""
@@ -240,7 +239,7 @@ class Host(Files, Users):
         Therefore a second process does it, which can be left behind.
         """
         try:
-            receiver = socket.socket(fileno=self.duplicate_descriptor(pid, descriptor))
+            receiver = sockets.socket(fileno=self.duplicate_descriptor(pid, descriptor))
         except (OSError, Gone, NotPermitted, NotSupported):
             return []
         with receiver:
@@ -272,9 +271,9 @@ class Host(Files, Users):
         """
         deadline = time.monotonic() + timeout
         answer = bytearray()
-        family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+        family = sockets.AF_UNIX if isinstance(place, str) else sockets.AF_INET6 if ":" in place[0] else sockets.AF_INET
         try:
-            with socket.socket(family, socket.SOCK_STREAM) as connection:
+            with sockets.socket(family, sockets.SOCK_STREAM) as connection:
                 connection.settimeout(timeout)
                 connection.connect(self.path(place) if isinstance(place, str) else place)
                 connection.sendall(request)

@@ -9,7 +9,7 @@ ports, hosts, names) is left. Every expression runs in linear time, as the text 
 
 from __future__ import annotations
 
-from .pattern import Pattern
+from .lean import Pattern
 from .typed import TYPE_CHECKING, Callable, Iterator, Sequence
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
-import socket
+
+from . import sockets
 
 _SO_PEEK_OFF = 42  # asm-generic/socket.h: where MSG_PEEK goes on, -1 for always at the head
 _MOST_DESCRIPTORS = 253  # in one message: SCM_MAX_FD, net/scm.h
 
 
-def peek_descriptors(receiver: socket.socket, inode: int) -> list[int]:
+def peek_descriptors(receiver: sockets.socket, inode: int) -> list[int]:
     """Return the inodes of what is in flight at the head of the queue, without taking it; 0 for what is no socket.
 
     MSG_PEEK (recvmsg(2)) gives us descriptors of our own, closed at once. Only the first message that carries any can
@@ -23,14 +24,14 @@ def peek_descriptors(receiver: socket.socket, inode: int) -> list[int]:
 
     received = array.array("i")
     try:
-        if os.fstat(receiver.fileno()).st_ino != inode or receiver.getsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF) >= 0:
+        if os.fstat(receiver.fileno()).st_ino != inode or receiver.getsockopt(sockets.SOL_SOCKET, _SO_PEEK_OFF) >= 0:
             return []
-        space = socket.CMSG_SPACE(_MOST_DESCRIPTORS * received.itemsize)
-        _data, ancillary, _flags, _peer = receiver.recvmsg(1 << 16, space, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        space = sockets.CMSG_SPACE(_MOST_DESCRIPTORS * received.itemsize)
+        _data, ancillary, _flags, _peer = receiver.recvmsg(1 << 16, space, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
     except OSError:
         return []
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == sockets.SOL_SOCKET and kind == sockets.SCM_RIGHTS:
             received.frombytes(data[: len(data) - len(data) % received.itemsize])
     inodes = []
     for own in received:

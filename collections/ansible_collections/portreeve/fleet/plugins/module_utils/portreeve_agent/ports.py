@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from .errors import InvalidInput
+from .lean import Pattern, remembered
 from .model import PROTOCOLS
-from .pattern import Pattern
 from .record import dataclass
 from .typed import Any, Iterable, Sequence
 
@@ -64,7 +62,7 @@ def port_set(text: str | None) -> frozenset[int] | None:
     return None if text is None else _listed(text.strip())
 
 
-@lru_cache(maxsize=64)
+@remembered(maxsize=64)
 def _listed(listed: str) -> frozenset[int] | None:
     if listed and not _LIST.fullmatch(listed):
         return None
@@ -88,7 +86,7 @@ def compress(ports: Iterable[int]) -> str:
     return _compress(frozenset(ports))
 
 
-@lru_cache(maxsize=32)
+@remembered(maxsize=32)
 def _compress(ports: frozenset[int]) -> str:
     ranges: list[list[int]] = []
     for port in sorted(ports):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
 
+from .lean import partial
 from .reading import GONE, as_text, read_all, translate
 
 MOST_BYTES = 1 << 22

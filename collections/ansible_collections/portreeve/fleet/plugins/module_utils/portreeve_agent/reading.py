@@ -9,12 +9,11 @@ import errno
 import math
 import os
 import stat
-from contextlib import contextmanager
 from itertools import islice
 
 from .errors import Gone, NotPermitted, NotSupported
-from .pattern import Pattern
-from .typed import Iterable, Iterator, NoReturn
+from .lean import Pattern
+from .typed import Iterable, NoReturn
 
 GONE = (errno.ENOENT, errno.ESRCH, errno.ENOTDIR)
 _REFUSED = (errno.EACCES, errno.EPERM)
@@ -104,14 +103,18 @@ def _shorten(argument: str) -> str:
     return (words or head[: head.rfind("/") + 1]) + "…"
 
 
-@contextmanager
-def kept_open(path: str) -> Iterator[str]:
-    """Hold what ``path`` leads to, and give a path to it that lasts as long as it is held."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        translate(error, path)
-    try:
-        yield "/proc/self/fd/%d" % descriptor
-    finally:
-        os.close(descriptor)
+class KeptOpen:
+    """Holds what a path leads to in a ``with`` statement, and gives a path to it that lasts as long as it is held."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> str:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            translate(error, self._path)
+        return "/proc/self/fd/%d" % self._descriptor
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._descriptor)

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import partial
-
 from . import walking
 from .descriptors import Walk
 from .errors import NotPermitted, NotSupported
@@ -15,6 +12,7 @@ from .host import Host
 from .kernel.namespaces import in_reach
 from .kernel.sock_diag import way_into
 from .kernel.unix_diag import read_queued_unix_sockets
+from .lean import Counter, partial
 from .model import SERVING_STATES, Namespace, PortRanges, Socket
 from .ports import PortRange
 from .record import dataclass, replace

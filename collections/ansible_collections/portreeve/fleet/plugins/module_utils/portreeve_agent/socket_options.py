@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import socket as sockets
 
+from . import sockets
 from .errors import Gone, NotPermitted, NotSupported
 from .host import Host
 from .model import HeldSocket, Holder, Socket, SocketOptions

@@ -11,9 +11,9 @@ the call itself fails.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 
 from .errors import NotSupported
+from .lean import remembered
 from .typed import Any
 
 CLONE_NEWNET = 0x40000000  # unshare(2), setns(2)
@@ -32,7 +32,7 @@ _BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "ppc6
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
 
 
-@lru_cache(maxsize=None)
+@remembered(maxsize=1)
 def _libc() -> Any:
     try:
         import ctypes

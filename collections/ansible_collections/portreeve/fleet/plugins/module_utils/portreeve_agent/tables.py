@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import partial
-
 from .binding import BindWish
 from .endpoint import Endpoint
 from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
 from .kernel import procnet, sock_diag
 from .kernel.namespaces import in_reach
+from .lean import Counter, partial
 from .model import (
     SERVING_STATES,
     UNACCEPTED,

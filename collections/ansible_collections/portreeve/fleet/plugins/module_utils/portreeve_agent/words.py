@@ -13,6 +13,7 @@ from .verdicts.case import distinct_owners, distinct_processes
 from .verdicts.wording import listed, name_address, name_duration, name_owner, name_process, one_line, say_unaccepted
 
 _WIDTH = 80
+_BLANKS = dict.fromkeys(map(ord, "\n\x0b\x0c\r"), " ")
 _INDENT = "  "
 _MOST_SOCKETS = 8  # of the same holders, before the rest is counted; JSON has them all
 _MOST_DESCRIPTORS = 4  # of one process
@@ -117,13 +118,24 @@ def columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def paragraph(text: str, indent: str = _INDENT) -> list[str]:
-    """Return the lines of a sentence that may be longer than one."""
-    import textwrap
+    """Return the lines of a sentence that may be longer than one, broken as ``textwrap.wrap`` does between words."""
+    from itertools import groupby
 
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    lines: list[str] = []
+    chunks = ["".join(run) for _blank, run in groupby(text.expandtabs().translate(_BLANKS), " ".__eq__)]
+    done = 0
+    while done < len(chunks):
+        start = indent + "  " if lines else indent
+        done += bool(lines) and chunks[done].isspace()
+        first, room = done, _WIDTH - len(start)
+        while done < len(chunks) and len(chunks[done]) <= room:
+            room -= len(chunks[done])
+            done += 1
+        done = max(done, first + 1)  # a word that is longer than a line
+        line = "".join(chunks[first:done]).rstrip(" ")
+        if line:
+            lines.append(start + line)
+    return lines
 
 
 def _say_risks(risks: Iterable[Risk], indent: str = _INDENT) -> Iterator[str]:

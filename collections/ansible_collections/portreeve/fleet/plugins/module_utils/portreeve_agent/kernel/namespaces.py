@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from ..errors import Gone, InvalidInput, NotPermitted, NotSupported
 from ..host import Host
+from ..lean import Pattern, suppress
 from ..model import BlindSpot, Namespace
-from ..pattern import Pattern
 from ..process_directory import ProcessDirectory
 from ..record import NamedTuple, replace
 from ..typed import Callable, Iterator, TypeVar

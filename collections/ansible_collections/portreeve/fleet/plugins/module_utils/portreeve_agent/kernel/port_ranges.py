@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
+from ..lean import partial
 from ..model import Namespace, PortRanges
 from ..typed import Callable, Iterable
 

@@ -6,9 +6,9 @@ Documentation/networking/proc_net_tcp.rst). No TCP socket that is bound but does
 
 from __future__ import annotations
 
-import socket
 import sys
 
+from .. import sockets
 from ..endpoint import Endpoint
 from ..errors import Gone
 from ..host import Host
@@ -106,6 +106,6 @@ def _endpoint(text: bytes, known: dict[bytes, str], byteorder: str) -> Endpoint:
         packed = bytes.fromhex(words.decode("ascii"))
         if byteorder == "little":
             packed = b"".join(packed[start : start + 4][::-1] for start in range(0, len(packed), 4))
-        family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-        address = known[words] = socket.inet_ntop(family, packed)
+        family = sockets.AF_INET if len(packed) == 4 else sockets.AF_INET6
+        address = known[words] = sockets.inet_ntop(family, packed)
     return Endpoint(address, int(port, 16))

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import struct
 
+from .. import sockets
 from ..endpoint import Endpoint
 from ..errors import NotSupported
 from ..host import Host
@@ -26,7 +26,7 @@ _REQUEST_DUMP = 0x1 | 0x300
 _ENDS = _ERROR, _DONE = 2, 3
 _BYTECODE, _V6ONLY, _CGROUP_ID = 1, 11, 21
 _TIMEWAIT_TIMER = 3
-_VERSIONS = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
+_VERSIONS = {int(sockets.AF_INET): 4, int(sockets.AF_INET6): 6}
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _REQUEST = struct.Struct("=BBBBI48s")  # inet_diag_req_v2; the socket id stays zero
@@ -49,7 +49,7 @@ STATES = {"tcp": _TCP_STATES, "udp": _UDP_STATES}
 Message = Tuple[bytes, int, int]  # data, start and end of a payload
 
 
-def dump(netlink: socket.socket, payload: bytes) -> Iterator[Message]:
+def dump(netlink: sockets.socket, payload: bytes) -> Iterator[Message]:
     """Send one dump request and yield where each answer lies. Raises NotSupported when the kernel has no such table."""
     for data, end in _answers(netlink, payload, _SOCK_DIAG_BY_FAMILY):
         start = 0
@@ -62,7 +62,7 @@ def dump(netlink: socket.socket, payload: bytes) -> Iterator[Message]:
             start += (length + 3) & ~3
 
 
-def _answers(netlink: socket.socket, payload: bytes, kind: int) -> Iterator[tuple[bytes, int]]:
+def _answers(netlink: sockets.socket, payload: bytes, kind: int) -> Iterator[tuple[bytes, int]]:
     """Send one dump request and yield what comes, each time whole messages up to an end, and ``_SPARE`` behind it."""
     netlink.settimeout(10.0)
     try:
@@ -131,12 +131,12 @@ def _requests(protocol: str) -> Iterator[tuple[int, bytes]]:
     if protocol == "tcp":
         yield _TCPDIAG_GETSOCK, _tcp_request(_ALL_STATES)
     else:
-        for family in (socket.AF_INET, socket.AF_INET6):
-            yield _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, socket.IPPROTO_UDP, 0, 0, _ALL_STATES, b"")
+        for family in (sockets.AF_INET, sockets.AF_INET6):
+            yield _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, sockets.IPPROTO_UDP, 0, 0, _ALL_STATES, b"")
 
 
 def _tcp_request(states: int) -> bytes:
-    return _OLD_REQUEST.pack(socket.AF_UNSPEC, 0, 0, 0, b"", states, 0)
+    return _OLD_REQUEST.pack(sockets.AF_UNSPEC, 0, 0, 0, b"", states, 0)
 
 
 def _number_device(index: int) -> str:
@@ -174,7 +174,7 @@ class _Table:
 
     def rows(self, answers: Iterable[tuple[bytes, int]]) -> Iterator[Socket]:
         """Yield the sockets of one dump. Tables are long, so there is no call for every row."""
-        unpack, ntohs, new = _ROW.unpack_from, socket.ntohs, tuple.__new__
+        unpack, ntohs, new = _ROW.unpack_from, sockets.ntohs, tuple.__new__
         protocol, states, namespace, keep = self._protocol, STATES[self._protocol], self._namespace, self._keep
         for data, end in answers:
             start = 0
@@ -219,7 +219,7 @@ class _Table:
                 ))  # fmt: skip
 
     def _new_place(self, family: int, packed: bytes) -> _Place:
-        text = socket.inet_ntop(family, packed[:4] if family == socket.AF_INET else packed)
+        text = sockets.inet_ntop(family, packed[:4] if family == sockets.AF_INET else packed)
         place = self._places[family][packed] = _Place(text)
         return place
 

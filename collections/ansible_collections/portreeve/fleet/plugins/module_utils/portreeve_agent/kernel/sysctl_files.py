@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from ..errors import Gone, NotPermitted, NotSupported
 from ..host import Host
 from ..model import SettingFile
@@ -85,6 +83,8 @@ def parse_setting(text: str, key: str) -> str | None:
 
     ``parse_setting("# ours\\n-net/ipv4/ip_local_reserved_ports = 8080, 9000\\n", RESERVED_PORTS) == "8080, 9000"``.
     """
+    from fnmatch import fnmatchcase
+
     value = None
     for line in text.split("\n"):
         name, equals, right = line.strip().partition("=")

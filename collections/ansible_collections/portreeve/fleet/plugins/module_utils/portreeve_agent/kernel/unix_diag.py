@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 
+from .. import sockets
 from ..host import Host
 from .sock_diag import NETLINK_SOCK_DIAG, Message, dump
 
@@ -30,7 +30,7 @@ def read_queued_unix_sockets(
     boundaries are always among them; with ``even_empty`` all are. Raises NotSupported or NotPermitted where the table
     cannot be had, and Gone when the path does not lead, or no longer, to the namespace with the number ``namespace``.
     """
-    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_QUEUES, 0, 0)
+    request = _REQUEST.pack(sockets.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_QUEUES, 0, 0)
     with host.netlink(NETLINK_SOCK_DIAG, namespace_path, namespace) as netlink:
         messages = dump(netlink, request)
         return frozenset(inode for inode in (_inode(message, even_empty) for message in messages) if inode)
@@ -40,7 +40,7 @@ def _inode(message: Message, even_empty: bool) -> int:
     """Return the inode of one row, 0 when its queue is empty."""
     buffer, start, end = message
     _family, kind, _state, _pad, inode, _cookie_low, _cookie_high = _ROW.unpack_from(buffer, start)
-    if even_empty or kind != socket.SOCK_STREAM:
+    if even_empty or kind != sockets.SOCK_STREAM:
         return int(inode)
     start += _ROW.size
     while start + _ATTRIBUTE.size <= end:

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+from ..lean import Counter
 from .case import Case, Judgement
 from .outgoing import outgoing, way_to_destroy
 from .wording import listed, name_duration, name_peers, name_port, one_line

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+from ..lean import Counter
 from .case import Case, Judgement
 from .outgoing import outgoing, way_to_destroy
 from .wording import listed, name_owner, name_peers, name_port, name_processes

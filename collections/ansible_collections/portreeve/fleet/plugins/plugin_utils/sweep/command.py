@@ -88,9 +88,8 @@ class Sweep(CLI):  # type: ignore[misc]
     def init_parser(self) -> None:
         """Take what ``ansible`` takes to choose hosts and to reach them, and the question."""
         codes = "; ".join(f"{code.value} {meaning}" for code, meaning in _MEANINGS.items())
-        super().init_parser(
-            usage="%(prog)s [PATTERN] [--port PORT] [options]", desc=_DESCRIPTION, epilog=f"exit codes: {codes}"
-        )
+        super().init_parser(desc=_DESCRIPTION, epilog=f"exit codes: {codes}")
+        self.parser.usage = "%(prog)s [PATTERN] [--port PORT] [options]"
         self.parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="all", help="hosts (default: all)")
         asking.add_options(self.parser)
         add = self.parser.add_argument_group("Output").add_argument

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleError
 
 from ..agent_file.archive import archive
 from ..fleet.picture import UNREACHABLE, HostAnswer, natural, read_answer, without_bind
+from ..report.directory import ReportNotKept
 from ..report.writing import write_report
 from .asking import Declared
 from .crowd import Limits, sweep
@@ -70,7 +71,12 @@ class Course:
             for name in list(missing):
                 take(Outcome(name, UNREACHABLE, reason=_INTERRUPTED))
         kept.sort(key=lambda answer: natural(answer.name))
-        shown.end(write_report(kept, directory) if directory else None)
+        try:
+            written = write_report(kept, directory) if directory else None
+        except ReportNotKept:
+            shown.end(None)
+            raise
+        shown.end(written)
         return Ended(frozenset(statuses), interrupted)
 
     def _asked(self, hosts: Sequence[Any]) -> Iterator[tuple[Target, Question]]:

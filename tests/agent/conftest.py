@@ -20,7 +20,9 @@ from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.answers import answer_ports
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import PortreeveError
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.file_scan import scan_files
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.sock_diag import read_sockets
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import (
     HeldSocket,
@@ -136,6 +138,7 @@ class Arena:
         self.id: int = keeper["namespace"]
         self.path = f"/proc/{keeper.pid}/ns/net"
         self.namespace = Namespace(self.id, f"pid {keeper.pid}", "process", self.path, keeper.pid)
+        self.scanner = "auto"
         self._actors: list[Actor] = []
 
     def play(self, code: str, *arguments: object, uid: int = 0) -> Actor:
@@ -156,6 +159,7 @@ class Arena:
     def look(self, *ports: int, host: Host | None = None, **question: Any) -> Snapshot:
         """Return what the agent sees of some ports, or of all."""
         asked = tuple(PortRange(port, port) for port in ports)
+        question.setdefault("scanner", self.scanner)
         return take_snapshot(host or StageHost(), Question(ports=asked, namespaces=str(self.id), **question))
 
     def answers(self, *ports: int, host: Host | None = None, **question: Any) -> tuple[PortAnswer, ...]:
@@ -196,9 +200,29 @@ def _module_arena(needs: Callable[..., None]) -> Iterator[Arena]:
         yield arena
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask every question twice: descriptors are read one by one, as on every host with few of them, and by a scan."""
+    if "means" in metafunc.fixturenames:
+        of_holders = metafunc.module.__name__.rpartition(".")[2].startswith("test_holders")
+        scan = pytest.param("bpf", marks=() if of_holders else pytest.mark.full)
+        metafunc.parametrize("means", ["walk", scan], indirect=True)
+
+
 @pytest.fixture
-def arena(_module_arena: Arena) -> Iterator[Arena]:
+def means(request: pytest.FixtureRequest) -> str:
+    """Return the scanner by which the agent looks at descriptors, if this kernel lets the tests have it."""
+    if request.param == "bpf":
+        try:
+            scan_files(Host(), ())
+        except PortreeveError as error:
+            pytest.skip(str(error))
+    return str(request.param)
+
+
+@pytest.fixture
+def arena(_module_arena: Arena, means: str) -> Iterator[Arena]:
     """Return the namespace of this test file; what played in it ends with the test."""
+    _module_arena.scanner = means
     yield _module_arena
     _module_arena.clear()
 

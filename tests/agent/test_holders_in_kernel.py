@@ -124,7 +124,7 @@ hold()
 def test_a_tunnel_is_the_kernels_own(arena: Any, port: int) -> None:
     actor = arena.play(f"""
 import subprocess
-for line in ("add tunnel type vxlan id 42 dev lo dstport {port}", "set tunnel up"):
+for line in ("add tunnel{port} type vxlan id 42 dev lo dstport {port}", "set tunnel{port} up"):
     done = subprocess.run(["ip", "link", *line.split()], capture_output=True, text=True)
     if done.returncode:
         break
@@ -145,6 +145,9 @@ class Secretive(ProcessDirectory):
 
     def descriptor_links(self, table: str = "fd") -> tuple[list[str], list[str]]:
         raise NotPermitted("%s: permission denied" % table)
+
+    def readlink(self, name: str) -> str:
+        raise NotPermitted("%s: permission denied" % name)
 
 
 def test_not_while_a_process_keeps_its_descriptors_to_itself(arena: Any, port: int, stage_host: type[Host]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.walking import walk
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import Gone, NotPermitted
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.lineage import (
@@ -18,6 +17,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.li
     is_first_of_namespace,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_directory import ProcessDirectory
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.walking import walk
 
 pytestmark = pytest.mark.needs("root")
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.attention import Attention
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.walking import walk
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.waiting import Waiting, read_waiting
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.walking import walk
 
 pytestmark = pytest.mark.needs("root")
 

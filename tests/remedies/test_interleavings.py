@@ -9,6 +9,7 @@ told by PORTREEVE_INTERLEAVINGS and PORTREEVE_SEED, a number that failed being t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import mmap
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import makers
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.btf import read_types
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_directory import ProcessDirectory
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_handle import ProcessHandle
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.remedies import run as remedies_run
@@ -176,9 +178,9 @@ WHAT_IS_PLAYED = (
 
 def play_all(seeds: range) -> tuple[list[str], Counter[str]]:
     """Play the interleavings of these seeds in the world; returns those that failed, and what there was to see."""
-    types = makers.read_types(ActingHost())  # once: the kernel stays the same
+    types = read_types(ActingHost())  # once: the kernel stays the same
     types.offset, types.function = functools.cache(types.offset), functools.cache(types.function)
-    makers.read_types = lambda _host: types
+    makers.known_types = lambda _host: contextlib.nullcontext(types)
     remedies_run._SECONDS_TO_COME_BACK = 0.05  # nobody here is started again by a manager
     os.system("mkdir -p /mnt/proc && mount -t proc proc /mnt/proc")  # one in which pids can be chosen
     adopt_orphans()

@@ -96,15 +96,17 @@ def parse_descriptor_limit(data: bytes) -> int | None:
 def count_kinds(targets: list[str]) -> dict[str, int]:
     """Count descriptors by what they lead to: socket, pipe, anon_inode …, 'file' for everything with a path."""
     kinds: dict[str, int] = {}
-    for target in targets:
-        kind = "file" if target.startswith("/") else target.partition(":")[0]
+    named = [target.partition(":")[0] for target in targets if target[:1] != "/"]
+    for kind in named:
         kinds[kind] = kinds.get(kind, 0) + 1
+    if len(named) < len(targets):
+        kinds["file"] = len(targets) - len(named) + kinds.get("file", 0)
     return dict(sorted(kinds.items()))
 
 
-def read_descriptor_use(directory: ProcessDirectory, targets: list[str]) -> DescriptorUse:
-    """Return how many descriptors a process has open, of which kinds, and its limit."""
-    return DescriptorUse(open=len(targets), limit=read_descriptor_limit(directory), kinds=count_kinds(targets))
+def read_descriptor_use(directory: ProcessDirectory, kinds: dict[str, int]) -> DescriptorUse:
+    """Return how many descriptors a process has open, of which ``kinds`` (see ``count_kinds``), and its limit."""
+    return DescriptorUse(open=sum(kinds.values()), limit=read_descriptor_limit(directory), kinds=kinds)
 
 
 def read_descriptor_limit(directory: ProcessDirectory) -> int | None:
@@ -134,7 +136,7 @@ class ProcessReader:
             self._users[uid] = self._host.user_name(uid)
         return self._users[uid]
 
-    def read(self, pid: int, directory: ProcessDirectory, targets: list[str] | None = None) -> Process:
+    def read(self, pid: int, directory: ProcessDirectory, kinds: dict[str, int] | None = None) -> Process:
         """Return the process behind an opened directory. Raises Gone when it has ended.
 
         A group leader that has exited while its threads live on has lost its executable and command line;
@@ -167,7 +169,7 @@ class ProcessReader:
             started_at=round(self._boot_time + stat.start_ticks / self._ticks, 2),
             start_ticks=stat.start_ticks,
             cgroup=parse_cgroup(_optional_read(directory, "cgroup") or b""),
-            descriptors=None if targets is None else read_descriptor_use(directory, targets),
+            descriptors=None if kinds is None else read_descriptor_use(directory, kinds),
         )
 
 

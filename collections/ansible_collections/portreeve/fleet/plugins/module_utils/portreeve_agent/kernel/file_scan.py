@@ -43,9 +43,11 @@ from .type_cache import known_types
 
 SOCKET, PIPE, ANONYMOUS = 0x534F434B, 0x50495045, 0x09041934  # linux/magic.h
 EPOLL, URING = (int.from_bytes(name, "little") for name in (b"[eventpo", b"[io_urin"))
-MOST_CHOSEN = 64  # sockets that the kernel looks for itself
+MOST_CHOSEN = 256  # sockets that the kernel looks for itself, by comparing with one after the other
 
 _ROW = struct.Struct("=QIIII")  # inode, or the first letters of an anonymous one; process, thread, descriptor, kind
+_PROCESS = struct.Struct("=I")
+_PROCESSES = "bpf_iter_task"
 _INODE, _PID, _TID, _DESCRIPTOR, _KIND = -24, -16, -12, -8, -4
 
 _BPF, _PERFMON, _SYS_ADMIN = 1 << 39, 1 << 38, 1 << 21  # capabilities(7)
@@ -54,9 +56,10 @@ Row = Tuple[int, int, int, int, int]
 Rows = Dict[int, List[Row]]
 
 
-def scan_files(host: Host, sockets: Collection[int] | None) -> Rows:
-    """Return, by process, a row for each descriptor that leads to no path: (inode, process, thread, descriptor, kind).
+def scan_files(host: Host, sockets: Collection[int] | None) -> tuple[Rows, frozenset[int]]:
+    """Return the rows of each process, and the processes that the kernel showed to the program at all.
 
+    There is a row for each descriptor that leads to no path: (inode, process, thread, descriptor, kind).
     A kind is the number of a filesystem (linux/magic.h); of an ``ANONYMOUS`` one, the inode stands for its name.
     With ``sockets``, at most ``MOST_CHOSEN`` inodes, only rows of these and of anonymous ones are there. Threads have
     rows of their own only where they do not share the table of their group leader, or where that has ended.
@@ -64,13 +67,16 @@ def scan_files(host: Host, sockets: Collection[int] | None) -> Rows:
     """
     _check_sight(host)
     with known_types(host) as types:
-        function, steps = types.function(ITERATOR), list(_program(types, sockets))
-    with loaded(host, function, steps) as files:
+        of_files = types.function(ITERATOR), list(_program(types, sockets))
+        of_processes = types.function(_PROCESSES), list(_process_program(types))
+    with loaded(host, *of_processes) as processes:
+        seen = frozenset(pid for (pid,) in _PROCESS.iter_unpack(processes.everywhere()))
+    with loaded(host, *of_files) as files:
         data = files.everywhere()
     by_process: Rows = {}
     for pid, rows in groupby(_ROW.iter_unpack(data), itemgetter(1)):
         by_process.setdefault(pid, []).extend(rows)
-    return by_process
+    return by_process, seen
 
 
 def _check_sight(host: Host) -> None:
@@ -120,3 +126,15 @@ def _program(types: Types, sockets: Collection[int] | None) -> Iterator[Step]:
     yield load(4, R3, R6, DESCRIPTOR)
     yield store(4, R10, _DESCRIPTOR, R3)
     yield from write_row(types, _INODE, _ROW.size)
+
+
+def _process_program(types: Types) -> Iterator[Step]:
+    """Yield the steps that write the number of each process: one that is not among them was not looked into either."""
+    yield move(R6, R1)
+    yield load(8, R9, R6, TASK)
+    yield jump_if_equal(R9, Value(0), "end")
+    yield load(4, R3, R9, types.offset("task_struct", "tgid"))
+    yield load(4, R2, R9, types.offset("task_struct", "pid"))
+    yield jump_if_not_equal(R2, R3, "end")
+    yield store(4, R10, _PID, R3)
+    yield from write_row(types, _PID, _PROCESS.size)

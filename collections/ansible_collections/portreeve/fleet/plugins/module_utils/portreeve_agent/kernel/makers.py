@@ -8,9 +8,9 @@ from __future__ import annotations
 from ..errors import NotSupported
 from ..host import Host
 from ..typed import Collection, Mapping
-from .btf import read_types
 from .file_credentials import read_makers
 from .socket_births import read_ages
+from .type_cache import known_types
 
 
 def who_made(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple[int, int], bool]:
@@ -21,13 +21,13 @@ def who_made(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple[in
     All holders of a socket should be asked for together: what one made, no other did.
     Raises NotSupported or NotPermitted where the kernel does not tell.
     """
-    types = read_types(host)
-    told = read_makers(host, wanted, types)
-    made = {inode for (_pid, inode), by_it in told.items() if by_it}
-    try:
-        ages = read_ages(host, types, wanted)
-    except NotSupported:  # before Linux 6.1
-        return told
+    with known_types(host) as types:
+        told = read_makers(host, wanted, types)
+        made = {inode for (_pid, inode), by_it in told.items() if by_it}
+        try:
+            ages = read_ages(host, types, wanted)
+        except NotSupported:  # before Linux 6.1
+            return told
     for (pid, inode), older in ages.items():
         if inode in wanted[pid] and inode not in made:
             if older:

@@ -19,13 +19,13 @@ from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from .kernel.sysctl_files import read_setting_files
 from .masking import mask_secrets
 from .model import (
+    SERVING_STATES,
     Agent,
     DescriptorPressure,
     HeldSocket,
     HidingSpot,
     Holder,
     HostFacts,
-    Process,
     Snapshot,
     Socket,
 )  # fmt: skip
@@ -34,11 +34,12 @@ from .record import replace
 from .roles import assign_roles
 from .sighting import Sighting, take_sighting
 from .socket_options import with_options
-from .tables import Question, blind_spots_of, unlisted_bound_sockets
+from .tables import Question, Tables, blind_spots_of, unlisted_bound_sockets
 from .typed import Iterable, Sequence
 from .version import VERSION
 
 _MOST_NEAREST = 5
+_NOWHERE = ("", 0)
 
 
 def take_snapshot(host: Host, question: Question) -> Snapshot:
@@ -119,22 +120,33 @@ def _missed(sighting: Sighting) -> tuple[HidingSpot, ...]:
 def _held_sockets(
     sighting: Sighting, owners: Owners, blindness: Blindness, evidence: Evidence, show_secrets: bool
 ) -> tuple[HeldSocket, ...]:
-    walk = sighting.walk
-    shown: dict[int, Process] = {}
-    for pid, process in walk.processes.items():
-        shown[pid] = process if show_secrets else replace(process, cmdline=mask_secrets(process.cmdline))
+    """Join rows and seats. There may be very many, so tuples are made past what checks their fields, and of connections
+    that one process has, which most are, nobody asks what part it plays."""
+    seats_of, processes = sighting.walk.seats, sighting.walk.processes
+    owner_of, creator_of, new = owners.owner_of, owners.creator_of, tuple.__new__
+    shown = processes
+    if not show_secrets:
+        shown = {pid: replace(process, cmdline=mask_secrets(process.cmdline)) for pid, process in processes.items()}
     held = []
-    for socket in sorted(sighting.tables.sockets, key=_order):
+    for socket in _in_order(sighting.tables):
+        creator = creator_of(socket)
+        seats: Sequence[Seat] = seats_of.get(socket.inode, ())
+        if len(seats) == 1 and socket.state not in SERVING_STATES:
+            ((pid, fd, via, tid),) = seats
+            owner = owner_of(processes[pid], socket)
+            holder = new(Holder, (pid, fd, via, tid, "unknown", None, shown[pid], owner, None, None, None))
+            held.append(new(HeldSocket, (socket, (holder,), False, creator, None)))
+            continue
         holders = tuple(
             Holder(
                 pid, fd, via, tid, "unknown", None,
-                shown[pid], owners.owner_of(walk.processes[pid], socket), evidence.cloexec.get((pid, fd, tid)),
+                shown[pid], owner_of(processes[pid], socket), evidence.cloexec.get((pid, fd, tid)),
             )
-            for pid, fd, via, tid in _in_order(_lasting(walk.seats.get(socket.inode, ()), evidence.gone))
+            for pid, fd, via, tid in _by_process(_lasting(seats, evidence.gone))
         )  # fmt: skip
         in_kernel = False if holders or not socket.inode else blindness.is_the_kernels(socket.inode)
         clues = evidence.clues.get(socket.inode, {})
-        holders, creator = assign_roles(socket.state, holders, owners.creator_of(socket), clues)
+        holders, creator = assign_roles(socket.state, holders, creator, clues)
         held.append(HeldSocket(socket, holders, in_kernel, creator))
     return tuple(held)
 
@@ -144,7 +156,7 @@ def _lasting(seats: Sequence[Seat], gone: frozenset[int]) -> Sequence[Seat]:
     return [seat for seat in seats if seat.pid not in gone] or seats
 
 
-def _in_order(seats: Sequence[Seat]) -> Iterable[Seat]:
+def _by_process(seats: Sequence[Seat]) -> Iterable[Seat]:
     """Return the seats by process and descriptor; threads that show the same one count once."""
     if len(seats) < 2:
         return seats
@@ -152,12 +164,20 @@ def _in_order(seats: Sequence[Seat]) -> Iterable[Seat]:
     return reversed(distinct.values())
 
 
-def _order(socket: Socket) -> tuple[object, ...]:
-    local, remote = socket.local, socket.remote or ("", 0)
-    return (
-        socket.namespace, local.port, socket.protocol, socket.family, local.address, socket.state,
-        remote, socket.inode, socket.cookie or 0,
-    )  # fmt: skip
+def _in_order(tables: Tables) -> list[Socket]:
+    """Return the rows by namespace, port, and so on. The first two together are one small number for each row, which
+    nearly always tells two rows apart: what follows is seldom compared."""
+    namespaces = sorted({namespace for namespace, _protocol in tables.sources})
+    first = {namespace: rank << 16 for rank, namespace in enumerate(namespaces)}
+
+    def order(socket: Socket) -> tuple[object, ...]:
+        address, port = socket.local
+        return (
+            first[socket.namespace] + port, socket.protocol, socket.family, address, socket.state,
+            socket.remote or _NOWHERE, socket.inode, socket.cookie or 0,
+        )  # fmt: skip
+
+    return sorted(tables.sockets, key=order)
 
 
 def _read_pressure(host: Host, walk: Walk) -> DescriptorPressure | None:

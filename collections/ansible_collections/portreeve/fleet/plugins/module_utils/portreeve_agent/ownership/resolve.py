@@ -30,8 +30,9 @@ class Owners:
 
     def owner_of(self, process: Process, socket: Socket) -> Owner:
         """Return who owns a socket as held by a process. Never raises: what failed shows in ``evidence``."""
-        if process.pid in self._of_every_socket:
-            return self._of_every_socket[process.pid]
+        settled = self._of_every_socket.get(process.pid)
+        if settled is not None:
+            return settled
         self._scene.remember(process)
         case = Case(process, socket, self._scene.place(process.cgroup), self._scene, [])
         owner = _first(SOCKET_RESOLVERS, case)

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from tests.fleet.harness.command import wait_for
 from tests.fleet.harness.host import Host
 from tests.inventory.conftest import Run
 
-from .conftest import Play
+from .conftest import Play, older
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("root", "systemd-nspawn")]
 
@@ -79,16 +77,6 @@ def files(host: Host) -> set[str]:
 def installed(host: Host) -> str:
     """Return the digest of what is installed."""
     return host.run("sha256sum", PATH).split()[0]
-
-
-def older() -> bytes:
-    """Return an archive of another version."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive())) as new, zipfile.ZipFile(written, "w") as old:
-        for entry in new.infolist():
-            source = new.read(entry)
-            old.writestr(entry, source.replace(b'"%s"' % version(archive()).encode(), b'"0.0.9"'))
-    return written.getvalue()
 
 
 def test_check_mode_says_what_would_be_and_makes_nothing(host: Host, agent: Agent) -> None:

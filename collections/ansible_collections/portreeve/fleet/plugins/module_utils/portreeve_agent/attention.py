@@ -39,19 +39,19 @@ class Attention:
     def of(self, pids: Iterable[int]) -> dict[int, Waiting | None]:
         """Return what processes wait for, None where that cannot be told: one is out of reach, or gone.
 
-        A second process looks, which can be left behind; if it does not come back, we look without its deepest glance.
+        Where only their memory tells, a second process looks into it, which can be left behind.
         """
-        asked = list(pids)
-        if not asked:
-            return {}
-        try:
-            found = self._host.in_second_process(lambda: self._look(asked, into_memory=True), _SECONDS)()
-        except NotSupported:
-            found = self._look(asked, into_memory=False)
+        found = self._look(pids, into_memory=False)
+        deeper = [pid for pid, (waiting, _gone) in found.items() if waiting is not None and waiting.in_memory]
+        if deeper:
+            try:
+                found.update(self._host.in_second_process(lambda: self._look(deeper, into_memory=True), _SECONDS)())
+            except NotSupported:
+                pass  # it did not come back
         self.gone.update(pid for pid, (_waiting, is_gone) in found.items() if is_gone)
         return {pid: waiting for pid, (waiting, _gone) in found.items()}
 
-    def _look(self, pids: list[int], into_memory: bool) -> dict[int, tuple[Waiting | None, bool]]:
+    def _look(self, pids: Iterable[int], into_memory: bool) -> dict[int, tuple[Waiting | None, bool]]:
         return {pid: self._look_at(pid, into_memory) for pid in pids}
 
     def _look_at(self, pid: int, into_memory: bool) -> tuple[Waiting | None, bool]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import pickle
 import select
-import signal
 import time
-from contextlib import suppress
 
 from .errors import NotSupported
+from .lean import suppress
 from .typed import Callable, Generic, TypeVar
 
 _Result = TypeVar("_Result")
@@ -61,6 +60,8 @@ class SecondProcess(Generic[_Result]):
         os.close(self._answer)
         with suppress(ChildProcessError, ProcessLookupError):  # where SIGCHLD is ignored, the kernel takes it away
             if os.waitpid(self._child, os.WNOHANG) == (0, 0):
+                import signal
+
                 os.kill(self._child, signal.SIGKILL)
                 os.waitpid(self._child, 0 if self._deadline is None else os.WNOHANG)
 

@@ -14,6 +14,7 @@ from .typed import Iterable, Mapping, Sequence
 
 _ONE = "accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "read", "readv"  # their first argument is the descriptor
 _NAPS = {"nanosleep": 0, "clock_nanosleep": 2}  # the argument that points to the time
+_POLLS = "poll", "ppoll", "select", "pselect6"
 _LOCKS = "semop", "semtimedop", "flock", "fcntl"  # by which pre-fork servers let one worker accept at a time
 _GENERIC = {
     202: "accept", 242: "accept4", 207: "recvfrom", 212: "recvmsg", 243: "recvmmsg", 63: "read", 65: "readv",
@@ -67,6 +68,11 @@ class Waiting(NamedTuple):
     def in_turn(self) -> bool:
         """True when a thread waits for a lock as those around accept() are."""
         return not self.calls.isdisjoint(_LOCKS)
+
+    @property
+    def in_memory(self) -> bool:
+        """True when only the memory of the process tells what a thread waits for, or for how long."""
+        return not self.calls.isdisjoint(_POLLS) or not self.calls.isdisjoint(_NAPS)
 
 
 def read_waiting(directory: ProcessDirectory, machine: str, now: float, into_memory: bool = True) -> Waiting:

@@ -16,7 +16,7 @@ import shlex
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,18 @@ _MOST_COMPLAINTS = 1 << 16
 _LONGEST_REASON = 300
 
 
-@dataclass(frozen=True)
 class Cargo:
-    """The agent as it is sent: its archive compressed, and the digest by which a host knows the archive."""
+    """The agent: its ``archive``, the ``digest`` by which a host knows it, and ``packed`` how it is sent."""
 
-    digest: str
-    packed: bytes
+    def __init__(self, archive: bytes) -> None:
+        self.archive = archive
+        self.digest = hashlib.sha256(archive).hexdigest()
 
-    @classmethod
-    def of(cls, archive: bytes) -> Cargo:
-        """Return an archive as it is sent."""
-        return cls(hashlib.sha256(archive).hexdigest(), zlib.compress(archive))
+    @cached_property
+    def packed(self) -> bytes:
+        """The archive compressed, after a line that says how long that is; most sweeps send it nowhere."""
+        compressed = zlib.compress(self.archive)
+        return b"%d\n%s" % (len(compressed), compressed)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,6 @@ def _opening(nonce: str, question: Question, cargo: Cargo) -> bytes:
     request = {
         "nonce": nonce,
         "digest": cargo.digest,
-        "packed": len(cargo.packed),
         "keeping": len(_source("keeping.py")),
         "module": question.module,
         "options": json.loads(json.dumps(question.options)),  # plain types, whatever Ansible has made of them
@@ -264,6 +264,8 @@ def _last_words(ended: _Ended, target: Target) -> str:
     last = one_line(lines[-1])[:_LONGEST_REASON] if lines else ""
     if last:
         return last
+    if ended.status is None:
+        return "the connection was lost before it answered"
     noise = one_line(ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2])[:_LONGEST_REASON]
     said_instead = f"; it said: {noise}" if noise else ""
     return f"the session ended without an answer (exit status {ended.status}){said_instead}"

@@ -39,7 +39,7 @@ def sweep(asked: Iterable[tuple[Target, Question]], archive: bytes, limits: Limi
     Targets are taken one by one as there is room, so that preparing them and asking others go on together. Closing the
     iterator, or a KeyboardInterrupt in it, ends what is under way: targets without an outcome were not reached.
     """
-    crowd = _Crowd(Cargo.of(archive), limits)
+    crowd = _Crowd(Cargo(archive), limits)
     waiting = iter(asked)
     more = True
     try:
@@ -112,11 +112,15 @@ class _Crowd:
             pass
 
     def disperse(self) -> None:
-        """End what is under way."""
-        for lifeline in self._asked:
-            lifeline.cut()
+        """End what is under way, all at once: a connection may take a moment to close."""
+        ending = [threading.Thread(target=lifeline.cut, daemon=True) for lifeline in self._asked]
         if self._network is not None:
-            self._network.close()
+            ending.append(threading.Thread(target=self._network.close, daemon=True))
+        for thread in ending:
+            thread.start()
+        until = time.monotonic() + _GRACE
+        for thread in ending:
+            thread.join(max(until - time.monotonic(), 0))
 
     def _tell(self, target: Target, question: Question, lifeline: Lifeline) -> None:
         try:

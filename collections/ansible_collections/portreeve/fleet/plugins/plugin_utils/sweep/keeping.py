@@ -47,7 +47,8 @@ class Keeping:
 
         self.kept.line.say("archive")
         self.kept.pushed = True
-        content = zlib.decompress(self.kept.line.stream.read(self.kept.request["packed"]))
+        stream = self.kept.line.stream
+        content = zlib.decompress(stream.read(int(stream.readline())))
         if not self._is_right(content):
             raise Refused("the agent did not arrive whole")
         return content

@@ -28,7 +28,9 @@ class Credentials:
 
 def log_in(transport: paramiko.Transport, settings: Settings, credentials: Credentials) -> None:
     """Log in as the settings say. Raises Unreachable when the host does not let us in, TimeoutError."""
-    attempts = list(_attempts(transport, settings, credentials))
+    attempts = list(_attempts(transport, settings, credentials)) or [
+        ("none", "nothing", lambda: transport.auth_none(settings.user) or [])  # tells what it takes
+    ]
     allowed: list[str] | None = None
     tried: list[str] = []
     while not transport.is_authenticated():
@@ -42,7 +44,7 @@ def log_in(transport: paramiko.Transport, settings: Settings, credentials: Crede
             further = perform()
         except paramiko.BadAuthenticationType as error:
             allowed = list(error.allowed_types)
-            tried.remove(called)
+            tried.remove(called)  # it does not take this method at all
             attempts = [one for one in attempts if one[0] != method]
         except paramiko.AuthenticationException as error:
             if "timeout" in str(error):

@@ -19,7 +19,7 @@ KNOWN_FORMATS = ("portreeve.port_audit/1", "portreeve.port_owner/1", "portreeve.
 
 _ADDED_BY_ANSIBLE = frozenset((
     "ansible_facts", "attempts", "changed", "deprecations", "diff", "exception", "failed", "failed_when_result",
-    "invocation", "msg", "module_stderr", "module_stdout", "rc", "retries", "warnings",
+    "invocation", "msg", "module_stderr", "module_stdout", "rc", "retries", "skipped", "unreachable", "warnings",
 ))  # fmt: skip
 
 

@@ -14,7 +14,9 @@ import struct
 import sys
 from contextlib import contextmanager
 
+from ..errors import NotPermitted, NotSupported
 from ..host import Host
+from ..reading import as_text
 from ..record import NamedTuple
 from ..typed import Iterable, Iterator, Sequence, Union
 
@@ -23,7 +25,10 @@ KTIME, PROBE_READ_KERNEL, TICKS, SEQ_WRITE = 5, 113, 118, 127  # helpers, linux/
 
 _LOAD_PROGRAM, _CREATE_LINK, _CREATE_ITERATOR = 5, 28, 33
 _TRACING, _TRACE_ITERATOR = 26, 28
-_PROGRAM_ATTRIBUTES = "=IIQQ24x16s4xI36xI"  # type, length, instructions, licence; name; attach type; function's number
+# type, length, instructions, licence; log's level, size and place; name; attach type; function's number
+_PROGRAM_ATTRIBUTES = "=IIQQIIQ8x16s4xI36xI"
+_LOG_SIZE = 1 << 18
+_LOG_SUMMARY = b"processed "
 _LINK_ATTRIBUTES = "=IIIIQI"  # program, target, attach type, flags; what to iterate over and its length
 _TASK = struct.Struct("=III")  # bpf_iter_link_info.task: thread, process, pidfd
 _LICENCE = b"GPL\0"
@@ -216,12 +221,30 @@ def loaded(host: Host, function: int, steps: Sequence[Step]) -> Iterator[Iterati
 
     Raises NotPermitted without CAP_BPF and CAP_PERFMON, NotSupported where the kernel does not take the program.
     """
-    code = bytearray(assemble(steps))
-    program = host.bpf(
-        _LOAD_PROGRAM, _PROGRAM_ATTRIBUTES,
-        _TRACING, len(code) // _INSTRUCTION.size, code, bytearray(_LICENCE), _NAME, _TRACE_ITERATOR, function,
-    )  # fmt: skip
+    program = _load(host, function, bytearray(assemble(steps)))
     try:
         yield Iteration(host, program)
     finally:
         os.close(program)
+
+
+def _load(host: Host, function: int, code: bytearray) -> int:
+    """Return the descriptor of a loaded program. What the kernel's verifier has against it ends the error's message."""
+
+    def load(*log: int | bytearray) -> int:
+        return host.bpf(
+            _LOAD_PROGRAM, _PROGRAM_ATTRIBUTES,
+            _TRACING, len(code) // _INSTRUCTION.size, code, bytearray(_LICENCE), *log, _NAME, _TRACE_ITERATOR, function,
+        )  # fmt: skip
+
+    try:
+        return load(0, 0, 0)
+    except (NotPermitted, NotSupported) as error:
+        log = bytearray(_LOG_SIZE)
+        try:
+            return load(1, _LOG_SIZE, log)
+        except (NotPermitted, NotSupported):
+            lines = [line for line in log.rstrip(b"\0").split(b"\n") if line and not line.startswith(_LOG_SUMMARY)]
+            if not lines:
+                raise error from None
+            raise NotSupported("%s: the verifier said: %s" % (error, as_text(bytes(lines[-1])))) from error

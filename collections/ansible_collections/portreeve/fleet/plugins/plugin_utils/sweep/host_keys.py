@@ -3,8 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether a host is taken for who it says it is: never where ssh would not (StrictHostKeyChecking in ssh_config(5)).
 
-Where ssh would ask, there is nobody to answer: the host is refused. So is a host of which keys of other kinds are known
-and that shows a new one under ``accept-new``, which ssh would take.
+Where ssh would ask, there is nobody to answer: the host is refused. A revoked key is refused under ``no``, too.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from .settings import Settings
 from .target import Unreachable
 
 _ADDING = threading.Lock()
+_KRL = b"SSHKRL\n\0"
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,10 @@ def check(shown: ShownKey, settings: Settings, files: KnownHostsFiles, ip: str |
     plain = [key for key in found if not key.marker]
     if any(key.blob == shown.blob for key in plain):
         return _check_address(shown, settings, files, ip)
-    changed = [key for key in plain if key.kind == shown.kind]
-    if changed:
-        return _changed(shown, name, changed[0], strict)
+    if plain:  # of whatever kind, as with ssh: else who is in between would show one of another kind
+        return _changed(shown, name, plain, strict)
     if any(key.blob == shown.blob for key in elsewhere if not key.marker):
         return True
-    if strict == "accept-new" and plain:
-        raise Unreachable(
-            f"it shows a host key ({shown}) of another kind than is known of it ({plain[0].place}): "
-            f"compare it, and add it by hand if it is right"
-        )
     if strict not in ("accept-new", "false", "off", "no"):
         certified = any(key.marker == "@cert-authority" for key in found)
         raise Unreachable(_unknown(shown, name, settings, certified))
@@ -104,12 +98,25 @@ def _refuse_revoked(shown: ShownKey, found: list[KnownKey], settings: Settings) 
     revocations = settings.value("revokedhostkeys", "none")
     if revocations == "none":
         return
-    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
-        file.write(f"{shown.kind} {base64.b64encode(shown.blob).decode()}\n")
-        file.flush()
-        asked = subprocess.run(["ssh-keygen", "-Q", "-f", revocations, file.name], capture_output=True, check=False)
-    if asked.returncode:
+    if _is_revoked(shown, os.path.expanduser(revocations)):
         raise Unreachable(f"its host key ({shown}) is revoked by {revocations}, or that file cannot be read")
+
+
+def _is_revoked(shown: ShownKey, path: str) -> bool:
+    """Return whether a file of RevokedHostKeys has a key: a list of keys, or ssh-keygen's own format (PROTOCOL.krl)."""
+    line = f"{shown.kind} {base64.b64encode(shown.blob).decode()}"
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return True
+    if not content.startswith(_KRL):
+        return line.encode() in content
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+        file.write(line + "\n")
+        file.flush()
+        asked = subprocess.run(["ssh-keygen", "-Q", "-f", path, file.name], capture_output=True, check=False)
+    return asked.returncode != 0
 
 
 def _check_address(shown: ShownKey, settings: Settings, files: KnownHostsFiles, ip: str | None) -> bool:
@@ -117,15 +124,15 @@ def _check_address(shown: ShownKey, settings: Settings, files: KnownHostsFiles, 
     if ip is None or not settings.enabled("checkhostip") or settings.value("hostkeyalias", "none") != "none":
         return True
     known = [key for key in files.find(_paths(settings), name_with_port(ip, settings.port)) if not key.marker]
-    others = [key for key in known if key.kind == shown.kind]
-    if not others or any(key.blob == shown.blob for key in others):
+    if not known or any(key.blob == shown.blob for key in known):
         return True
-    return _changed(shown, ip, others[0], settings.value("stricthostkeychecking", "ask"))
+    return _changed(shown, ip, known, settings.value("stricthostkeychecking", "ask"))
 
 
-def _changed(shown: ShownKey, name: str, known: KnownKey, strict: str) -> bool:
+def _changed(shown: ShownKey, name: str, others: list[KnownKey], strict: str) -> bool:
     if strict in ("false", "off", "no"):
         return False
+    known = min(others, key=lambda key: key.kind != shown.kind)
     raise Unreachable(
         f"its host key has changed: it shows {shown}, {known.place} has another; somebody may be in between; "
         f"if it was set up anew, remove the old key with: ssh-keygen -f {known.path} -R '{name}'"

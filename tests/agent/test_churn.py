@@ -134,6 +134,7 @@ def test_some_dozens_of_commands(arena: Any, churn: Churn, root: pathlib.Path) -
     for number in range(COMMANDS):
         port = PORTS[number % len(PORTS)]
         question = [sys.executable, str(root / "agent"), "owner", str(port), "--namespace", str(arena.id), "--json"]
+        question += ["--scanner", arena.scanner]
         done = subprocess.run(question, capture_output=True, text=True, check=False)
         assert done.returncode in {0, 3}, done.stderr
         assert done.stderr == ""

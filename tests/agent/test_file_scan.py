@@ -51,8 +51,8 @@ place = tempfile.mkdtemp()
 named = socket.socket(socket.AF_UNIX)
 named.bind(place + "/named")
 keep = [
-    os.pipe(), os.eventfd(0), select.epoll(), select.epoll(), os.memfd_create("some memory"), os.pidfd_open(os.getpid()),
-    os.open("/proc/self/ns/net", 0), os.open("/proc/self/ns/pid", 0), os.open(place, os.O_DIRECTORY),
+    os.pipe(), os.eventfd(0), select.epoll(), select.epoll(), os.memfd_create("some memory"),
+    os.pidfd_open(os.getpid()), os.open("/proc/self/ns/net", 0), os.open("/proc/self/ns/pid", 0), os.open(place, os.O_DIRECTORY),
     os.open(place + "/named", os.O_PATH), os.open("/dev/null", 2), os.open("/proc/self/stat", 0), socket.socketpair(),
     tempfile.TemporaryFile(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), os.dup(many[7].fileno()),
     os.openpty(), os.open("/proc/self/ns", os.O_DIRECTORY), os.open(sys.executable, os.O_PATH),
@@ -147,11 +147,11 @@ def test_the_same_picture_of_a_whole_host(crowd: Any, host_picture: bool) -> Non
     assert by_scan.blind_spots == by_walk.blind_spots
 
 
-@pytest.mark.parametrize("port", [20000, 20001, 20007, 20400, 20401, 20402, 20403, 20404])
+@pytest.mark.parametrize("port", [20000, 20001, 20007, 20400, 20401, 20402, 20403])
 def test_the_same_picture_of_one_port(crowd: Any, port: int) -> None:
     by_walk, by_scan = (picture(crowd, scanner, port) for scanner in ("walk", "bpf"))
     assert by_scan == by_walk
-    assert bool(by_walk.sockets) == (port != 20404)
+    assert by_walk.sockets
 
 
 # --- when it is used -------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_what_the_verifier_has_against_a_program_is_told() -> None:
     with known_types(Host()) as types:
         function = types.function("bpf_iter_task_file")
     with (
-        pytest.raises((NotSupported, NotPermitted), match="the verifier said: .*R0"),
+        pytest.raises((NotSupported, NotPermitted), match=r"the verifier said: .*R0"),
         loaded(Host(), function, [leave()]),
     ):
         pass

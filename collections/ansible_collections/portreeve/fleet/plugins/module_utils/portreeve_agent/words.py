@@ -17,6 +17,7 @@ _BLANKS = dict.fromkeys(map(ord, "\n\x0b\x0c\r"), " ")
 _INDENT = "  "
 _MOST_SOCKETS = 8  # of the same holders, before the rest is counted; JSON has them all
 _MOST_DESCRIPTORS = 4  # of one process
+_SOCKET_ROW = "%-5s %-11s %5s %5s %-24s %-24s %s"
 _WIDEST_CELL = 24  # a longer one pushes only its own row to the right
 
 
@@ -76,22 +77,31 @@ def say_list(answers: Iterable[PortAnswer], snapshot: Snapshot) -> Iterator[str]
 def say_snapshot(snapshot: Snapshot, risks: Iterable[Risk]) -> Iterator[str]:
     """Yield one line per socket with all its holders, then the connections counted and what concerns the whole host."""
     names = {namespace.id: one_line(namespace.name) for namespace in snapshot.namespaces}
+    marks: dict[int, str] = {}  # by pid
     here = None
-    shape = "%-5s %-11s %5s %5s %-24s %-24s %s"
     for held in snapshot.sockets:
-        socket = held.socket
-        if socket.namespace != here:
-            here = socket.namespace
+        (
+            protocol, family, state, local, remote, _inode, _cookie, namespace,
+            _uid, _device, _v6only, queue, limit, _timer, _cgroup,
+        ) = held.socket  # fmt: skip
+        if namespace != here:
+            here = namespace
             yield "namespace %s" % names[here]
-            yield shape % ("PROTO", "STATE", "QUEUE", "LIMIT", "LOCAL", "PEER", "HOLDERS: PROCESS[PID]/FD")
-        yield shape % (
-            socket.protocol,
-            socket.state,
-            "-" if socket.queue is None else socket.queue,
-            "-" if socket.queue_limit is None else socket.queue_limit,
-            name_endpoint(socket.local, socket.family),
-            name_endpoint(socket.remote, socket.family) if socket.remote else "*",
-            " ".join("%s/%d" % (name_process(holder), holder.fd) for holder in held.holders) or _name_nobody(held),
+            yield _SOCKET_ROW % ("PROTO", "STATE", "QUEUE", "LIMIT", "LOCAL", "PEER", "HOLDERS: PROCESS[PID]/FD")
+        named = []
+        for holder in held.holders:
+            mark = marks.get(holder.pid)
+            if mark is None:
+                mark = marks[holder.pid] = name_process(holder)
+            named.append("%s/%d" % (mark, holder.fd))
+        yield _SOCKET_ROW % (
+            protocol,
+            state,
+            "-" if queue is None else queue,
+            "-" if limit is None else limit,
+            name_endpoint(local, family),
+            name_endpoint(remote, family) if remote else "*",
+            " ".join(named) if named else _name_nobody(held),
         )
     for count in snapshot.connections:
         port = "with other ports" if count.port is None else "of port %d" % count.port

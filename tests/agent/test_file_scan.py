@@ -52,7 +52,8 @@ named = socket.socket(socket.AF_UNIX)
 named.bind(place + "/named")
 keep = [
     os.pipe(), os.eventfd(0), select.epoll(), select.epoll(), os.memfd_create("some memory"),
-    os.pidfd_open(os.getpid()), os.open("/proc/self/ns/net", 0), os.open("/proc/self/ns/pid", 0), os.open(place, os.O_DIRECTORY),
+    os.pidfd_open(os.getpid()), os.open("/proc/self/ns/net", 0), os.open("/proc/self/ns/pid", 0),
+    os.open(place, os.O_DIRECTORY),
     os.open(place + "/named", os.O_PATH), os.open("/dev/null", 2), os.open("/proc/self/stat", 0), socket.socketpair(),
     tempfile.TemporaryFile(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), os.dup(many[7].fileno()),
     os.openpty(), os.open("/proc/self/ns", os.O_DIRECTORY), os.open(sys.executable, os.O_PATH),

@@ -28,9 +28,12 @@ options:
     description:
       - Where sockets are read from.
       - V(auto) uses the kernel's sock_diag and falls back to C(/proc/net), or to psutil where the system is not Linux.
-      - The other values force a poorer source; what it cannot tell is reported as a blind spot.
+      - V(bpf) has the kernel look at the descriptors of all processes, as V(auto) does where they are very many and it
+        is possible; V(walk) reads them one by one. The answer is the same, and C(agent.scanner) says which it was.
+        V(bpf) fails where it is not possible.
+      - V(procnet) and V(psutil) force a poorer source; what it cannot tell is reported as a blind spot.
     type: str
-    choices: [auto, procnet, psutil]
+    choices: [auto, bpf, walk, procnet, psutil]
     default: auto
   show_secrets:
     description: Whether to return command lines as they are. By default passwords, tokens and the like are masked.

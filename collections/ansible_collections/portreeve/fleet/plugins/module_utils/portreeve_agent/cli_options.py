@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     for verb in (owner, listing, snapshot):
         verb.add_argument("--protocol", choices=PROTOCOLS, help="default: both")
         verb.add_argument("--namespace", default="all", help="all (default), host, or the name or number of one")
-        verb.add_argument("--scanner", choices=SCANNERS, default="auto", help="read less precise sources on purpose")
+        verb.add_argument("--scanner", choices=SCANNERS, default="auto", help="how to read, in place of the best way")
         verb.add_argument("--show-secrets", action="store_true", help="do not mask secrets in command lines")
         verb.add_argument("--json", action="store_true", help="print JSON, the same as the Ansible modules return")
     return whole

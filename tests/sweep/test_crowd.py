@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""Many hosts at once: nobody waits for one that hangs, and what was answered is there whatever happens then."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Outcome, Target
+
+from .engine import ARCHIVE, PYTHON, question
+
+HERE = Target("here", "here", local=True, interpreter=PYTHON)
+FAR = ("-F", "none", "-o", "ConnectTimeout=60", "-o", "IdentityFile=none")
+
+
+def hanging(name: str) -> Target:
+    """Return a host on which nothing is ever said."""
+    return Target(name, name, local=True, interpreter="/bin/sh -c 'exec sleep 600'")
+
+
+def ask(*targets: Target, **limits) -> dict[str, Outcome]:
+    return {found.name: found for found in sweep([(one, question()) for one in targets], ARCHIVE, Limits(**limits))}
+
+
+@pytest.fixture
+def silent():
+    """Return the port of somebody who takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_this_machine_is_asked_without_a_connection():
+    outcome = ask(HERE)["here"]
+
+    assert outcome.status == "ok", outcome.reason
+    assert outcome.result["host"]["name"]
+
+
+def test_a_host_that_hangs_is_given_up_and_delays_nobody():
+    outcomes = []
+    for outcome in sweep(((one, question()) for one in (hanging("slow"), HERE)), ARCHIVE, Limits(seconds=5)):
+        outcomes.append((outcome.name, outcome.status, outcome.reason))
+
+    assert outcomes == [
+        ("here", "ok", ""),
+        ("slow", "failed", "timed out after 5 s while looking at its ports"),
+    ]
+
+
+def test_hosts_wait_only_for_room():
+    hung = [hanging(f"slow{number}") for number in range(3)]
+
+    outcomes = ask(*hung, HERE, at_once=3, seconds=2)
+
+    assert [outcomes[one.name].status for one in (*hung, HERE)] == ["failed", "failed", "failed", "ok"]
+
+
+def test_nothing_is_left_of_a_host_that_was_given_up():
+    mark = "600.717"
+    ask(Target("slow", "slow", local=True, interpreter=f"/bin/sh -c 'exec sleep {mark}'"), seconds=1)
+
+    for _look in range(100):
+        found = subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True, check=False)
+        if found.returncode:
+            break
+        threading.Event().wait(0.05)
+    assert found.returncode == 1
+
+
+def test_somebody_who_says_nothing_is_named(silent):
+    target = Target("far", "127.0.0.1", arguments=("-o", f"Port={silent}", "-o", "ConnectTimeout=1", *FAR))
+
+    outcome = ask(target, seconds=30)["far"]
+
+    assert outcome.status == "unreachable"
+    assert outcome.reason == f"127.0.0.1 port {silent} took the connection and then said nothing for 1 s"
+
+
+def test_a_name_that_is_looked_up_for_ever_delays_nobody(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_given: release.wait(60))
+
+    outcomes = ask(Target("far", "far.example", arguments=FAR), HERE, seconds=4)
+    release.set()
+
+    assert outcomes["here"].status == "ok"
+    assert (outcomes["far"].status, outcomes["far"].reason) == (
+        "unreachable",
+        "timed out after 4 s while looking up far.example",
+    )
+
+
+def test_a_hindrance_is_told_and_the_host_left_alone():
+    outcome = ask(Target("odd", "odd", hindrance="its connection is docker"))["odd"]
+
+    assert (outcome.status, outcome.reason, outcome.result) == ("failed", "its connection is docker", None)
+
+
+def test_targets_are_taken_as_there_is_room():
+    taken = []
+
+    def targets():
+        for name in ("first", "second", "third"):
+            taken.append(name)
+            yield Target(name, name, hindrance="none"), question()
+
+    outcomes = sweep(targets(), ARCHIVE, Limits(at_once=1))
+    next(outcomes)
+
+    assert taken == ["first"]
+    assert len(list(outcomes)) == 2
+
+
+def test_what_was_answered_is_there_when_the_rest_is_ended():
+    outcomes = sweep([(HERE, question()), (hanging("slow"), question())], ARCHIVE, Limits(seconds=600))
+
+    first = next(outcomes)
+    outcomes.close()
+
+    assert (first.name, first.status) == ("here", "ok")
+
+
+INTERRUPTED = """
+import sys, threading, signal, os
+sys.path.insert(0, "collections")
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Question, Target
+slow = Target("slow", "slow", local=True, interpreter="/bin/sh -c 'exec sleep 600.718'")
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    list(sweep([(slow, Question("port_owner", {}))], b"", Limits(seconds=600)))
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_an_interrupt_ends_what_is_under_way(root):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("ended\n", "", 0)
+
+
+def test_a_fault_of_ours_is_one_hosts_failure(monkeypatch):
+    from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import crowd
+
+    converse = crowd.converse
+    monkeypatch.setattr(
+        crowd, "converse", lambda wire, target, *rest: 1 / 0 if target.name == "odd" else converse(wire, target, *rest)
+    )
+
+    outcomes = ask(Target("odd", "odd", local=True), HERE)
+
+    assert outcomes["odd"].reason == "a fault in Portreeve, please report it: ZeroDivisionError: division by zero"
+    assert outcomes["here"].status == "ok"

@@ -2,8 +2,8 @@
 # Copyright: (c) 2026 Portreeve contributors
 """``python -m bench [GROUP…]``: run the contests in the network namespace this is started in.
 
-Groups: snapshot, port, module, reservation. A run of all of them is written to docs/performance.md. Exit status: 0
-done, 1 a contestant failed; a missed target is a figure, not a failure.
+Groups: snapshot, port, scan, small, module, reservation, fleet, simulation. A run of all of them is written to
+docs/performance.md. Exit status: 0 done, 1 a contestant failed; a missed target is a figure, not a failure.
 """
 
 from __future__ import annotations
@@ -14,22 +14,30 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .contest import Contest, contests
+from tests.fleet.harness.command import FleetError
+from tests.sshd_hosts.hosts import sshd_hosts
+
+from . import fleet, fleet_costs
+from .contest import HUGE, LOADED, SMALL, Contest, contests
 from .load import Size
-from .table import Row, contest_row, markdown, memory_row, print_table, replace_figures
+from .table import FAILED, Row, contest_row, failed_row, markdown, memory_row, print_table, replace_figures
 from .timing import Failed, Run, compare, run
 
 PAGE = Path("docs/performance.md")
-GROUPS = ("snapshot", "port", "module", "reservation")
+GROUPS = ("snapshot", "port", "scan", "small", "module", "reservation", "fleet", "simulation")
+SIMULATION = "<!-- simulation: begin -->\n", "<!-- simulation: end -->\n"
 
 
 @contextmanager
-def standing_load(size: Size) -> Iterator[dict[str, int]]:
-    """A load that stands, by its counts; it falls when the block ends or this process dies."""
+def standing_load(size: Size | None) -> Iterator[dict[str, int]]:
+    """A load that stands, by its counts; it falls when the block ends or this process dies. None is no load."""
+    if size is None:
+        yield {}
+        return
     options = [f"--{name}={value}" for name, value in vars(size).items()]
     command = [sys.executable, "-m", "bench.load", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -46,18 +54,55 @@ def machine() -> str:
     return f"{os.cpu_count()} CPUs, Linux {kernel.split('-')[0]}, Python {platform.python_version()}"
 
 
-def hold_all(chosen: list[Contest]) -> tuple[list[Row], list[Run]]:
+def hold_all(chosen: Sequence[Contest]) -> tuple[list[Row], list[Run]]:
     """The rows of the contests, each told when it begins, and the agent's own runs among them."""
     rows, agent_runs = [], []
     for contest in chosen:
         print(f"{contest.question}: beside {contest.beside} …", flush=True)
-        if contest.prepared_by:
-            run(contest.prepared_by, contest.bound)
-        pairs = compare(contest.ours, contest.theirs, contest.bound)
+        try:
+            if contest.prepared_by:
+                run(contest.prepared_by, contest.bound)
+            pairs = compare(contest.ours, contest.theirs, contest.bound, contest.rounds)
+        except Failed as failure:
+            print(f"bench: {failure}", file=sys.stderr)
+            rows.append(failed_row(contest))
+            continue
         rows.append(contest_row(contest, pairs))
+        print(f"  {', '.join(cell for cell in rows[-1][2:] if cell)}", flush=True)
         if contest.group == "snapshot":
             agent_runs.extend(pairs.ours)
     return rows, agent_runs
+
+
+def of_one_machine(wanted: Sequence[str]) -> tuple[str, list[Row]]:
+    """The rows of the groups that need no other host, and what they were measured on."""
+    chosen = [contest for contest in contests() if contest.group in wanted]
+    rows, agent_runs, told = [], [], ""
+    for load in (LOADED, HUGE, SMALL, None):
+        of_load = [contest for contest in chosen if contest.load == load]
+        if of_load:
+            with standing_load(load) as counts:
+                more_rows, more_runs = hold_all(of_load)
+            rows += more_rows
+            agent_runs += more_runs
+            if load is LOADED:
+                told = ", ".join(f"{count:,} {what}" for what, count in counts.items()) + "; "
+    return told + machine(), rows + ([memory_row(agent_runs)] if agent_runs else [])
+
+
+def of_a_fleet(wanted: Sequence[str]) -> tuple[list[Row], list[Row], str]:
+    """The rows of comparisons over real hosts, those of the simulation, and what the latter rest on."""
+    if not {"fleet", "simulation"} & set(wanted):
+        return [], [], ""
+    rows, simulated, rests = [], [], ""
+    with sshd_hosts(fleet.HOSTS) as hosts:
+        if "fleet" in wanted:
+            fleet.check_same_answers(hosts)
+            rows, _ = hold_all(fleet.contests(hosts))
+        if "simulation" in wanted:
+            print("simulation: what does a host cost? …", flush=True)
+            simulated, rests = fleet_costs.measured_rows(hosts)
+    return rows, simulated, rests
 
 
 def main() -> int:
@@ -67,21 +112,22 @@ def main() -> int:
     unknown = set(wanted) - set(GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    size = Size()
-    chosen = [contest for contest in contests(size) if contest.group in wanted]
     try:
-        rows, _ = hold_all([contest for contest in chosen if not contest.loaded])
-        with standing_load(size) as counts:
-            loaded_rows, agent_runs = hold_all([contest for contest in chosen if contest.loaded])
-    except Failed as failure:
+        title, rows = of_one_machine(wanted)
+        fleet_rows, simulated, rests = of_a_fleet(wanted)
+    except (Failed, FleetError) as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
-    rows = loaded_rows + rows + ([memory_row(agent_runs)] if agent_runs else [])
-    load = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-    title = f"{load}; {machine()}"
-    print_table(title, rows)
+    rows += fleet_rows
+    if rows:
+        print_table(title, rows)
+    if simulated:
+        print_table(rests, simulated, fleet_costs.HEADINGS)
+    if FAILED in {row[-1] for row in rows}:
+        return 1
     if set(wanted) == set(GROUPS):
         replace_figures(PAGE, markdown(title, rows))
+        replace_figures(PAGE, markdown(rests, simulated, fleet_costs.HEADINGS), *SIMULATION)
         print(f"written to {PAGE}")
     return 0
 

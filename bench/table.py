@@ -18,13 +18,16 @@ BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 HEADINGS = ("question", "beside", "agent", "rival", "ratio (lowest to highest)", "CPU", "target", "met")
 
 WIDTH_OF_A_LOG = 140
+FAILED = "failed"
+LITTLE = 0.1  # seconds
 
 Row = tuple[str, ...]
 
 
 def seconds(runs: Sequence[Run]) -> str:
-    """The median by the clock: ``1.23 s``."""
-    return f"{median(run.wall for run in runs):.2f} s"
+    """The median by the clock: ``1.23 s``, or ``23.4 ms`` where that is little."""
+    took = median(run.wall for run in runs)
+    return f"{took:.2f} s" if took >= LITTLE else f"{took * 1000:.1f} ms"
 
 
 def verdict(met: bool) -> str:
@@ -50,6 +53,12 @@ def contest_row(contest: Contest, pairs: Pairs) -> Row:
     )
 
 
+def failed_row(contest: Contest) -> Row:
+    """One contest that could not be held, as cells."""
+    target = "" if contest.target is None else f"≤ {contest.target}"
+    return (contest.question, contest.beside, "", "", "", "", target, FAILED)
+
+
 def memory_row(runs: Sequence[Run]) -> Row:
     """The most memory that any of the agent's runs took."""
     peak = max(run.peak_bytes for run in runs)
@@ -57,20 +66,20 @@ def memory_row(runs: Sequence[Run]) -> Row:
     return ("peak memory, largest process", "", took, "", "", "", f"≤ {target}", verdict(peak <= MOST_MEMORY))
 
 
-def print_table(title: str, rows: Sequence[Row]) -> None:
+def print_table(title: str, rows: Sequence[Row], headings: Row = HEADINGS) -> None:
     """The rows on the terminal."""
-    table = Table(*HEADINGS, title=title, title_justify="left")
+    table = Table(*headings, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*row, style="red" if row[-1] == "not met" else None)
+        table.add_row(*row, style="red" if row[-1] in {"not met", FAILED} else None)
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH_OF_A_LOG
     console.print(table)
 
 
-def markdown(title: str, rows: Sequence[Row]) -> str:
+def markdown(title: str, rows: Sequence[Row], headings: Row = HEADINGS) -> str:
     """The rows as a Markdown table below its title."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *rows]
+    lines = [headings, ("---",) * len(headings), *rows]
     return f"{title}\n\n" + "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 

@@ -133,8 +133,8 @@ def warm_up(command: Command, bound: float) -> bool:
     return True
 
 
-def compare(ours: Command, theirs: Command, bound: float) -> Pairs:
-    """A warm-up of each, then pairs in turn until ROUNDS or BUDGET is used up, but LEAST_ROUNDS of them.
+def compare(ours: Command, theirs: Command, bound: float, rounds: int = ROUNDS) -> Pairs:
+    """A warm-up of each, then pairs in turn until ``rounds`` or BUDGET is used up, but LEAST_ROUNDS of them.
 
     A rival that exceeds ``bound`` seconds is run no more.
     """
@@ -147,6 +147,6 @@ def compare(ours: Command, theirs: Command, bound: float) -> Pairs:
         return Pairs(tuple(run(ours, bound) for _ in range(LEAST_ROUNDS)), (), bound)
     pairs: list[tuple[Run, Run]] = []
     started = time.perf_counter()
-    while len(pairs) < LEAST_ROUNDS or (len(pairs) < ROUNDS and time.perf_counter() - started < BUDGET):
+    while len(pairs) < LEAST_ROUNDS or (len(pairs) < rounds and time.perf_counter() - started < BUDGET):
         pairs.append((run(ours, bound), run(theirs, bound)))
     return Pairs(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What a host costs in a sweep, measured over real hosts; and from it, by simulation, what thousands cost."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from statistics import median
+
+from tests.sshd_hosts.hosts import SECOND_PORT, SshdHosts
+
+from .fleet import HOSTS, ansible, sweep
+from .simulation import Costs, Setting, fitted, seconds
+from .timing import Command, run
+
+ROUNDS = 3
+BOUND = 300.0
+#: Sessions of the run that the simulation is held against: as many hosts, but several of them are the same.
+SESSIONS = 400
+SIMULATED = (50, 500, 1000, 5000)
+#: A network between sites: 20 ms there and back, about twelve times for one conversation.
+FAR = 12 * 0.02
+#: Of a thousand hosts, those that are down and hold a place until the time limit.
+SILENT, LIMIT = 10, 10.0
+AT_ONCE = {"sweep": 50, "ansible -m port_owner": 20}
+CPUS = {"sweep": 1, "ansible -m port_owner": os.cpu_count() or 1}
+HEADINGS = ("hosts", "by", "on one site", "between sites", "between sites, 1 % of the hosts down")
+
+Row = tuple[str, ...]
+
+
+def measured_rows(hosts: SshdHosts) -> tuple[list[Row], str]:
+    """The rows of the simulation in the order of HEADINGS, and what they rest on, for people."""
+    several = _aliases(hosts)
+    question = ("--port", str(SECOND_PORT))
+    module = ("-m", "port_owner", "-a", f"port={SECOND_PORT}")
+    costs = {
+        "sweep": _costs(
+            sweep(hosts, *question, "--limit", hosts.plain[0].name, least_lines=1), sweep(hosts, *question)
+        ),
+        "ansible -m port_owner": _costs(
+            ansible(hosts, *module, "--limit", hosts.plain[0].name), ansible(hosts, *module)
+        ),
+    }
+    argv = sweep(hosts, *question, least_lines=SESSIONS).argv
+    many = Command([str(several) if word == str(hosts.inventory) else word for word in argv])
+    took = median(run(many, BOUND).wall for _ in range(ROUNDS))
+    shared = Setting(SESSIONS, AT_ONCE["sweep"], os.cpu_count() or 1, hosts_share_cpus=True)
+    expected = seconds(costs["sweep"], shared)
+    rests = "; ".join(f"{name}: {_told(of)}" for name, of in costs.items())
+    checked = f"{SESSIONS} hosts on this machine: simulated {expected:.1f} s, measured {took:.1f} s"
+    return [row for count in SIMULATED for row in _rows(count, costs)], f"{rests}. {checked}."
+
+
+def _rows(count: int, costs: dict[str, Costs]) -> list[Row]:
+    rows = []
+    for name, of in costs.items():
+        near = Setting(count, AT_ONCE[name], CPUS[name])
+        far = Setting(count, AT_ONCE[name], CPUS[name], waiting=FAR)
+        some_down = Setting(count, AT_ONCE[name], CPUS[name], waiting=FAR, silent=SILENT, limit=LIMIT)
+        rows.append((f"{count:,}", name, *(f"{seconds(of, setting):.1f} s" for setting in (near, far, some_down))))
+    return rows
+
+
+def _told(costs: Costs) -> str:
+    return (
+        f"{costs.start:.2f} s to start, {costs.controller * 1000:.1f} ms of CPU for each host on the controller, "
+        f"{costs.host * 1000:.0f} ms on the host"
+    )
+
+
+def _costs(one: Command, all_of_them: Command) -> Costs:
+    return fitted(_spent(one), (HOSTS, *_spent(all_of_them)))
+
+
+def _spent(command: Command) -> tuple[float, float]:
+    """The CPU seconds that a run took of the controller, and of the whole machine, hosts included."""
+    run(command, BOUND)
+    spent = []
+    for _ in range(ROUNDS):
+        before = _busy()
+        own = run(command, BOUND).cpu
+        spent.append((_busy() - before, own))
+    everything, own = min(spent)
+    return own, everything
+
+
+def _busy() -> float:
+    """The CPU seconds that this machine has worked since it started (proc_stat(5))."""
+    user, nice, system, _idle, _wait, irq, softirq, *_ = (
+        int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def _aliases(hosts: SshdHosts) -> Path:
+    """An inventory of SESSIONS hosts, several of which are the same."""
+    inventory = json.loads(hosts.inventory.read_text(encoding="utf-8"))
+    inventory["all"]["children"] = {
+        "fleet": {
+            "hosts": {
+                f"alias{number}": {"ansible_host": hosts.plain[number % HOSTS].address} for number in range(SESSIONS)
+            }
+        }
+    }
+    place = hosts.directory / "aliases.yml"
+    place.write_text(json.dumps(inventory), encoding="utf-8")
+    return place

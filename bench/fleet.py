@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,6 @@ RIVALS = CACHE / "rivals/bin"
 HERE = Path(__file__).parent
 #: Of what a module returned: that which tells about the host, not about the run.
 TELLING = ("ports", "host", "complete", "blind_spots", "format")
-#: What the callback `minimal` writes before a host's result.
-RESULT_HEAD = re.compile(r"^(\S+) \| \w+!? => (?=\{)", re.MULTILINE)
 
 
 def sweep(hosts: SshdHosts, *options: str, least_lines: int = HOSTS) -> Command:
@@ -63,8 +58,8 @@ def contests(hosts: SshdHosts) -> tuple[Contest, ...]:
 
 def check_same_answers(hosts: SshdHosts) -> None:
     """Raise Failed unless the sweep and the module tell the same about every host."""
-    swept = _swept(_output(sweep(hosts, "--port", str(SECOND_PORT), "--json")))
-    asked = dict(_results(_output(ansible(hosts, "-m", "port_owner", "-a", f"port={SECOND_PORT}"))))
+    swept = _answers(sweep(hosts, "--port", str(SECOND_PORT), "--json"))
+    asked = _answers(ansible(hosts, "-m", "port_owner", "-a", f"port={SECOND_PORT}"))
     wanted = {host.name for host in hosts.plain}
     if not set(swept) == set(asked) == wanted:
         raise Failed(f"of {len(wanted)} hosts the sweep tells about {len(swept)}, the module about {len(asked)}")
@@ -73,25 +68,14 @@ def check_same_answers(hosts: SshdHosts) -> None:
         raise Failed(f"sweep and module differ about {', '.join(differing[:3])} ({len(differing)} hosts)")
 
 
-def _output(command: Command) -> str:
-    settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        command.argv, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **settings}
-    )
+def _answers(command: Command) -> dict[str, Any]:
+    """The results by host; the sweep and the callback write the same JSON, a line for each host."""
+    settings = {**os.environ, "PORTREEVE_OUTPUT": "json"}
+    done = subprocess.run(command.argv, capture_output=True, text=True, timeout=300, check=False, env=settings)
     if done.returncode not in command.done:
-        raise Failed(f"{shlex.join(command.argv)}: exit status {done.returncode}. {done.stderr[-300:]}")
-    return done.stdout
-
-
-def _swept(lines: str) -> dict[str, Any]:
-    answers = map(json.loads, lines.splitlines())
+        raise Failed(f"{command}: exit status {done.returncode}. {done.stderr[-300:]}")
+    answers = map(json.loads, done.stdout.splitlines())
     return {answer["host"]: answer["result"] for answer in answers if "host" in answer}
-
-
-def _results(printed: str) -> Iterator[tuple[str, Any]]:
-    decoder = json.JSONDecoder()
-    for head in RESULT_HEAD.finditer(printed):
-        yield head[1], decoder.raw_decode(printed, head.end())[0]
 
 
 def _telling(result: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def files(address: str, port: int, right: str, wrong: str, rsa: str) -> dict[str
 
 CASES = list(itertools.product(files("1.2.3.4", 22, "", "", ""), STRICT, (22, 8080)))
 ALWAYS = [case for case in CASES if (case[2] == 8080 and case[1] != "ask") or case[0] in ("wrong", "nothing")]
+ALWAYS.append(("right for all but this", "yes", 22))
 
 
 def case_id(case: tuple[str, str, int]) -> str:

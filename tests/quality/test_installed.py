@@ -61,7 +61,9 @@ def installed(collection, tmp_path_factory) -> pathlib.Path:
     (place / "ansible.cfg").write_text("[defaults]\ncollections_path = .\n", encoding="utf-8")
     ansible("ansible-galaxy", "collection", "build", str(collection), "--output-path", str(place), cwd=place)
     (tarball,) = place.glob("portreeve-fleet-*.tar.gz")
-    ansible("ansible-galaxy", "collection", "install", "--offline", "-p", str(place), str(tarball), cwd=place)
+    ansible(
+        "ansible-galaxy", "collection", "install", "--offline", "--force", "-p", str(place), str(tarball), cwd=place
+    )
     return place
 
 
@@ -75,7 +77,9 @@ def test_the_tarball_holds_the_agent_and_no_leftovers(installed, collection):
 
     agent = {str(path.relative_to(collection)) for path in (collection / "plugins").rglob("*.py")}
     assert agent <= shipped
-    assert [name for name in shipped if "cache" in name or name.endswith((".pyc", ".tar.gz"))] == []
+    assert [
+        name for name in shipped if "__pycache__" in name or "_cache/" in name or name.endswith((".pyc", ".tar.gz"))
+    ] == []
 
 
 def test_the_installed_module_names_the_holder(installed, listener):

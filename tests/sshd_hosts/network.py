@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import pathlib
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,7 +92,7 @@ class Network:
         wait_for(lambda: not self._links(), "the links of the sshd hosts are gone")
 
     def _links(self) -> list[str]:
-        return [place.name for place in pathlib.Path("/sys/class/net").glob(f"{self.link_prefix}*")]
+        return [name for _, name in socket.if_nameindex() if name.startswith(self.link_prefix)]
 
 
 def set_up_cards(addresses: Sequence[tuple[str, str]]) -> None:

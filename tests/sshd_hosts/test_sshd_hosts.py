@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,4 +165,4 @@ def _says(hosts: SshdHosts) -> str:
 
 def _links(directory: pathlib.Path) -> list[str]:
     number = directory.name.rpartition("-")[2]
-    return sorted(place.name for place in pathlib.Path("/sys/class/net").glob(f"prtrs{number}-*"))
+    return sorted(name for _, name in socket.if_nameindex() if name.startswith(f"prtrs{number}-"))

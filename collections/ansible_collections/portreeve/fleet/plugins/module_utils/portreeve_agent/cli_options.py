@@ -10,8 +10,7 @@ import argparse
 from .durations import parse_seconds
 from .errors import InvalidInput
 from .expectations import Expectation
-from .model import PROTOCOLS
-from .tables import SCANNERS
+from .model import PROTOCOLS, SCANNERS
 from .typed import Any, NoReturn
 from .version import VERSION
 

@@ -33,9 +33,6 @@ _DETAILS = "details of %s sockets (queue limits, cookies)"
 
 Table = Tuple[int, str]  # namespace, protocol
 
-#: Where rows are read from: the best the host offers, or a poorer source on purpose.
-SCANNERS = ("auto", "bpf", "walk", "procnet", "psutil")
-
 
 @dataclass(frozen=True)
 class Question:

@@ -12,7 +12,7 @@ from ansible.playbook import Playbook
 
 from ...module_utils.portreeve_agent.bind_wish import parse_bind
 from ...module_utils.portreeve_agent.expectations import Expectation
-from ...module_utils.portreeve_agent.model import PROTOCOLS
+from ...module_utils.portreeve_agent.model import PROTOCOLS, SCANNERS
 from ...module_utils.portreeve_agent.ports import parse_address, parse_ports
 from ..fleet.picture import plain
 
@@ -40,7 +40,7 @@ def add_options(parser: Any) -> None:
     add("--expect-free", action="store_true", help="the ports should be free; with others: free or theirs")
     add("--protocol", choices=PROTOCOLS, help="default: both")
     add("--namespaces", default="all", help="all (default), host, or the name or number of one")
-    add("--scanner", default="auto", help="read less precise sources on purpose")
+    add("--scanner", choices=SCANNERS, default="auto", help="how to read, in place of the best way")
     add("--show-secrets", action="store_true", help="do not mask secrets in command lines")
 
 

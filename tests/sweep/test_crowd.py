@@ -44,12 +44,12 @@ def test_this_machine_is_asked_without_a_connection():
 
 def test_a_host_that_hangs_is_given_up_and_delays_nobody():
     outcomes = []
-    for outcome in sweep(((one, question()) for one in (hanging("slow"), HERE)), ARCHIVE, Limits(seconds=5)):
+    for outcome in sweep(((one, question()) for one in (hanging("slow"), HERE)), ARCHIVE, Limits(seconds=3)):
         outcomes.append((outcome.name, outcome.status, outcome.reason))
 
     assert outcomes == [
         ("here", "ok", ""),
-        ("slow", "failed", "timed out after 5 s while looking at its ports"),
+        ("slow", "failed", "timed out after 3 s while looking at its ports"),
     ]
 
 
@@ -86,13 +86,13 @@ def test_a_name_that_is_looked_up_for_ever_delays_nobody(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_given: release.wait(60))
 
-    outcomes = ask(Target("far", "far.example", arguments=FAR), HERE, seconds=4)
+    outcomes = ask(Target("far", "far.example", arguments=FAR), HERE, seconds=3)
     release.set()
 
     assert outcomes["here"].status == "ok"
     assert (outcomes["far"].status, outcomes["far"].reason) == (
         "unreachable",
-        "timed out after 4 s while looking up far.example",
+        "timed out after 3 s while looking up far.example",
     )
 
 

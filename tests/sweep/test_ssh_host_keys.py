@@ -89,7 +89,12 @@ def files(address: str, port: int, right: str, wrong: str, rsa: str) -> dict[str
 
 
 CASES = list(itertools.product(files("1.2.3.4", 22, "", "", ""), STRICT, (22, 8080)))
-ALWAYS = [case for case in CASES if (case[2] == 8080 and case[1] != "ask") or case[0] in ("wrong", "nothing")]
+TELLING = ("nothing", "wrong", "another kind", "wrong, and right")  # of how strict one is
+ALWAYS = [
+    (content, strict, port)
+    for content, strict, port in CASES
+    if (port == 8080 and (strict == "yes" or (content in TELLING and strict != "ask"))) or content == "nothing"
+]
 ALWAYS.append(("right for all but this", "yes", 22))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 from .answers import answer_ports, in_own_namespace, unseen_in_own_namespace
 from .errors import ExpectationFailed, InvalidInput, PortreeveError, one_sentence
@@ -16,7 +17,7 @@ from .plain_question import PlainQuestion, plain_question
 from .ports import parse_address, parse_ports
 from .snapshot import take_snapshot
 from .tables import Question
-from .typed import TYPE_CHECKING, Iterable, Sequence, TextIO, Union
+from .typed import TYPE_CHECKING, Iterable, Iterator, Sequence, TextIO, Union
 from .verdicts.wording import one_line
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class Exit:
     USAGE = 2
     INCOMPLETE = 3
     FAILED = 4
+
+
+_PAGE = 500  # lines
 
 
 class _NotWritten(PortreeveError):
@@ -213,7 +217,16 @@ def _say(verb: str, snapshot: Snapshot, answers: tuple[PortAnswer, ...], with_bi
 
 
 def _print(lines: Iterable[str]) -> None:
-    _write(line + "\n" for line in lines)
+    _write(_in_pages(iter(lines)))
+
+
+def _in_pages(lines: Iterator[str]) -> Iterator[str]:
+    """Yield many lines at once, which is what writing them costs least in."""
+    while True:
+        page = list(islice(lines, _PAGE))
+        if not page:
+            return
+        yield "\n".join(page) + "\n"
 
 
 def _write(texts: Iterable[str]) -> None:

@@ -41,6 +41,10 @@ from .version import VERSION
 _MOST_NEAREST = 5
 _NOWHERE = ("", 0)
 
+#: What the latest scan saw. Letting go of very many records takes as long as printing them, and is in vain where the
+#: process ends with its answer.
+_latest: list[object] = []
+
 
 def take_snapshot(host: Host, question: Question) -> Snapshot:
     """Return what this host shows for ``question``. Raises InvalidInput for a namespace that does not exist.
@@ -49,6 +53,7 @@ def take_snapshot(host: Host, question: Question) -> Snapshot:
     """
     collecting = gc.isenabled()
     gc.disable()
+    _latest.clear()
     try:
         return _take(host, question)
     finally:
@@ -77,6 +82,7 @@ def _take(host: Host, question: Question) -> Snapshot:
     tables = sighting.tables
     hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
     hiding_holders = blindness.spots(sockets)
+    _latest.extend((sighting, sockets))
     return Snapshot(
         agent=Agent(VERSION, _sources(sighting), int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),

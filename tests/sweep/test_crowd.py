@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_hosts_wait_only_for_room():
 
 
 def test_nothing_is_left_of_a_host_that_was_given_up():
-    mark = "600.717"
+    mark = f"600.{os.getpid()}"
     ask(Target("slow", "slow", local=True, interpreter=f"/bin/sh -c 'exec sleep {mark}'"), seconds=1)
 
     for _look in range(100):

@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,7 +79,7 @@ def of_one_machine(wanted: Sequence[str]) -> tuple[str, list[Row]]:
     """The rows of the groups that need no other host, and what they were measured on."""
     chosen = [contest for contest in contests() if contest.group in wanted]
     rows, agent_runs, told = [], [], ""
-    for load in (LOADED, HUGE, SMALL, None):
+    for load in (LOADED, HUGE, None):
         of_load = [contest for contest in chosen if contest.load == load]
         if of_load:
             with standing_load(load) as counts:
@@ -87,7 +88,25 @@ def of_one_machine(wanted: Sequence[str]) -> tuple[str, list[Row]]:
             agent_runs += more_runs
             if load is LOADED:
                 told = ", ".join(f"{count:,} {what}" for what, count in counts.items()) + "; "
+    if "small" in wanted:
+        rows += of_a_small_host()
     return told + machine(), rows + ([memory_row(agent_runs)] if agent_runs else [])
+
+
+def of_a_small_host() -> list[Row]:
+    """The rows of a host where nothing else runs: held by a process in a PID namespace of its own."""
+    with tempfile.NamedTemporaryFile("r", prefix="portreeve-bench-") as file:
+        alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        subprocess.run([*alone, sys.executable, "-m", "bench", "--small-host", file.name], check=True)
+        return [tuple(row) for row in json.load(file)]
+
+
+def hold_small(file: Path) -> int:
+    """Hold the contests of a small host, where this machine looks like one, and leave their rows in the file."""
+    with standing_load(SMALL):
+        rows, _ = hold_all([contest for contest in contests() if contest.load == SMALL])
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    return 0
 
 
 def of_a_fleet(wanted: Sequence[str]) -> tuple[list[Row], list[Row], str]:
@@ -108,7 +127,11 @@ def of_a_fleet(wanted: Sequence[str]) -> tuple[list[Row], list[Row], str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; none: all")
-    wanted = parser.parse_args().groups or list(GROUPS)
+    parser.add_argument("--small-host", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.small_host:
+        return hold_small(given.small_host)
+    wanted = given.groups or list(GROUPS)
     unknown = set(wanted) - set(GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")

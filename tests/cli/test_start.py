@@ -39,7 +39,7 @@ OF_PYTHON = {
     "__future__", "_collections", "_collections_abc", "_functools", "_operator", "_socket", "_stat", "_struct", "errno",
     "gc", "genericpath", "itertools", "math", "os", "os.path", "posixpath", "pwd", "stat", "struct",
 }  # fmt: skip
-#: Whether a listener has set SO_REUSEADDR, only the listener itself tells: by a call (pidfd_getfd(2)) that Python lacks.
+#: Whether SO_REUSEADDR is set only the listener tells, by a call that Python does not have (pidfd_getfd(2)).
 FOR_A_LISTENER = {"_ctypes", "ctypes", "ctypes._endian", "types"}
 MOST_ROOMS = 112  # of the agent: each takes a tenth of a millisecond
 ON_OCCASION = {

@@ -204,7 +204,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Ask every question twice: descriptors are read one by one, as on every host with few of them, and by a scan."""
     if "means" in metafunc.fixturenames:
         of_holders = metafunc.module.__name__.rpartition(".")[2].startswith("test_holders")
-        scan = pytest.param("bpf", marks=() if of_holders else pytest.mark.full)
+        always = of_holders or metafunc.function.__name__ == "test_as_many_questions"
+        scan = pytest.param("bpf", marks=() if always else pytest.mark.full)
         metafunc.parametrize("means", ["walk", scan], indirect=True)
 
 

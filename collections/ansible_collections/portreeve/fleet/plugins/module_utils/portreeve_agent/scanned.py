@@ -92,8 +92,13 @@ class Scan(Visitor):
 
 def _kinds(rows: Sequence[Row], directory: ProcessDirectory, count: int) -> dict[str, int]:
     """Return how many descriptors there are of which kind: those without a row lead to files."""
-    named = [_KINDS.get(kind) or _target(directory, descriptor) for _inode, _pid, _tid, descriptor, kind in rows]
-    return count_kinds(named + [_FILE] * (count - len(rows)))
+    numbers = [row[4] for row in rows]
+    usual = {name: numbers.count(number) for number, name in _KINDS.items() if number in numbers}
+    rare = [] if sum(usual.values()) == len(rows) else [row[3] for row in rows if row[4] not in _KINDS]
+    kinds = count_kinds([_target(directory, one) for one in rare] + [_FILE] * (count - len(rows)))
+    for name, number in usual.items():
+        kinds[name] = kinds.get(name, 0) + number
+    return dict(sorted(kinds.items()))
 
 
 def _target(directory: ProcessDirectory, descriptor: int) -> str:

@@ -14,7 +14,7 @@ from .typed import Collection
 from .visiting import Visitor, is_taken
 
 _MANY_OPEN_FILES = 30_000  # a fork and the way back cost as much as reading some ten thousand links
-_WORTH_A_SCAN = 10_000  # as much as to load a program into the kernel
+_WORTH_A_SCAN = 10_000  # to load a program costs as much as some 2,500 links; its offsets, once a boot, as 40,000
 _MOST_ROUNDS = 4  # processes born during the walk are visited in another round
 
 

@@ -39,11 +39,18 @@ class OldKernel(socket.socket):
         return super().send(request, flags)
 
 
+def say_old(_host: Any) -> tuple[str, str, str]:
+    """Return what a kernel says of itself that may have what newer ones have, and may not."""
+    return "Linux", "old", "5.14.0-427.el9.x86_64"
+
+
 @pytest.fixture
 def old_host(stage_host: type[Any]) -> Any:
     class OldHost(stage_host):
         def netlink(self, *arguments: Any) -> socket.socket:
             return OldKernel(fileno=super().netlink(*arguments).detach())
+
+        system = say_old
 
     return OldHost()
 
@@ -58,6 +65,25 @@ def look(host: Any, port: int, protocol: str = "tcp", **question: Any) -> tuple[
 def test_a_kernel_that_lists_bound_sockets_hides_none(port: int, stage_host: type[Any]) -> None:
     snapshot, answer = look(stage_host(), port)
     assert (answer.verdict, snapshot.complete, unseen_in_own_namespace(snapshot)) == ("free", True, "")
+
+
+@pytest.mark.parametrize(("release", "asked"), [("6.8.0-41-generic", 0), ("7.0-rc1", 0), ("6.7.12", 1), ("custom", 1)])
+def test_a_kernel_of_which_it_is_known_is_not_asked_for_a_bound_socket_of_ours(
+    port: int, stage_host: type[Any], release: str, asked: int
+) -> None:
+    class Recorded(stage_host):  # type: ignore[misc]
+        probes = 0
+
+        def system(self) -> tuple[str, str, str]:
+            return "Linux", "host", release
+
+        def bound_probe(self) -> socket.socket:
+            self.probes += 1
+            return super().bound_probe()
+
+    host = Recorded()
+    _snapshot, answer = look(host, port)
+    assert (answer.verdict, host.probes) == ("free", asked)
 
 
 def test_on_a_kernel_that_does_not_list_bound_sockets_no_port_is_called_free(
@@ -91,6 +117,8 @@ def test_no_socket_is_made_where_a_bound_one_is_seen(port: int, play: Callable[.
     play(f"one = bound({port}); ready(); hold()")
 
     class Untried(type(old_host).__mro__[1]):
+        system = say_old
+
         def bound_probe(self) -> socket.socket:
             raise AssertionError("not needed")
 
@@ -99,6 +127,8 @@ def test_no_socket_is_made_where_a_bound_one_is_seen(port: int, play: Callable[.
 
 def test_a_kernel_that_cannot_be_tried_is_not_trusted(port: int, stage_host: type[Any]) -> None:
     class Forbidden(stage_host):
+        system = say_old
+
         def bound_probe(self) -> socket.socket:
             raise NotPermitted("a socket bound to 127.0.0.1: permission denied")
 

@@ -739,6 +739,7 @@ def test_whether_a_port_is_used_is_not_known_where_bound_sockets_are_not_listed(
     outside: Scene, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Linux before 6.8."""
+    monkeypatch.setattr(sock_diag, "surely_lists_bound_sockets", lambda _host: False)
     monkeypatch.setattr(sock_diag, "lists_bound_sockets", lambda _host: False)
     outside.play(f"one = server({port}); ready(); hold()")
     found = outside.look(port, port + 1)

@@ -230,11 +230,12 @@ class _Unread:
 def unlisted_bound_sockets(host: Host, question: Question, tables: Tables) -> tuple[HidingSpot, ...]:
     """Return the spot in which bound sockets hide from sock_diag, none where the kernel lists them.
 
-    Where no such row is among ``tables``, the kernel is asked for a socket that is there for sure: one of our own.
+    Where that is not known, and no such row is among ``tables``, the kernel is asked for a socket that is there for
+    sure: one of our own.
     """
     if not question.concerns("tcp") or "sock_diag" not in tables.scanner:
         return ()
-    if any(row.state == "BOUND" for row in tables.sockets):
+    if sock_diag.surely_lists_bound_sockets(host) or any(row.state == "BOUND" for row in tables.sockets):
         return ()
     try:
         if sock_diag.lists_bound_sockets(host):

@@ -21,17 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
+from .hearing import LONGEST_REASON, NO_ANSWER, Ended, Hearing
 from .target import Become, Question, Target, Unanswered
 from .wire import Wire
 
 _USUAL_PYTHONS = "/usr/bin/python3 python3"
 _OTHER_PYTHONS = " ".join(f"python3.{minor}" for minor in range(14, 7, -1))
 _NO_PYTHON = 127  # as shells say that a command was not found
-_MOST_NOISE = 1 << 20
-_MOST_ANSWER = 1 << 28
 _MOST_REQUESTS = 8
-_MOST_COMPLAINTS = 1 << 16
-_LONGEST_REASON = 300
 
 
 class Cargo:
@@ -112,12 +109,12 @@ def _converse(
     nonce = secrets.token_hex(8)
     wire = open_wire(command_line(target, nonce, pythons))
     try:
-        hearing = _Hearing(wire, nonce)
+        hearing = Hearing(wire, nonce)
         if target.become is not None:
             _become(hearing, wire, target.become)
         wire.send(_opening(nonce, question, cargo))
-        return _answered(hearing, wire, cargo)
-    except _Ended as ended:
+        return _answered(hearing, wire, cargo, question)
+    except Ended as ended:
         if b"Unknown option: -I" in ended.complaints:
             raise _TooOld("Python 2 there is too old: 3.8 or newer is needed") from None
         raise Unanswered(_last_words(ended, target)) from None
@@ -137,7 +134,7 @@ def _opening(nonce: str, question: Question, cargo: Cargo) -> bytes:
     return _source("remote.py") + b"answer(i, %s)\n" % ascii(request).encode("ascii")
 
 
-def _answered(hearing: _Hearing, wire: Wire, cargo: Cargo) -> Reply:
+def _answered(hearing: Hearing, wire: Wire, cargo: Cargo, question: Question) -> Reply:
     for _request in range(_MOST_REQUESTS):
         kind, content = hearing.frame()
         if kind == "code":
@@ -145,17 +142,17 @@ def _answered(hearing: _Hearing, wire: Wire, cargo: Cargo) -> Reply:
         elif kind == "archive":
             wire.send(cargo.packed)
         elif kind == "refused":
-            raise _TooOld(one_line(content.decode("ascii", "backslashreplace"))[:_LONGEST_REASON])
+            raise _TooOld(one_line(content.decode("ascii", "backslashreplace"))[:LONGEST_REASON])
         else:
-            return _read_reply(content)
+            return _read_reply(content, f"portreeve.{question.module}/")
     raise Unanswered("it asks for the agent again and again")
 
 
-def _read_reply(content: bytes) -> Reply:
+def _read_reply(content: bytes, expected: str) -> Reply:
     try:
         said = json.loads(content)
         result, error, failure = said.get("result"), said.get("error"), said.get("failure")
-        sound = isinstance(result, dict) if error is None else isinstance(error, str)
+        sound = result["format"].startswith(expected) if error is None else isinstance(error, str)
         if not sound or not isinstance(failure, str | None):
             raise ValueError
         return Reply(
@@ -163,13 +160,13 @@ def _read_reply(content: bytes) -> Reply:
             failure=failure,
             error=None if error is None else one_line(error),
             pushed=said["pushed"] is True,
-            why_not_kept=one_line(str(said["why_not_kept"]))[:_LONGEST_REASON],
+            why_not_kept=one_line(str(said["why_not_kept"]))[:LONGEST_REASON],
         )
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
-        raise Unanswered("what it answered is no answer of Portreeve's agent") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unanswered(NO_ANSWER) from error
 
 
-def _become(hearing: _Hearing, wire: Wire, become: Become) -> None:
+def _become(hearing: Hearing, wire: Wire, become: Become) -> None:
     """Wait until the other user's shell has begun, and give sudo the password if it asks."""
     prompt = (become.prompt or "").encode()
     given = False
@@ -184,76 +181,13 @@ def _become(hearing: _Hearing, wire: Wire, become: Become) -> None:
             wire.send(become.password.encode() + b"\n")
         try:
             hearing.more()
-        except _Ended:
+        except Ended:
             if given:
                 raise Unanswered("sudo did not take the password") from None
             raise
 
 
-class _Ended(Exception):
-    """The command has ended without what was waited for: how, and what it said last."""
-
-    def __init__(self, status: int | None, complaints: bytes, noise: bytes) -> None:
-        super().__init__(status)
-        self.status = status
-        self.complaints = complaints
-        self.noise = noise
-
-
-class _Hearing:
-    """Finds the frames in what a host sends, and keeps the end of what it complains of."""
-
-    def __init__(self, wire: Wire, nonce: str) -> None:
-        self._wire = wire
-        self._mark = b"\n%s " % nonce.encode()
-        self._heard = bytearray(b"\n")
-        self.complaints = b""
-
-    def more(self) -> None:
-        """Wait for more. Raises _Ended when there is none."""
-        said, complained = self._wire.receive()
-        if not said and not complained:
-            raise _Ended(self._wire.exit_status(), self.complaints, bytes(self._heard[:_MOST_COMPLAINTS]))
-        self._heard += said
-        self.complaints = (self.complaints + complained)[-_MOST_COMPLAINTS:]
-
-    def forget_complaints(self) -> None:
-        """Forget what was complained of so far: it is dealt with."""
-        self.complaints = b""
-
-    def begun(self) -> bool:
-        """Return whether the shell that was waited for has begun."""
-        mark = self._mark + b"begun 0\n"
-        at = self._heard.find(mark)
-        if at >= 0:
-            del self._heard[: at + len(mark) - 1]
-            self.forget_complaints()
-        return at >= 0
-
-    def frame(self) -> tuple[str, bytes]:
-        """Wait for the next frame and return its kind and content. Raises _Ended, Unanswered."""
-        while True:
-            at = self._heard.find(self._mark)
-            end = self._heard.find(b"\n", at + len(self._mark)) if at >= 0 else -1
-            if end >= 0:
-                break
-            if len(self._heard) > _MOST_NOISE:
-                raise Unanswered("it says so much before an answer that none is waited for")
-            self.more()
-        kind, _, length = self._heard[at + len(self._mark) : end].decode("ascii", "replace").partition(" ")
-        if kind not in ("code", "archive", "refused", "answer") or not length.isdecimal() or len(length) > 12:
-            raise Unanswered("what it answered is no answer of Portreeve's agent")
-        size = int(length)
-        if size > _MOST_ANSWER:
-            raise Unanswered(f"its answer has {size} bytes, more than is taken: ask for fewer ports")
-        while len(self._heard) < end + 1 + size:
-            self.more()
-        content = bytes(self._heard[end + 1 : end + 1 + size])
-        del self._heard[: end + 1 + size]
-        return kind, content
-
-
-def _last_words(ended: _Ended, target: Target) -> str:
+def _last_words(ended: Ended, target: Target) -> str:
     """Return in one sentence why a command ended without an answer, by what it said last."""
     if ended.status == _NO_PYTHON:
         return f"there is no {target.interpreter or 'Python 3'} there"
@@ -261,11 +195,11 @@ def _last_words(ended: _Ended, target: Target) -> str:
     lines = [line.strip() for line in said.split("\n") if line.strip()]
     if target.become is not None and target.become.password:
         lines = [line.replace(target.become.password, "********") for line in lines]
-    last = one_line(lines[-1])[:_LONGEST_REASON] if lines else ""
+    last = one_line(lines[-1])[:LONGEST_REASON] if lines else ""
     if last:
         return last
     if ended.status is None:
         return "the connection was lost before it answered"
-    noise = one_line(ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2])[:_LONGEST_REASON]
+    noise = one_line(ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2])[:LONGEST_REASON]
     said_instead = f"; it said: {noise}" if noise else ""
     return f"the session ended without an answer (exit status {ended.status}){said_instead}"

@@ -100,7 +100,7 @@ class _Crowd:
         now = time.monotonic()
         for lifeline in [one for one in self._asked if one.until + _GRACE <= now]:
             target = self._asked.pop(lifeline)
-            lifeline.cut()
+            threading.Thread(target=lifeline.cut, daemon=True).start()  # a connection may take a moment to close
             yield _out_of_time(target, lifeline)
 
     def wait(self) -> None:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026 Portreeve contributors
+"""What a host may say: noise is skipped, and what is no answer is told from one, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Cargo, Reply, converse
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Become, Target, Unanswered
+
+from .engine import question
+
+NO_ANSWER = "what it answered is no answer of Portreeve's agent"
+GOOD = {
+    "result": {"format": "portreeve.port_owner/1", "ports": []},
+    "failure": None,
+    "pushed": False,
+    "why_not_kept": "",
+}
+
+
+class Scripted:
+    """A wire to a host that says what is written: pieces of standard output and error, in turn, then ends."""
+
+    def __init__(self, *pieces: tuple[bytes, bytes] | bytes, status: int | None = 0) -> None:
+        self.pieces = [piece if isinstance(piece, tuple) else (piece, b"") for piece in pieces]
+        self.status = status
+        self.sent = b""
+        self.closed = False
+
+    def __call__(self, command: str) -> Scripted:
+        """Start: the word that begins a frame is in what the command line or the request says."""
+        self.command = command
+        return self
+
+    def send(self, content: bytes) -> None:
+        self.sent += content
+
+    def receive(self) -> tuple[bytes, bytes]:
+        if not self.pieces:
+            return b"", b""
+        nonce = re.search(rb"'nonce': '(\w+)'", self.sent) or re.search(rb"\b([0-9a-f]{16})\b", self.command.encode())
+        return tuple(part.replace(b"NONCE", nonce[1]) for part in self.pieces.pop(0))
+
+    def exit_status(self) -> int | None:
+        return self.status
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def frame(content: object, kind: str = "answer") -> bytes:
+    text = json.dumps(content).encode()
+    return b"\nNONCE %s %d\n%s" % (kind.encode(), len(text), text)
+
+
+def talk(wire: Scripted, become: Become | None = None) -> Reply:
+    try:
+        return converse(wire, Target("web1", "web1", become=become), question(), Cargo(b"agent"))
+    finally:
+        assert wire.closed
+
+
+def test_an_answer_is_found_in_noise_and_in_pieces():
+    answer = frame(GOOD)
+
+    for split in range(len(b"\nNONCE"), len(answer)):
+        noise = b"Welcome!\nabcdef answer 3\n{}\n\n"
+
+        assert talk(Scripted(noise, answer[:split], answer[split:], b"bye")).result == GOOD["result"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        frame([]),
+        frame({}),
+        frame({**GOOD, "result": None}),
+        frame({**GOOD, "result": {"format": "portreeve.port_audit/1"}}),
+        frame({**GOOD, "result": {"format": 1}}),
+        frame({**GOOD, "failure": 1}),
+        frame({**GOOD, "error": {}}),
+        frame(GOOD, "reward"),
+        b"\nNONCE answer -1\n",
+        b"\nNONCE answer 4\n[[[[",
+        b"\nNONCE answer 9999999999999\n",
+        b"\nNONCE answer 200000\n" + b"[" * 200000,
+    ],
+)
+def test_what_is_no_answer_is_told(said):
+    with pytest.raises(Unanswered, match=f"^{NO_ANSWER}$"):
+        talk(Scripted(said))
+
+
+def test_an_answer_has_its_bounds():
+    with pytest.raises(Unanswered, match="bytes, more than is taken"):
+        talk(Scripted(b"\nNONCE answer 999999999\n"))
+    with pytest.raises(Unanswered, match="none is waited for"):
+        talk(Scripted(*[b"x" * 100_000] * 20))
+    with pytest.raises(Unanswered, match="again and again"):
+        talk(Scripted(*[frame("", "archive")] * 20))
+
+
+@pytest.mark.parametrize(
+    ("wire", "reason"),
+    [
+        (Scripted((b"", b"first\nBus error \x1b[2J\n"), status=135), r"Bus error \x1b[2J"),
+        (Scripted(status=1), "the session ended without an answer (exit status 1)"),
+        (Scripted(b"This account is\nnot available\n", status=1),
+         "the session ended without an answer (exit status 1); it said: not available"),
+        (Scripted(status=None), "the connection was lost before it answered"),
+        (Scripted(status=127), "there is no Python 3 there"),
+    ],
+)  # fmt: skip
+def test_last_words_are_the_reason(wire, reason):
+    with pytest.raises(Unanswered) as told:
+        talk(wire)
+
+    assert str(told.value) == reason
+
+
+def test_a_password_is_said_to_sudo_only_when_it_asks():
+    become = Become("sudo", "PROMPT:", "hush")
+    asking = Scripted((b"motd\n", b"a lecture\nPROMPT:"), b"\nNONCE begun 0\n", frame(GOOD))
+    silent = Scripted(b"\nNONCE begun 0\n", frame(GOOD))
+
+    assert talk(asking, become).result
+    assert talk(silent, become).result
+
+    assert asking.sent.startswith(b"hush\n")
+    assert b"hush" not in silent.sent
+    assert asking.sent.count(b"hush") == 1
+
+
+def test_a_wrong_password_is_said_once():
+    become = Become("sudo", "PROMPT:", "hush")
+    wrong = Scripted((b"", b"PROMPT:"), (b"", b"\nSorry, try again.\nPROMPT:"))
+
+    with pytest.raises(Unanswered, match=r"^sudo did not take the password$"):
+        talk(wrong, become)
+
+    assert wrong.sent == b"hush\n"
+
+
+def test_a_password_that_is_said_back_is_masked():
+    become = Become("sudo", "PROMPT:", "hush")
+    echo = Scripted(b"\nNONCE begun 0\n", (b"", b"cannot run hush\n"), status=1)
+
+    with pytest.raises(Unanswered, match=r"^cannot run \*{8}$"):
+        talk(echo, become)

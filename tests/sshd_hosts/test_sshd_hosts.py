@@ -39,9 +39,22 @@ def said(hosts: SshdHosts) -> dict[str, str]:
     """What came of logging in to each, by name."""
 
     def log_in(name: str) -> str:
-        command = ["ssh", "-F", str(hosts.ssh_config), "-o", "BatchMode=yes", "-o", "ConnectTimeout=6", name, WHO]
+        patience = "2" if name in {"hangs", "drops"} else "20"
+        command = [
+            "ssh",
+            "-F",
+            str(hosts.ssh_config),
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            f"ConnectTimeout={patience}",
+            name,
+            WHO,
+        ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=12, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=4 if name == "stuck" else 60, check=False
+            )
         except subprocess.TimeoutExpired:
             return "no end"
         return done.stdout + done.stderr

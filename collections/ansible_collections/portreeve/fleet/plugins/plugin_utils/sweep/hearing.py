@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a host says, as the controller hears it: frames (see ``remote.Line``) in whatever noise there is, all bounded."""
+"""What a host says, as the controller hears it: frames (see ``remote.Line``) in whatever noise there is, bounded."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ke
     SOCKET,
     scan_files,
 )
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.type_cache import known_types
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.kept_types import known_types
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import HeldSocket, Snapshot
 
 pytestmark = pytest.mark.needs("root")
@@ -214,7 +214,7 @@ walk(QuietHost(), {1, 2, 3})
 print(sorted(name for name in sys.modules if name.rpartition(".")[2] in sys.argv[2:]))
 """
     package = root / "collections/ansible_collections/portreeve/fleet/plugins/module_utils"
-    unwanted = ["scanned", "file_scan", "type_cache", "bpf", "btf", "zlib"]
+    unwanted = ["scanned", "file_scan", "kept_types", "bpf", "btf", "zlib"]
     done = subprocess.run(
         [sys.executable, "-I", "-c", code, package, *unwanted], capture_output=True, text=True, check=False
     )

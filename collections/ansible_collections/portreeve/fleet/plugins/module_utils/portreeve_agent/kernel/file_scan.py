@@ -38,8 +38,8 @@ from .bpf import (
     store,
 )
 from .btf import Types
+from .kept_types import known_types
 from .socket_iteration import DESCRIPTOR, FILE, FIRST_PID_NAMESPACE, ITERATOR, TASK, copy, write_row
-from .type_cache import known_types
 
 SOCKET, PIPE, ANONYMOUS = 0x534F434B, 0x50495045, 0x09041934  # linux/magic.h
 EPOLL, URING = (int.from_bytes(name, "little") for name in (b"[eventpo", b"[io_urin"))

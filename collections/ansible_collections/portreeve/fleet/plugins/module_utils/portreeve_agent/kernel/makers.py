@@ -9,8 +9,8 @@ from ..errors import NotSupported
 from ..host import Host
 from ..typed import Collection, Mapping
 from .file_credentials import read_makers
+from .kept_types import known_types
 from .socket_births import read_ages
-from .type_cache import known_types
 
 
 def who_made(host: Host, wanted: Mapping[int, Collection[int]]) -> dict[tuple[int, int], bool]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.type_cache import known_types
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.kept_types import known_types
 
 from .test_btf import described
 

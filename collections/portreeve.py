@@ -23,10 +23,19 @@ def main() -> None:
     if verb != ["sweep"]:
         print(USAGE, file=sys.stderr)
         sys.exit(2)
-    from ansible.cli import CLI  # first of all: it looks at the locale  # noqa: F401
+    try:
+        sys.exit(_sweep(arguments))
+    except ImportError as error:
+        sys.exit(f"portreeve sweep: cannot begin: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _sweep(arguments: list[str]) -> int:
+    import ansible.cli  # first of all: it looks at the locale  # noqa: F401
     from ansible.plugins.loader import init_plugin_loader
 
     init_plugin_loader()
     from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.command import main as sweep
 
-    sys.exit(sweep(arguments))
+    return sweep(arguments)

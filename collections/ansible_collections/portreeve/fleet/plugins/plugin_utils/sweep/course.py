@@ -15,7 +15,6 @@ from ansible.errors import AnsibleError
 from ..agent_file.archive import archive
 from ..fleet.picture import UNREACHABLE, HostAnswer, natural, read_answer, without_bind
 from ..report.directory import ReportNotKept
-from ..report.writing import write_report
 from .asking import Declared
 from .crowd import Limits, sweep
 from .showing import Shown
@@ -72,7 +71,7 @@ class Course:
                 take(Outcome(name, UNREACHABLE, reason=_INTERRUPTED))
         kept.sort(key=lambda answer: natural(answer.name))
         try:
-            written = write_report(kept, directory) if directory else None
+            written = _written(kept, directory) if directory else None
         except ReportNotKept:
             shown.end(None)
             raise
@@ -89,6 +88,12 @@ class Course:
                 except AnsibleError as error:
                     target = replace(target, hindrance=sentence_of(error))
             yield target, Question(self.module, options)
+
+
+def _written(answers: list[HostAnswer], directory: pathlib.Path) -> dict[str, Any]:
+    from ..report.writing import write_report
+
+    return write_report(answers, directory)
 
 
 def _registered(outcome: Outcome) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import hashlib
 import marshal
 import os
 import pathlib
+import signal
 import subprocess
+from dataclasses import replace
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.looking import look_at_ports, take_picture
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Cargo, converse
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Target, Unanswered
 
@@ -282,3 +285,15 @@ def test_a_python_that_is_too_old_is_refused(here, python):
 def test_a_python_that_is_not_there_is_named(here):
     with pytest.raises(Unanswered, match=r"^there is no /opt/python there$"):
         here.ask(python="/opt/python")
+
+
+def test_a_look_that_does_not_end_is_ended_by_the_host_itself(here):
+    """What is waited for is the code that would come next; the controller has gone away without closing anything."""
+    opening = conversation._opening("nonce", replace(question(), seconds=1), Cargo(ARCHIVE))
+    command = conversation.command_line(Target("here", "here", interpreter=PYTHON), "nonce")
+    wire = here.wire()(command)
+    try:
+        wire.send(opening)
+        assert wire._process.wait(30) == -signal.SIGALRM
+    finally:
+        wire.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import shlex
 import zlib
@@ -129,6 +130,7 @@ def _opening(nonce: str, question: Question, cargo: Cargo) -> bytes:
         "digest": cargo.digest,
         "keeping": len(_source("keeping.py")),
         "module": question.module,
+        "seconds": max(1, math.ceil(question.seconds)),
         "options": json.loads(json.dumps(question.options)),  # plain types, whatever Ansible has made of them
     }
     return _source("remote.py") + b"answer(i, %s)\n" % ascii(request).encode("ascii")

@@ -86,7 +86,8 @@ class _Crowd:
             return
         if not target.local and self._network is None:
             self._network = _network()
-        threading.Thread(target=self._tell, args=(target, question, lifeline), daemon=True).start()
+        bounded = replace(question, seconds=self._limits.seconds)
+        threading.Thread(target=self._tell, args=(target, bounded, lifeline), daemon=True).start()
 
     def answered(self) -> Iterator[Outcome]:
         """Yield what has come in, and give up hosts whose time is long over."""

@@ -160,8 +160,10 @@ def in_json(value: object) -> str:
 def answer(stream: "BinaryIO", request: "dict[str, Any]") -> None:
     """Look at this host as ``request`` says and send what is seen, or in one sentence why not."""
     import gc
+    from _signal import alarm  # type: ignore[import-not-found]
 
     gc.disable()  # one answer, and the process ends
+    alarm(request["seconds"])  # by SIGALRM, if nobody waits for it any more
     line = Line(stream, request["nonce"])
     if sys.version_info < OLDEST:
         line.say("refused", "Python %d.%d.%d there is too old: 3.8 or newer is needed" % sys.version_info[:3])

@@ -61,10 +61,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Question:
-    """What a host is asked: by the name of a ``module``, port_owner or port_audit, with all of its ``options``."""
+    """What a host is asked: by the name of a ``module``, port_owner or port_audit, with all of its ``options``.
+
+    A host that has looked for so many ``seconds`` ends by itself, so that nothing is left on one that was given up.
+    """
 
     module: str
     options: Mapping[str, Any]
+    seconds: float = 60.0
 
 
 class Unreachable(Exception):

@@ -11,7 +11,7 @@ from ..model import Process, Socket
 from ..processes import ProcessReader
 from ..reading import as_text
 from ..record import NamedTuple
-from ..typed import TYPE_CHECKING, Iterator
+from ..typed import TYPE_CHECKING, Iterator, Sequence
 from .cgroup_tree import CgroupTree
 from .placement import Mark, Placement, place
 
@@ -45,6 +45,7 @@ class Scene:
         self.cgroups = CgroupTree(host)
         self._reader: ProcessReader | None = None
         self._processes: dict[int, Process | None] = {}
+        self._lineages: dict[int, list[Process]] = {}  # of the children of a process: itself and its ancestors
         self._placements: dict[str, Placement] = {}
         self._users: dict[int, str] = {}
         self._told: dict[Mark, Told] = {}
@@ -55,7 +56,9 @@ class Scene:
 
     def remember(self, process: Process) -> None:
         """Keep a process the scan has read already."""
-        self._processes[process.pid] = process
+        if self._processes.get(process.pid) is not process:
+            self._processes[process.pid] = process
+            self._lineages.clear()
         if process.cgroup:
             self.cgroups.remember(process.cgroup)
 
@@ -80,14 +83,28 @@ class Scene:
         except PortreeveError:
             return None
 
-    def ancestors(self, process: Process) -> Iterator[Process]:
-        """Yield the parent, its parent and so on, as far as they can be seen."""
+    def ancestors(self, process: Process) -> Sequence[Process]:
+        """Return the parent, its parent and so on, as far as they can be seen."""
+        parent = self._parent(process)
+        if parent is None:
+            return ()
+        if parent.pid not in self._lineages:
+            self._lineages[parent.pid] = list(self._lineage(parent))
+        return self._lineages[parent.pid]
+
+    def _lineage(self, process: Process) -> Iterator[Process]:
+        ancestor: Process | None = process
         for _generation in range(_MOST_ANCESTORS):
-            parent = self.process(process.ppid) if process.ppid else None
-            if parent is None or parent.start_ticks > process.start_ticks:  # the pid has gone to a later process
+            if ancestor is None:
                 return
-            yield parent
-            process = parent
+            yield ancestor
+            ancestor = self._parent(ancestor)
+
+    def _parent(self, process: Process) -> Process | None:
+        parent = self.process(process.ppid) if process.ppid else None
+        if parent is None or parent.start_ticks > process.start_ticks:  # the pid has gone to a later process
+            return None
+        return parent
 
     def children(self, pid: int) -> list[int]:
         """Return the pids of a process's children (proc(5), task/TID/children)."""

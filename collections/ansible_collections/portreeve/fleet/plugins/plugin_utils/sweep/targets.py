@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +52,10 @@ class Reach:
         self._task = self._play.get_tasks()[0][0]
         self._variable_manager = variable_manager
         play_context = PlayContext(play=self._play, passwords=passwords)
-        self._keywords = _keywords_of(self._task, play_context.timeout, passwords)
         self._ssh = connection_loader.get(_BUILTIN + _SSH, play_context, None)
         self._sudo = become_loader.get(_BUILTIN + _SUDO)
-        options = C.config.get_configuration_definitions("connection", self._ssh._load_name)
+        options = {**self._sudo.option_definitions, **self._ssh.option_definitions}
+        self._keywords = _keywords_of(self._task, options, play_context.timeout, passwords)
         self._addresses = {variable["name"] for variable in options["host"]["vars"]}
         self._known: dict[str, Target] = {}
         self._becoming: dict[str, Become] = {}
@@ -143,10 +143,15 @@ class Reach:
         return None if not found or found.startswith("auto") else found
 
 
-def _keywords_of(task: Any, timeout: int, passwords: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what Ansible's executor takes from the task, with the passwords that were asked for."""
-    found: dict[str, Any] = {**task.dump_attrs(), "timeout": timeout}
-    del found["retries"]
+def _keywords_of(
+    task: Any, options: Iterable[str], timeout: int, passwords: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Return what Ansible's executor takes from the task for plugins with these options, and the passwords asked for.
+
+    Only these: to tell the task's connection, Ansible would import paramiko with all that it can do.
+    """
+    found: dict[str, Any] = {name: getattr(task, name) for name in options if name in task.fattributes}
+    found["timeout"] = timeout
     for keyword, asked in (("password", "conn_pass"), ("become_pass", "become_pass")):
         if passwords[asked]:
             found[keyword] = passwords[asked]

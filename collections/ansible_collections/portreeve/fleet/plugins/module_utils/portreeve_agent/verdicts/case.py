@@ -78,12 +78,16 @@ class Judgement:
 
 def distinct_processes(sockets: tuple[HeldSocket, ...]) -> tuple[Holder, ...]:
     """Return one holder per process, by pid."""
+    if len(sockets) == 1 and len(sockets[0].holders) == 1:  # as on most ports; every verdict and risk asks
+        return sockets[0].holders
     by_pid = {holder.pid: holder for held in reversed(sockets) for holder in reversed(held.holders)}
     return tuple(by_pid[pid] for pid in sorted(by_pid))
 
 
 def distinct_owners(holders: tuple[Holder, ...]) -> tuple[Owner, ...]:
     """Return the owners without repetition, in the order of their holders."""
+    if len(holders) == 1:
+        return (holders[0].owner,)
     return tuple({identity(holder.owner): holder.owner for holder in reversed(holders)}.values())[::-1]
 
 

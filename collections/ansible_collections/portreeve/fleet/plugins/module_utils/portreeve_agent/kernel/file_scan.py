@@ -10,6 +10,7 @@ down those that lead to no path: sockets, pipes and what else has a name from th
 from __future__ import annotations
 
 import struct
+import sys
 from itertools import groupby
 from operator import itemgetter
 
@@ -42,7 +43,7 @@ from .kept_types import known_types
 from .socket_iteration import DESCRIPTOR, FILE, FIRST_PID_NAMESPACE, ITERATOR, TASK, copy, write_row
 
 SOCKET, PIPE, ANONYMOUS = 0x534F434B, 0x50495045, 0x09041934  # linux/magic.h
-EPOLL, URING = (int.from_bytes(name, "little") for name in (b"[eventpo", b"[io_urin"))
+EPOLL, URING = (int.from_bytes(name, sys.byteorder) for name in (b"[eventpo", b"[io_urin"))
 MOST_CHOSEN = 256  # sockets that the kernel looks for itself, by comparing with one after the other
 
 _ROW = struct.Struct("=QIIII")  # inode, or the first letters of an anonymous one; process, thread, descriptor, kind

@@ -146,6 +146,23 @@ def test_removed_twice_is_removed(host: Host, agent: Agent) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("failing")
+def test_what_a_run_that_was_cut_off_could_not_tell_systemd_the_next_one_does(host: Host, agent: Agent) -> None:
+    drop_in = "/etc/systemd/system/thief.service.d/portreeve-failed.conf"
+    assert agent(agent_units={"thief": []}).code == 0
+    host.run("sh", "-c", f"mv {drop_in} /tmp/kept && systemctl daemon-reload && cp /tmp/kept {drop_in}; rm /tmp/kept")
+    assert host.run("systemctl", "show", "-P", "OnFailure", "thief").strip() == ""
+
+    assert agent("--check", agent_units={"thief": []}).recap(host.name)["changed"] == 1
+    assert agent(agent_units={"thief": []}).recap(host.name)["changed"] == 1
+    assert host.run("systemctl", "show", "-P", "OnFailure", "thief").split() == [
+        "portreeve-failed@thief.service.service"
+    ]
+    assert agent(agent_units={"thief": []}).recap(host.name)["changed"] == 0
+    assert agent(agent_state="absent").code == 0
+
+
+@pytest.mark.full
 def test_what_was_set_up_by_hand_stays_until_all_of_it_is_removed(host: Host, agent: Agent) -> None:
     before = files(host)
     by_hand = "/etc/systemd/system/web.service.d/portreeve-failed.conf"

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 from tests.sshd_hosts.hosts import SECOND_PORT, SshdHosts
+from tests.sshd_hosts.keeper import KEEPER
 
 from .fleet import HOSTS, ansible, sweep
 from .simulation import Costs, Setting, fitted, seconds
-from .timing import Command, run
+from .timing import Command, children, run
 
 ROUNDS = 3
 BOUND = 300.0
+#: Seconds until the hosts have ended what a run left them to end.
+SETTLED = 0.5
 #: Sessions of the run that the simulation is held against: as many hosts, but several of them are the same.
 SESSIONS = 400
 SIMULATED = (50, 500, 1000, 5000)
@@ -38,10 +43,10 @@ def measured_rows(hosts: SshdHosts) -> tuple[list[Row], str]:
     module = ("-m", "port_owner", "-a", f"port={SECOND_PORT}")
     costs = {
         "sweep": _costs(
-            sweep(hosts, *question, "--limit", hosts.plain[0].name, least_lines=1), sweep(hosts, *question)
+            hosts, sweep(hosts, *question, "--limit", hosts.plain[0].name, least_lines=1), sweep(hosts, *question)
         ),
         "ansible -m port_owner": _costs(
-            ansible(hosts, *module, "--limit", hosts.plain[0].name), ansible(hosts, *module)
+            hosts, ansible(hosts, *module, "--limit", hosts.plain[0].name), ansible(hosts, *module)
         ),
     }
     argv = sweep(hosts, *question, least_lines=SESSIONS).argv
@@ -71,28 +76,31 @@ def _told(costs: Costs) -> str:
     )
 
 
-def _costs(one: Command, all_of_them: Command) -> Costs:
-    return fitted(_spent(one), (HOSTS, *_spent(all_of_them)))
+def _costs(hosts: SshdHosts, one: Command, all_of_them: Command) -> Costs:
+    return fitted(_spent(hosts, one), (HOSTS, *_spent(hosts, all_of_them)))
 
 
-def _spent(command: Command) -> tuple[float, float]:
-    """The CPU seconds that a run took of the controller, and of the whole machine, hosts included."""
+def _spent(hosts: SshdHosts, command: Command) -> tuple[float, float]:
+    """The CPU seconds that a run took of the controller, and of controller and hosts together: the least of several."""
     run(command, BOUND)
     spent = []
     for _ in range(ROUNDS):
-        before = _busy()
+        before = _worked(hosts)
         own = run(command, BOUND).cpu
-        spent.append((_busy() - before, own))
+        time.sleep(SETTLED)
+        spent.append((own + _worked(hosts) - before, own))
     everything, own = min(spent)
     return own, everything
 
 
-def _busy() -> float:
-    """The CPU seconds that this machine has worked since it started (proc_stat(5))."""
-    user, nice, system, _idle, _wait, irq, softirq, *_ = (
-        int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-    )
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+def _worked(hosts: SshdHosts) -> float:
+    """The CPU seconds of all processes of the hosts, those that have ended included (proc_pid_stat(5))."""
+    ticks = 0
+    for pid in children(int((hosts.directory / KEEPER).read_text(encoding="ascii"))):
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _aliases(hosts: SshdHosts) -> Path:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from .bind_rules import forecast
-from .bind_words import name_bind
 from .binding import BindForecast, BindGrounds
 from .lean import Counter
 from .model import (
@@ -174,9 +172,13 @@ def _forecast(
     grounds: BindGrounds | None, place: Place, sockets: list[HeldSocket], ranges: PortRanges | None
 ) -> BindForecast | None:
     """Return what the bind that is asked about would return; None where no port or not this protocol is asked about."""
+    if grounds is None:
+        return None
+    from .bind_rules import forecast
+
     port, protocol, namespace = place
-    for request in grounds.requests if grounds is not None else ():
-        if grounds is not None and request.protocol == protocol:
+    for request in grounds.requests:
+        if request.protocol == protocol:
             tried = [one.result for one in grounds.trials if one[:3] == (namespace, port, request)]
             address = grounds.addresses.get((namespace, request))
             return forecast(port, request, sockets, ranges or _UNREAD, address, tried[0] if tried else None)
@@ -196,8 +198,14 @@ def _answer(case: Case, bind: BindForecast | None) -> PortAnswer:
         connections=case.connections,
         unaccepted=case.unaccepted,
         sockets=case.sockets,
-        bind=bind and replace(bind, summary=name_bind(bind, case.port)),
+        bind=bind and _with_summary(bind, case.port),
     )
+
+
+def _with_summary(bind: BindForecast, port: int) -> BindForecast:
+    from .bind_words import name_bind
+
+    return replace(bind, summary=name_bind(bind, port))
 
 
 def owner_result(snapshot: Snapshot, answers: tuple[PortAnswer, ...]) -> dict[str, Any]:

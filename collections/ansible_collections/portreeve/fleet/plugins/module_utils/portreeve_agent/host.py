@@ -12,7 +12,6 @@ from . import sockets, syscalls
 from .errors import Gone, NotPermitted, NotSupported
 from .files import Files
 from .lean import suppress
-from .message_queue import peek_descriptors
 from .process_directory import ProcessDirectory
 from .reading import KeptOpen, as_text, read_all, translate
 from .typed import Callable, ContextManager, TypeVar
@@ -238,6 +237,8 @@ class Host(Files, Users):
         To let go of a received file again may take for ever, if its filesystem is in user space and wants it so.
         Therefore a second process does it, which can be left behind.
         """
+        from .message_queue import peek_descriptors
+
         try:
             receiver = sockets.socket(fileno=self.duplicate_descriptor(pid, descriptor))
         except (OSError, Gone, NotPermitted, NotSupported):

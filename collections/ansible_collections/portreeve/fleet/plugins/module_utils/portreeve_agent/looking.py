@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 from .answers import answer_ports, audit_result, in_own_namespace, owner_result, unseen_in_own_namespace
-from .bind_wish import checked_bind
-from .expectations import Expectation, disappointment
 from .host import Host
 from .ports import parse_address, parse_declared, parse_ports
 from .snapshot import take_snapshot
@@ -21,6 +19,9 @@ def look_at_ports(host: Host, options: dict[str, Any]) -> tuple[dict[str, Any], 
     The sentence names the port that is not held as ``expect`` asks; None where all are, or nothing is expected. Raises
     PortreeveError.
     """
+    from .bind_wish import checked_bind
+    from .expectations import Expectation, disappointment
+
     protocols = tuple(options["protocol"])
     ports = () if options["port"] is None else parse_ports(options["port"], protocols)
     address = None if options["address"] is None else parse_address(options["address"])

@@ -44,7 +44,7 @@ def take_sighting(
 
     A few times at most it starts anew: when a socket has come on a port that is asked for or in place of one that went,
     and when one is there without any holder, who may have handed it on behind the walk. What no walk has found a holder
-    of has none.
+    of has none. Where nothing is there that was asked for, nobody is looked for, and nothing is read again.
     """
     found: set[int] = set()
     unheld: Counter[int] = Counter()
@@ -52,7 +52,7 @@ def take_sighting(
     for attempt in range(walks):
         tables = read_tables(host, question, namespaces, ranges)
         walk = _walk(host, question, tables, all_namespaces, thorough=attempt > 0)
-        if not question.ports and not _unexplained(tables, walk):
+        if not (question.ports and tables.sockets) and not _unexplained(tables, walk):
             return Sighting(tables, walk)
         again = _read_again(host, question, namespaces, ranges, tables, walk)
         found.update(walk.seats)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import time
 
-from .bind_trial import try_binds
 from .blindness import Blindness
 from .descriptors import Seat, Walk
 from .errors import PortreeveError
@@ -33,7 +32,6 @@ from .ownership.resolve import Owners
 from .record import replace
 from .roles import assign_roles
 from .sighting import Sighting, take_sighting
-from .socket_options import with_options
 from .tables import Question, Tables, blind_spots_of, unlisted_bound_sockets
 from .typed import Iterable, Sequence
 from .version import VERSION
@@ -77,8 +75,13 @@ def _take(host: Host, question: Question) -> Snapshot:
     owners.meet(sighting.walk.processes.values())
     evidence = gather(host, sighting, found, owners.birthplace, thorough=bool(question.ports))
     sockets = _held_sockets(sighting, owners, blindness, evidence, question.show_secrets)
+    bind = None
     if question.ports:
+        from .bind_trial import try_binds
+        from .socket_options import with_options
+
         sockets = with_options(host, sockets)
+        bind = try_binds(host, question, namespaces, sockets)
     tables = sighting.tables
     hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
     hiding_holders = blindness.spots(sockets)
@@ -94,7 +97,7 @@ def _take(host: Host, question: Question) -> Snapshot:
         blind_spots=unseen_namespaces + tables.blind_spots + blind_spots_of(hiding_sockets) + hiding_holders,
         hiding_sockets=hiding_sockets,
         hiding_holders=hiding_holders,
-        bind=try_binds(host, question, namespaces, sockets),
+        bind=bind,
         ranges_by_namespace=read_ranges_by_namespace(host, namespaces, ranges),
         reservation_files=read_setting_files(host).all_known if question.host_picture else None,
     )

@@ -9,7 +9,7 @@ from .binding import BindWish
 from .endpoint import Endpoint
 from .errors import InvalidInput, NotPermitted, NotSupported, PortreeveError
 from .host import Host
-from .kernel import procnet, sock_diag
+from .kernel import sock_diag
 from .kernel.namespaces import in_reach
 from .lean import Counter, partial
 from .model import (
@@ -204,6 +204,8 @@ def _read_table(
             sieve = Sieve(question, protocol, automatic)
     else:
         why = "asked for /proc/net"
+    from .kernel import procnet
+
     try:
         rows = sieve.sift(procnet.read_sockets(host, namespace, protocol, sieve.keep))
     except (NotSupported, NotPermitted) as error:

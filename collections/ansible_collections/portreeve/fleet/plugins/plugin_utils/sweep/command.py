@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -147,6 +148,8 @@ class Sweep(CLI):  # type: ignore[misc]
             reach = Reach(loader, inventory, variable_manager, given.pattern, passwords)
             declared = asking.Declared(loader, variable_manager) if module == asking.AUDIT else None
             shown = Shown([host.name for host in hosts], module == asking.OWNER, given.verbosity > 0, given.json)
+            gc.freeze()
+            gc.enable()
             course = Course(reach, module, options, declared, Limits(given.forks, given.host_timeout))
             return _exit_of(course.run(hosts, shown, directory, with_bind=given.bind is not None))
         finally:

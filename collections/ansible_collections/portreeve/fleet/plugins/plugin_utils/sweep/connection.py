@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
-
-import paramiko
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from .host_keys import ShownKey, check, preferred
@@ -25,46 +24,59 @@ from .target import Target, Unreachable
 from .ways import CommandWay, dial
 from .wire import RemoteWire
 
+if TYPE_CHECKING:
+    import paramiko
+
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)  # what matters comes as an error
 
 _Way = Any  # a socket, or a channel over a jump host, which behaves as one
 
 
-class _Transport(paramiko.Transport):
-    """Offers what both ssh's settings and paramiko have, and no certificates, which nobody would check."""
+@cache
+def _transport_class() -> Any:
+    import paramiko
 
-    def __init__(self, way: _Way, settings: Settings, files: KnownHostsFiles) -> None:
-        super().__init__(way)
-        self._settings = settings
-        keys = self._agreed("hostkeyalgorithms", tuple(one for one in super().preferred_keys if "-cert-" not in one))
-        self._ordered_keys = tuple(preferred(keys, settings, files))
+    class _Transport(paramiko.Transport):
+        """Offers what both ssh's settings and paramiko have, and no certificates, which nobody would check."""
 
-    def _agreed(self, keyword: str, known: Sequence[str]) -> tuple[str, ...]:
-        wanted = self._settings.listed(keyword)
-        agreed = tuple(one for one in wanted if one in known) if wanted else tuple(known)
-        if not agreed:
-            raise Unreachable(f"ssh's setting {keyword} has nothing that a sweep knows: {one_line(', '.join(wanted))}")
-        return agreed
+        def __init__(self, way: _Way, settings: Settings, files: KnownHostsFiles) -> None:
+            super().__init__(way)
+            self._settings = settings
+            keys = self._agreed(
+                "hostkeyalgorithms", tuple(one for one in super().preferred_keys if "-cert-" not in one)
+            )
+            self._ordered_keys = tuple(preferred(keys, settings, files))
 
-    @property
-    def preferred_ciphers(self) -> tuple[str, ...]:
-        return self._agreed("ciphers", super().preferred_ciphers)
+        def _agreed(self, keyword: str, known: Sequence[str]) -> tuple[str, ...]:
+            wanted = self._settings.listed(keyword)
+            agreed = tuple(one for one in wanted if one in known) if wanted else tuple(known)
+            if not agreed:
+                raise Unreachable(
+                    f"ssh's setting {keyword} has nothing that a sweep knows: {one_line(', '.join(wanted))}"
+                )
+            return agreed
 
-    @property
-    def preferred_macs(self) -> tuple[str, ...]:
-        return self._agreed("macs", super().preferred_macs)
+        @property
+        def preferred_ciphers(self) -> tuple[str, ...]:
+            return self._agreed("ciphers", super().preferred_ciphers)
 
-    @property
-    def preferred_keys(self) -> tuple[str, ...]:
-        return self._ordered_keys
+        @property
+        def preferred_macs(self) -> tuple[str, ...]:
+            return self._agreed("macs", super().preferred_macs)
 
-    @property
-    def preferred_pubkeys(self) -> tuple[str, ...]:
-        return self._agreed("pubkeyacceptedalgorithms", super().preferred_pubkeys)
+        @property
+        def preferred_keys(self) -> tuple[str, ...]:
+            return self._ordered_keys
 
-    @property
-    def preferred_kex(self) -> tuple[str, ...]:
-        return self._agreed("kexalgorithms", super().preferred_kex)
+        @property
+        def preferred_pubkeys(self) -> tuple[str, ...]:
+            return self._agreed("pubkeyacceptedalgorithms", super().preferred_pubkeys)
+
+        @property
+        def preferred_kex(self) -> tuple[str, ...]:
+            return self._agreed("kexalgorithms", super().preferred_kex)
+
+    return _Transport
 
 
 class Network:
@@ -99,7 +111,7 @@ class Network:
         )
         way, command = self._way(arguments, settings, lifeline)
         try:
-            transport = lifeline.hold(_Transport(way, settings, self._files))
+            transport: paramiko.Transport = lifeline.hold(_transport_class()(way, settings, self._files))
             shown = _shake_hands(transport, settings, lifeline)
             ip = None if command or _is_channel(way) else way.getpeername()[0]
             trusted = check(shown, settings, self._files, ip)
@@ -126,7 +138,9 @@ class Network:
 
     def _over(self, jumps: str, arguments: tuple[str, ...], settings: Settings, lifeline: Lifeline) -> paramiko.Channel:
         """Return a channel through the last of some jump hosts, which is reached through those before it, as by ssh."""
-        before, _, last = jumps.rpartition(",")
+        import paramiko
+
+        before, _comma, last = jumps.rpartition(",")
         hop_arguments, hop = hop_of(last, before, arguments)
         lifeline.doing = f"connecting to the jump host {one_line(hop)}"
         with self._lock:
@@ -176,10 +190,10 @@ def hop_of(jump: str, before: str, arguments: tuple[str, ...]) -> tuple[tuple[st
     user, at, host = jump.rpartition("@")
     port = ""
     if host.startswith("["):
-        host, _, port = host[1:].partition("]")
+        host, _bracket, port = host[1:].partition("]")
         port = port.removeprefix(":")
     elif host.count(":") == 1:
-        host, _, port = host.partition(":")
+        host, _colon, port = host.partition(":")
     config = next((index for index, one in enumerate(arguments) if one.startswith("-F")), None)
     taken: tuple[str, ...] = ()
     if config is not None:
@@ -192,11 +206,15 @@ def hop_of(jump: str, before: str, arguments: tuple[str, ...]) -> tuple[tuple[st
 
 
 def _is_channel(way: _Way) -> bool:
+    import paramiko
+
     return isinstance(way, paramiko.Channel)
 
 
-def _shake_hands(transport: _Transport, settings: Settings, lifeline: Lifeline) -> ShownKey:
+def _shake_hands(transport: paramiko.Transport, settings: Settings, lifeline: Lifeline) -> ShownKey:
     """Agree on keys and return the host's, which it has proven to have. Raises Unreachable, TimeoutError."""
+    import paramiko
+
     where = f"{one_line(settings.hostname)} port {settings.port}"
     lifeline.doing = f"waiting for {where} to say who it is"
     seconds = lifeline.left(settings.connect_timeout)
@@ -224,6 +242,8 @@ def _shake_hands(transport: _Transport, settings: Settings, lifeline: Lifeline) 
 
 def open_wire(transport: paramiko.Transport, command: str, lifeline: Lifeline) -> RemoteWire:
     """Start a command in a session of its own. Raises Unreachable when the host does not let us, TimeoutError."""
+    import paramiko
+
     lifeline.doing = "opening a session"
     try:
         channel = lifeline.hold(transport.open_session(timeout=lifeline.left()))

@@ -154,9 +154,13 @@ class _Crowd:
 
 def _network() -> Network:
     """Return what connections share. Paramiko imports invoke for what ssh does here, at half of all its cost."""
+    from .connection import Network
+
     sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
     try:
-        from .connection import Network
+        import paramiko  # noqa: F401 (once, before many threads want it)
+    except ImportError:
+        pass  # each host says it
     finally:
         if sys.modules["invoke"] is None:
             del sys.modules["invoke"]

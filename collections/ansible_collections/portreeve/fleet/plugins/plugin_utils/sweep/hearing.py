@@ -65,7 +65,7 @@ class Hearing:
             if len(self._heard) > _MOST_NOISE:
                 raise Unanswered("it says so much before an answer that none is waited for")
             self.more()
-        kind, _, length = self._heard[at + len(self._mark) : end].decode("ascii", "replace").partition(" ")
+        kind, _space, length = self._heard[at + len(self._mark) : end].decode("ascii", "replace").partition(" ")
         if kind not in ("code", "archive", "refused", "answer") or not length.isdecimal() or len(length) > 12:
             raise Unanswered(NO_ANSWER)
         size = int(length)

@@ -4,7 +4,7 @@
 """What a host of a sweep is sent besides, where modules of the agent are not kept yet: it compiles and keeps them.
 
 The agent's archive is known by its SHA-256 alone, which the controller names; from wherever it comes, it must have it.
-Runs in the names of ``remote.py``.
+It is run by ``remote.py``, which hands it what both need.
 """
 
 import io
@@ -13,7 +13,9 @@ import zipfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .remote import Kept, read_own, sha256
+    from collections.abc import Callable
+
+    from .remote import Kept
 
 INSTALLED = "/usr/local/bin/portreeve.pyz"  # by the role `agent`
 SPARED = 2  # files of other versions: other controllers sweep this host, too
@@ -26,8 +28,12 @@ class Refused(Exception):
 class Keeping:
     """Compiles the modules that are missing, and keeps them for the next sweep."""
 
-    def __init__(self, kept: "Kept") -> None:
+    def __init__(
+        self, kept: "Kept", read_own: "Callable[[str, str], bytes | None]", sha256: "Callable[[bytes], bytes]"
+    ) -> None:
         self.kept = kept
+        self.read_own = read_own
+        self.sha256 = sha256
         self.digest = kept.request["digest"]
         self.is_kept = True
         self.content = self._archive()
@@ -36,7 +42,7 @@ class Keeping:
 
     def _archive(self) -> bytes:
         for directory in self.kept.directories:
-            content = read_own(directory, self.digest + ".pyz")
+            content = self.read_own(directory, self.digest + ".pyz")
             if content is not None and self._is_right(content):
                 return content
         self.is_kept = False
@@ -66,7 +72,7 @@ class Keeping:
         return content if self._is_right(content) else None
 
     def _is_right(self, content: bytes) -> bool:
-        return bool(sha256(content).hex() == self.digest)
+        return bool(self.sha256(content).hex() == self.digest)
 
     def compile_module(self, name: str) -> bool:
         """Add a module to those that can be imported; return whether the archive has it."""
@@ -93,7 +99,7 @@ class Keeping:
                 try:
                     if not self.is_kept:
                         write_whole(place, self.digest + ".pyz", self.content)
-                    write_whole(place, self.kept.name, sha256(body) + body)
+                    write_whole(place, self.kept.name, self.sha256(body) + body)
                     prune(place, self.digest)
                 finally:
                     os.close(place)

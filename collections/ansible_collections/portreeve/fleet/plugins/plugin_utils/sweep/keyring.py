@@ -10,12 +10,15 @@ import pwd
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-
-import paramiko
-from paramiko.agent import AgentKey, AgentSSH
+from typing import TYPE_CHECKING, Any
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    import paramiko
+    from paramiko.agent import AgentKey
 
 _CERTIFIED = "-cert-v01@openssh.com"
 
@@ -37,20 +40,26 @@ class _File:
     reason: str = ""
 
 
-class _Agent(AgentSSH):
-    """A connection to an agent that many threads may use."""
+@cache
+def _agent_class() -> Any:
+    from paramiko.agent import AgentSSH
 
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._one_at_a_time = threading.Lock()
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(30)
-        connection.connect(path)
-        self._connect(connection)  # type: ignore[attr-defined]
+    class _Agent(AgentSSH):
+        """A connection to an agent that many threads may use."""
 
-    def _send_message(self, msg):  # type: ignore[no-untyped-def]
-        with self._one_at_a_time:
-            return super()._send_message(msg)  # type: ignore[misc]
+        def __init__(self, path: str) -> None:
+            super().__init__()
+            self._one_at_a_time = threading.Lock()
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(30)
+            connection.connect(path)
+            self._connect(connection)  # type: ignore[attr-defined]
+
+        def _send_message(self, msg):  # type: ignore[no-untyped-def]
+            with self._one_at_a_time:
+                return super()._send_message(msg)  # type: ignore[misc]
+
+    return _Agent
 
 
 class Keyring:
@@ -78,6 +87,8 @@ class Keyring:
         return Identities(usable, tuple(unused))
 
     def _held(self, agent: str) -> tuple[AgentKey, ...]:
+        import paramiko
+
         path = os.environ.get("SSH_AUTH_SOCK", "") if agent == "SSH_AUTH_SOCK" else agent
         if path.startswith("$"):
             path = os.environ.get(path.strip("${}"), "")
@@ -87,7 +98,7 @@ class Keyring:
         with self._lock:
             if path not in self._agents:
                 try:
-                    self._agents[path] = _Agent(path).get_keys()
+                    self._agents[path] = _agent_class()(path).get_keys()
                 except (OSError, paramiko.SSHException):
                     self._agents[path] = ()
             return self._agents[path]
@@ -100,6 +111,8 @@ class Keyring:
 
 
 def _read_file(path: str, certificates: tuple[str, ...]) -> _File:
+    import paramiko
+
     public = _public(path)
     try:
         key = paramiko.PKey.from_path(path)
@@ -128,6 +141,8 @@ def _read_file(path: str, certificates: tuple[str, ...]) -> _File:
 
 def _public(path: str) -> bytes:
     """Return the public key that lies beside a private one, nothing if none does."""
+    import paramiko
+
     try:
         return paramiko.pkey.PublicBlob.from_file(str(Path(path + ".pub"))).key_blob
     except (OSError, ValueError, IndexError, paramiko.SSHException):

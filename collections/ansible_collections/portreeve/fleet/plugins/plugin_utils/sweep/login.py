@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from .keyring import Identities
 from .settings import Settings
 from .target import Unreachable
+
+if TYPE_CHECKING:
+    import paramiko
 
 _Attempt = tuple[str, str, Callable[[], list[str]]]  # method, what it is called, doing it
 
@@ -28,6 +30,8 @@ class Credentials:
 
 def log_in(transport: paramiko.Transport, settings: Settings, credentials: Credentials) -> None:
     """Log in as the settings say. Raises Unreachable when the host does not let us in, TimeoutError."""
+    import paramiko
+
     attempts = list(_attempts(transport, settings, credentials)) or [
         ("none", "nothing", lambda: transport.auth_none(settings.user) or [])  # tells what it takes
     ]

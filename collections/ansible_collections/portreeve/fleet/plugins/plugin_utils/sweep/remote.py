@@ -102,9 +102,9 @@ class Kept:
         """Return what can compile and keep, with its source from the controller."""
         if self.more is None:
             self.line.say("code")
-            names = {"__name__": "keeping", **globals()}
+            names = {"__name__": "keeping"}  # type: dict[str, Any]
             exec(self.line.stream.read(self.request["keeping"]), names)  # noqa: S102
-            self.more = names["Keeping"](self)
+            self.more = names["Keeping"](self, read_own, sha256)
         return self.more
 
 

@@ -136,7 +136,7 @@ def parse_settings(text: str) -> Settings:
     """
     lines: dict[str, tuple[str, ...]] = {}
     for line in text.split("\n"):
-        keyword, _, value = line.partition(" ")
+        keyword, _space, value = line.partition(" ")
         if keyword:
             lines[keyword.lower()] = (*lines.get(keyword.lower(), ()), value)
     return Settings(lines)

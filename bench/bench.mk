@@ -22,14 +22,14 @@ $(RIVALS): | $(AUDIT_ENV)
 	@rm -rf $(BENCH_CACHE)/rivals && $(BIN)/python -m venv $(BENCH_CACHE)/rivals
 	@$(BENCH_CACHE)/rivals/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'pyinfra>=3.10,<4' 'parallel-ssh>=2.16,<3'
 
-# Made anew each time: what it holds is of the kernel that runs.
-.PHONY: $(BARE_ITERATOR)
-$(BARE_ITERATOR): | $(AUDIT_ENV)
+# Made anew each time: one is of the kernel that runs, the other of the sources.
+always-anew:
+
+$(BARE_ITERATOR): always-anew | $(AUDIT_ENV)
 	@$(AS_ROOT)
 	@mkdir -p $(BENCH_CACHE) && $(BIN)/python -m bench.bare_iterator $(BENCH_CACHE)
 
-.PHONY: $(BENCH_CACHE)/portreeve.pyz
-$(BENCH_CACHE)/portreeve.pyz:
+$(BENCH_CACHE)/portreeve.pyz: always-anew
 	@mkdir -p $(BENCH_CACHE) && python3 agent/build.py $@ > /dev/null
 
 FETCHED = $(if $(filter small,$(BENCH)),$(BENCH_CACHE)/portreeve.pyz) $(if $(filter module,$(BENCH)),$(INCUMBENT)) $(if $(filter fleet,$(BENCH)),$(RIVALS)) $(if $(filter scan,$(BENCH)),$(BARE_ITERATOR))

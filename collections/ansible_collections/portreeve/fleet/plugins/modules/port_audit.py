@@ -132,7 +132,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.looking import take_picture
-from ..module_utils.portreeve_agent.model import PROTOCOLS, SCANNERS
+from ..module_utils.portreeve_agent.model import PROTOCOLS
+from ..module_utils.portreeve_agent.ports import SCANNERS
 
 OPTIONS = {
     "declared": {"type": "list", "elements": "raw", "default": []},

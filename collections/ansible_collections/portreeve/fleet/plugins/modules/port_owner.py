@@ -266,7 +266,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.looking import look_at_ports
-from ..module_utils.portreeve_agent.model import PROTOCOLS, SCANNERS
+from ..module_utils.portreeve_agent.model import PROTOCOLS
+from ..module_utils.portreeve_agent.ports import SCANNERS
 
 EXPECT_OPTIONS = {
     **{holder: {"type": "str"} for holder in ("unit", "exe", "user", "container")},

@@ -10,7 +10,8 @@ import argparse
 from .durations import parse_seconds
 from .errors import InvalidInput
 from .expectations import Expectation
-from .model import PROTOCOLS, SCANNERS
+from .model import PROTOCOLS
+from .ports import SCANNERS
 from .typed import Any, NoReturn
 from .version import VERSION
 

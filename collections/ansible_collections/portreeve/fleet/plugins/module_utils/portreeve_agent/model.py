@@ -15,9 +15,6 @@ from .typed import Any
 
 PROTOCOLS = ("tcp", "udp")
 
-#: How to read: the best way the host offers, or one on purpose, of which some see less.
-SCANNERS = ("auto", "bpf", "walk", "procnet", "psutil")
-
 #: States by the names of ss(8); BOUND is a TCP socket with a port that neither listens nor connects,
 #: UNCONNECTED an UDP socket without a peer.
 SERVING_STATES = frozenset(("LISTEN", "BOUND", "UNCONNECTED"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The grammar of a question: which ports, which address. Pure."""
+"""The grammar of a question: which ports, which address, how to read. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from .model import PROTOCOLS
 from .record import dataclass
 from .typed import Any, Iterable, Sequence
 
+#: How to read: the best way the host offers, or one on purpose, of which some see less.
+SCANNERS = ("auto", "bpf", "walk", "procnet", "psutil")
 HIGHEST_PORT = 65535
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"  # sysctl(8)
 

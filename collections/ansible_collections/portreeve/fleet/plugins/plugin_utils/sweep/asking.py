@@ -12,8 +12,8 @@ from ansible.playbook import Playbook
 
 from ...module_utils.portreeve_agent.bind_wish import parse_bind
 from ...module_utils.portreeve_agent.expectations import Expectation
-from ...module_utils.portreeve_agent.model import PROTOCOLS, SCANNERS
-from ...module_utils.portreeve_agent.ports import parse_address, parse_ports
+from ...module_utils.portreeve_agent.model import PROTOCOLS
+from ...module_utils.portreeve_agent.ports import SCANNERS, parse_address, parse_ports
 from ..fleet.picture import plain
 
 OWNER, AUDIT = "port_owner", "port_audit"

@@ -54,7 +54,7 @@ class Place:
     INSTALLED = pathlib.Path("usr/local/bin/portreeve.pyz")
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._pid = process.pid
+        self.pid = process.pid
         self.root = pathlib.Path(f"/proc/{process.pid}/root")
 
     def ask(
@@ -70,7 +70,7 @@ class Place:
 
     def wire(self, seconds: float = 60) -> Callable[[str], LocalWire]:
         """Return what starts a command there."""
-        entering = f"exec nsenter --target {self._pid} --mount --wd=/ -- "
+        entering = f"exec nsenter --target {self.pid} --mount --wd=/ -- "
         return lambda command: LocalWire(entering + command, time.monotonic() + seconds)
 
     def kept(self, where: pathlib.Path = KEEPING) -> list[str]:

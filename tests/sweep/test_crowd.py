@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Outcome, Target
 
-from .engine import ARCHIVE, PYTHON, question
+from .engine import ARCHIVE, PYTHON, place, question
 
-HERE = Target("here", "here", local=True, interpreter=PYTHON)
 FAR = ("-F", "none", "-o", "ConnectTimeout=60", "-o", "IdentityFile=none")
 
 
@@ -29,6 +29,15 @@ def ask(*targets: Target, **limits) -> dict[str, Outcome]:
     return {found.name: found for found in sweep([(one, question()) for one in targets], ARCHIVE, Limits(**limits))}
 
 
+@pytest.fixture(scope="module")
+def here(needs) -> Iterator[Target]:
+    """Have this machine as a host, with a place of its own to keep things."""
+    needs("root", "unshare", "nsenter")
+    with place() as found:
+        inside = f"nsenter --target {found.pid} --mount --wd=/ -- {PYTHON}"
+        yield Target("here", "here", local=True, interpreter=inside)
+
+
 @pytest.fixture
 def silent():
     """Return the port of somebody who takes connections and says nothing."""
@@ -36,16 +45,16 @@ def silent():
         yield listening.getsockname()[1]
 
 
-def test_this_machine_is_asked_without_a_connection():
-    outcome = ask(HERE)["here"]
+def test_this_machine_is_asked_without_a_connection(here):
+    outcome = ask(here)["here"]
 
     assert outcome.status == "ok", outcome.reason
     assert outcome.result["host"]["name"]
 
 
-def test_a_host_that_hangs_is_given_up_and_delays_nobody():
+def test_a_host_that_hangs_is_given_up_and_delays_nobody(here):
     outcomes = []
-    for outcome in sweep(((one, question()) for one in (hanging("slow"), HERE)), ARCHIVE, Limits(seconds=3)):
+    for outcome in sweep(((one, question()) for one in (hanging("slow"), here)), ARCHIVE, Limits(seconds=3)):
         outcomes.append((outcome.name, outcome.status, outcome.reason))
 
     assert outcomes == [
@@ -54,12 +63,12 @@ def test_a_host_that_hangs_is_given_up_and_delays_nobody():
     ]
 
 
-def test_hosts_wait_only_for_room():
+def test_hosts_wait_only_for_room(here):
     hung = [hanging(f"slow{number}") for number in range(3)]
 
-    outcomes = ask(*hung, HERE, at_once=3, seconds=2)
+    outcomes = ask(*hung, here, at_once=3, seconds=2)
 
-    assert [outcomes[one.name].status for one in (*hung, HERE)] == ["failed", "failed", "failed", "ok"]
+    assert [outcomes[one.name].status for one in (*hung, here)] == ["failed", "failed", "failed", "ok"]
 
 
 def test_nothing_is_left_of_a_host_that_was_given_up():
@@ -83,11 +92,11 @@ def test_somebody_who_says_nothing_is_named(silent):
     assert outcome.reason == f"127.0.0.1 port {silent} took the connection and then said nothing for 1 s"
 
 
-def test_a_name_that_is_looked_up_for_ever_delays_nobody(monkeypatch):
+def test_a_name_that_is_looked_up_for_ever_delays_nobody(here, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_given: release.wait(60))
 
-    outcomes = ask(Target("far", "far.example", arguments=FAR), HERE, seconds=3)
+    outcomes = ask(Target("far", "far.example", arguments=FAR), here, seconds=3)
     release.set()
 
     assert outcomes["here"].status == "ok"
@@ -118,8 +127,8 @@ def test_targets_are_taken_as_there_is_room():
     assert len(list(outcomes)) == 2
 
 
-def test_what_was_answered_is_there_when_the_rest_is_ended():
-    outcomes = sweep([(HERE, question()), (hanging("slow"), question())], ARCHIVE, Limits(seconds=600))
+def test_what_was_answered_is_there_when_the_rest_is_ended(here):
+    outcomes = sweep([(here, question()), (hanging("slow"), question())], ARCHIVE, Limits(seconds=600))
 
     first = next(outcomes)
     outcomes.close()
@@ -149,7 +158,7 @@ def test_an_interrupt_ends_what_is_under_way(root):
     assert (done.stdout, done.stderr, done.returncode) == ("ended\n", "", 0)
 
 
-def test_a_fault_of_ours_is_one_hosts_failure(monkeypatch):
+def test_a_fault_of_ours_is_one_hosts_failure(here, monkeypatch):
     from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import crowd
 
     converse = crowd.converse
@@ -157,7 +166,7 @@ def test_a_fault_of_ours_is_one_hosts_failure(monkeypatch):
         crowd, "converse", lambda wire, target, *rest: 1 / 0 if target.name == "odd" else converse(wire, target, *rest)
     )
 
-    outcomes = ask(Target("odd", "odd", local=True), HERE)
+    outcomes = ask(Target("odd", "odd", local=True), here)
 
     assert outcomes["odd"].reason == "a fault in Portreeve, please report it: ZeroDivisionError: division by zero"
     assert outcomes["here"].status == "ok"

@@ -206,3 +206,12 @@ def test_who_is_not_root_keeps_and_believes_nothing(machine: Machine) -> None:
     machine.types.unlink()
     with known_types(NotRoot(root=str(machine.root))) as types, pytest.raises(NotSupported):
         types.function("act")
+
+
+def test_others_can_look_into_the_directory_whatever_the_umask(machine: Machine) -> None:
+    before = os.umask(0o077)
+    try:
+        machine.ask()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(machine.directory.stat().st_mode) == 0o755

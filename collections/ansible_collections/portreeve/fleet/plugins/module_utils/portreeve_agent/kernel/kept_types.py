@@ -123,6 +123,7 @@ def _write(path: str, data: bytes) -> None:
     """Put a file with ``data`` in the place of the one there is, at once. Raises OSError where that cannot be."""
     with suppress(FileExistsError):
         os.mkdir(path, _DIRECTORY_MODE)
+        os.chmod(path, _DIRECTORY_MODE)  # whatever the umask: what is reserved lies there as well, for all to read
     directory = _open_directory(path)
     try:
         new = "%s.%d" % (_NAME, os.getpid())

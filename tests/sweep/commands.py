@@ -9,6 +9,9 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..callback.conftest import BIN, PATIENCE, Run
@@ -59,6 +62,26 @@ class Commands:
     def sweep(self, *arguments: Any, **environment: str) -> Run:
         """Run `portreeve sweep`."""
         return self("portreeve", "sweep", *arguments, **environment)
+
+    @contextmanager
+    def sweeping(self, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
+        """Have `portreeve sweep` run, and read what it says when it says it; it is killed once it takes too long."""
+        with subprocess.Popen(
+            [BIN / "portreeve", "sweep", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            patience = threading.Timer(PATIENCE, process.kill)
+            patience.start()
+            try:
+                yield process
+                process.wait()
+            finally:
+                patience.cancel()
+                process.kill()
 
     def told(self, *arguments: Any, **environment: str) -> dict[str, tuple[dict[str, Any], str, dict[str, Any]]]:
         """Return by host what would have been asked of whom: the target, the module and its options."""

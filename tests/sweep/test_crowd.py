@@ -29,6 +29,16 @@ def ask(*targets: Target, **limits) -> dict[str, Outcome]:
     return {found.name: found for found in sweep([(one, question()) for one in targets], ARCHIVE, Limits(**limits))}
 
 
+def assert_gone(mark: str) -> None:
+    """Wait until no process has the mark in its command line."""
+    for _look in range(100):
+        found = subprocess.run(["pgrep", "-f", mark], capture_output=True, text=True, check=False)
+        if found.returncode:
+            break
+        threading.Event().wait(0.05)
+    assert (found.returncode, found.stdout) == (1, "")
+
+
 @pytest.fixture(scope="module")
 def here(needs) -> Iterator[Target]:
     """Have this machine as a host, with a place of its own to keep things."""
@@ -75,12 +85,7 @@ def test_nothing_is_left_of_a_host_that_was_given_up():
     mark = f"600.{os.getpid()}"
     ask(Target("slow", "slow", local=True, interpreter=f"/bin/sh -c 'exec sleep {mark}'"), seconds=1)
 
-    for _look in range(100):
-        found = subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True, check=False)
-        if found.returncode:
-            break
-        threading.Event().wait(0.05)
-    assert found.returncode == 1
+    assert_gone(mark)
 
 
 def test_somebody_who_says_nothing_is_named(silent):
@@ -137,12 +142,16 @@ def test_what_was_answered_is_there_when_the_rest_is_ended(here):
 
 
 INTERRUPTED = """
-import sys, threading, signal, os
+import os, signal, sys, threading
 sys.path.insert(0, "collections")
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Question, Target
-slow = Target("slow", "slow", local=True, interpreter="/bin/sh -c 'exec sleep 600.718'")
-threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+begun, mark = sys.argv[1:]
+def interrupt():
+    open(begun).close()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+slow = Target("slow", "slow", local=True, interpreter=f"/bin/sh -c 'echo > {begun}; exec sleep {mark}'")
 try:
     list(sweep([(slow, Question("port_owner", {}))], b"", Limits(seconds=600)))
 except KeyboardInterrupt:
@@ -150,12 +159,33 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_ends_what_is_under_way(root):
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], cwd=root, capture_output=True, text=True, timeout=60, check=False
-    )
+def test_an_interrupt_ends_what_is_under_way(root, tmp_path):
+    begun, mark = tmp_path / "begun", f"601.{os.getpid()}"
+    os.mkfifo(begun)
+
+    command = [sys.executable, "-c", INTERRUPTED, begun, mark]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.stdout, done.stderr, done.returncode) == ("ended\n", "", 0)
+    assert_gone(mark)
+
+
+def test_a_host_that_never_stops_talking_is_given_up(here):
+    """Each thing it says comes within the time that is left, and none is an answer."""
+    mark = f"602.{os.getpid()}"
+    said = {"flood": f"echo {mark * 4} >&2", "trickle": "printf .; sleep 0.01", "moan": "printf . >&2; sleep 0.01"}
+    talking = [
+        Target(name, name, local=True, interpreter=f"/bin/sh -c 'while :; do {words}; done # {mark}'")
+        for name, words in said.items()
+    ]
+
+    outcomes = ask(*talking, here, seconds=3)
+
+    assert outcomes["here"].status == "ok", outcomes["here"].reason
+    assert {(outcomes[one.name].status, outcomes[one.name].reason) for one in talking} == {
+        ("failed", "timed out after 3 s while looking at its ports")
+    }
+    assert_gone(mark)
 
 
 def test_a_fault_of_ours_is_one_hosts_failure(here, monkeypatch):

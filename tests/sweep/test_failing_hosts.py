@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ FAILED = {
     "no-sudo": "sudo: a password is required",
 }
 #: Those of which only a time limit tells.
-WAITED_FOR = {"hangs", "drops", "stuck"}
+WAITED_FOR = ["hangs", "drops", "stuck"]
 
 
 @pytest.fixture(scope="module")
@@ -104,5 +106,19 @@ def test_what_keeps_a_host_from_answering_is_said_in_one_sentence(answers, name,
     assert "\n" not in told["reason"]
 
 
-def test_nobody_waits_for_those_that_do_not_answer(answers):
-    assert set(list(answers)[-len(WAITED_FOR) :]) == WAITED_FOR
+def test_nobody_waits_for_those_that_do_not_answer(hosts, tmp_path):
+    """They hold all places but one, for longer than is waited here: the others take turns at what is left."""
+    plain = [host.name for host in hosts.plain]
+    limits = ("--forks", str(len(WAITED_FOR) + 1), "--host-timeout", "600", "--timeout", "600")
+    asked = ("-i", hosts.inventory, ",".join([*WAITED_FOR, *plain]), "--port", "8080", "--json", *limits)
+
+    with Commands(tmp_path).sweeping(*asked) as process:
+        first = [json.loads(line) for line in islice(process.stdout, PLAIN)]
+        process.send_signal(signal.SIGINT)
+        rest = [json.loads(line) for line in process.stdout]
+
+    assert {told["host"]: told["status"] for told in first} == dict.fromkeys(plain, "ok")
+    assert {told["host"]: told["reason"] for told in rest if "host" in told} == dict.fromkeys(
+        WAITED_FOR, "no answer: the sweep was interrupted"
+    )
+    assert process.returncode == 130

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation, hearing
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Cargo, Reply, converse
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Become, Target, Unanswered
 
@@ -87,6 +89,7 @@ def test_an_answer_is_found_in_noise_and_in_pieces():
         b"\nNONCE answer -1\n",
         b"\nNONCE answer 4\n[[[[",
         b"\nNONCE answer 9999999999999\n",
+        b"\nNONCE answer 1" + b"1" * 100,
         b"\nNONCE answer 200000\n" + b"[" * 200000,
     ],
 )
@@ -96,12 +99,74 @@ def test_what_is_no_answer_is_told(said):
 
 
 def test_an_answer_has_its_bounds():
-    with pytest.raises(Unanswered, match="bytes, more than is taken"):
-        talk(Scripted(b"\nNONCE answer 999999999\n"))
+    with pytest.raises(Unanswered, match="^its answer has 99999999 bytes, more than the 16777216 that are taken$"):
+        talk(Scripted(b"\nNONCE answer 99999999\n"))
     with pytest.raises(Unanswered, match="none is waited for"):
         talk(Scripted(*[b"x" * 100_000] * 20))
     with pytest.raises(Unanswered, match="again and again"):
         talk(Scripted(*[frame("", "archive")] * 20))
+
+
+@pytest.mark.parametrize("become", [None, Become("sudo"), Become("sudo", "PROMPT:", "hush")])
+@pytest.mark.parametrize("piece", [b"y\n" * 50_000, (b"", b"y\n" * 50_000), b"\nNONCE-" * 5_000])
+def test_noise_has_its_bounds_whatever_is_waited_for(become, piece):
+    wire = Scripted(*[piece] * 100)
+
+    with pytest.raises(Unanswered, match="none is waited for"):
+        talk(wire, become)
+
+    assert len(wire.pieces) > 80
+
+
+def test_what_was_searched_is_not_searched_again():
+    class Heard(bytearray):
+        searched = 0
+
+        def find(self, mark, start=0, *end):
+            Heard.searched += max(len(self) - start, 0)
+            return super().find(mark, start, *end)
+
+    wire = Scripted(*[b"abcdefgh"] * 1_000)
+    listening = hearing.Hearing(wire("nonce 0123456789abcdef"), "nonce", 1)
+    listening._heard = Heard(listening._heard)
+    with pytest.raises(hearing.Ended):
+        while not listening.begun():
+            listening.more()
+
+    assert Heard.searched < 50_000
+
+
+def test_sentences_have_their_bounds():
+    long = "\x1b" + "x" * 1_000_000
+
+    for said in (talk(Scripted(frame({**GOOD, "error": long}))), talk(Scripted(frame({**GOOD, "failure": long})))):
+        sentence = said.error or said.failure
+        assert sentence.startswith("\\x1bxxx")
+        assert len(sentence) <= 4_000
+
+
+def test_answers_are_read_one_at_a_time(monkeypatch):
+    """However many come at once: reading holds up all other threads, and takes several times an answer's size."""
+    reading = []
+
+    def read(content):
+        reading.append(content)
+        most.append(len(reading))
+        threading.Event().wait(0.01)
+        reading.pop()
+        return {**GOOD, "result": {**GOOD["result"]}}
+
+    most = []
+    monkeypatch.setattr(conversation.json, "loads", read)
+    threads = [
+        threading.Thread(target=conversation._read_reply, args=(b"", "portreeve.port_owner/")) for _number in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert most == [1] * 5
 
 
 @pytest.mark.parametrize(

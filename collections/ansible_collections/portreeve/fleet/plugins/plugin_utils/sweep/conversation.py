@@ -14,6 +14,7 @@ import json
 import math
 import secrets
 import shlex
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ _USUAL_PYTHONS = "/usr/bin/python3 python3"
 _OTHER_PYTHONS = " ".join(f"python3.{minor}" for minor in range(14, 7, -1))
 _NO_PYTHON = 127  # as shells say that a command was not found
 _MOST_REQUESTS = 8
+# Bytes. Ten thousand listeners have about half of the second; what reads JSON holds up all threads meanwhile.
+_MOST_ANSWER = {"port_owner": 1 << 24, "port_audit": 1 << 25}
+_LONGEST_SENTENCE = 4000
+_READING = threading.Lock()
 
 
 class Cargo:
@@ -110,7 +115,7 @@ def _converse(
     nonce = secrets.token_hex(8)
     wire = open_wire(command_line(target, nonce, pythons))
     try:
-        hearing = Hearing(wire, nonce)
+        hearing = Hearing(wire, nonce, _MOST_ANSWER[question.module])
         if target.become is not None:
             _become(hearing, wire, target.become)
         wire.send(_opening(nonce, question, cargo))
@@ -152,20 +157,25 @@ def _answered(hearing: Hearing, wire: Wire, cargo: Cargo, question: Question) ->
 
 def _read_reply(content: bytes, expected: str) -> Reply:
     try:
-        said = json.loads(content)
+        with _READING:
+            said = json.loads(content)
         result, error, failure = said.get("result"), said.get("error"), said.get("failure")
         sound = result["format"].startswith(expected) if error is None else isinstance(error, str)
         if not sound or not isinstance(failure, str | None):
             raise ValueError
         return Reply(
             result=result,
-            failure=failure,
-            error=None if error is None else one_line(error),
+            failure=None if failure is None else _sentence(failure),
+            error=None if error is None else _sentence(error),
             pushed=said["pushed"] is True,
             why_not_kept=one_line(str(said["why_not_kept"]))[:LONGEST_REASON],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unanswered(NO_ANSWER) from error
+
+
+def _sentence(said: str) -> str:
+    return one_line(said[:_LONGEST_SENTENCE])[:_LONGEST_SENTENCE]
 
 
 def _become(hearing: Hearing, wire: Wire, become: Become) -> None:

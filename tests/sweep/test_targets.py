@@ -151,20 +151,29 @@ def test_a_host_that_cannot_be_swept_is_told_why(commands, tmp_path):
         "su1 ansible_become=true ansible_become_method=su\n"
         "card ansible_ssh_pkcs11_provider=/lib/card.so\n"
         "lost ansible_host='{{ nowhere }}'\n"
-        "odd ansible_port=many\n",
+        "odd ansible_port=many\n"
+        "maybe ansible_become=maybe\n"
+        "quote ansible_ssh_common_args='-o \"x'\n"
+        "list ansible_python_interpreter=\"['/usr/bin/python3']\"\n"
+        "open ansible_python_interpreter='python3 \"'\n"
+        "good\n",
         encoding="utf-8",
     )
 
     told = {name: target for name, (target, _module, _options) in commands.told("-i", tmp_path / "hosts").items()}
 
     assert told["here"]["local"]
-    assert told["here"]["hindrance"] is told["here"]["interpreter"] is None
+    assert told["here"]["hindrance"] is told["here"]["interpreter"] is told["good"]["hindrance"] is None
     for name, word in {
         "box": "docker",
         "su1": "su",
         "card": "pkcs11_provider",
         "lost": "nowhere",
         "odd": "port",
+        "maybe": "'maybe' is not a valid boolean",
+        "quote": "No closing quotation",
+        "list": "ansible_python_interpreter",
+        "open": "No closing quotation",
     }.items():
         assert word in told[name]["hindrance"]
         assert "\n" not in told[name]["hindrance"]

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible.errors import AnsibleError
-
 from ..agent_file.archive import archive
-from ..fleet.picture import UNREACHABLE, HostAnswer, natural, read_answer, without_bind
+from ..fleet.picture import FAILED, UNREACHABLE, HostAnswer, natural, read_answer, without_bind
 from ..report.directory import ReportNotKept
+from ..report.view import report_of
 from .asking import Declared
 from .crowd import Limits, sweep
+from .hearing import NO_ANSWER
 from .showing import Shown
 from .target import Outcome, Question, Target
-from .targets import Reach, sentence_of
+from .targets import Reach, hindrance_of
 
 _INTERRUPTED = "no answer: the sweep was interrupted"
 
@@ -47,36 +47,25 @@ class Course:
 
         Raises ReportNotKept.
         """
-        missing = dict.fromkeys(host.name for host in hosts)
-        statuses: set[str] = set()
-        kept: list[HostAnswer] = []
+        taken = _Taken(shown, with_bind, keeping=directory is not None)
+        missing = {host.name for host in hosts}
         interrupted = False
-
-        def take(outcome: Outcome) -> None:
-            missing.pop(outcome.name, None)
-            registered = _registered(outcome)
-            if directory:
-                kept.append(read_answer(outcome.name, registered))
-            answer = read_answer(outcome.name, registered if with_bind else without_bind(registered))
-            statuses.add(answer.status)
-            shown.answer(answer, outcome)
-
         shown.begin()
         try:
             for outcome in sweep(self._asked(hosts), archive(), self.limits):
-                take(outcome)
+                taken.take(outcome)
+                missing.discard(outcome.name)
         except KeyboardInterrupt:
             interrupted = True
-            for name in list(missing):
-                take(Outcome(name, UNREACHABLE, reason=_INTERRUPTED))
-        kept.sort(key=lambda answer: natural(answer.name))
+            for name in sorted(missing, key=natural):
+                taken.take(Outcome(name, UNREACHABLE, reason=_INTERRUPTED))
         try:
-            written = _written(kept, directory) if directory else None
+            written = _written(taken.answers, directory) if directory else None
         except ReportNotKept:
             shown.end(None)
             raise
         shown.end(written)
-        return Ended(frozenset(statuses), interrupted)
+        return Ended(frozenset(taken.statuses.values()), interrupted)
 
     def _asked(self, hosts: Sequence[Any]) -> Iterator[tuple[Target, Question]]:
         """Yield every host with its own question."""
@@ -85,15 +74,63 @@ class Course:
             if self.declared is not None and target.hindrance is None:
                 try:
                     options = {**options, "declared": self.declared.of_host(self.reach.templar)}
-                except AnsibleError as error:
-                    target = replace(target, hindrance=sentence_of(error))
+                except Exception as error:  # a plugin of anybody's may have been asked
+                    target = replace(target, hindrance=hindrance_of(error))
             yield target, Question(self.module, options)
 
 
-def _written(answers: list[HostAnswer], directory: pathlib.Path) -> dict[str, Any]:
+class _Taken:
+    """What has been taken of the outcomes: shown, and kept for a report where there will be one.
+
+    A host may answer anything. What cannot be shown of one has failed, and is no other host's matter.
+    """
+
+    def __init__(self, shown: Shown, with_bind: bool, keeping: bool) -> None:
+        self.statuses: dict[str, str] = {}
+        self.answers: dict[str, HostAnswer] = {}
+        self._shown, self._with_bind, self._keeping = shown, with_bind, keeping
+
+    def take(self, outcome: Outcome) -> None:
+        """Take what came of a host. Raises OSError where standard output is gone."""
+        try:
+            self._take(outcome)
+        except OSError:
+            raise
+        except Exception:
+            self._take(replace(outcome, status=FAILED, result=None, reason=NO_ANSWER))
+
+    def _take(self, outcome: Outcome) -> None:
+        registered = _registered(outcome)
+        answer = read_answer(outcome.name, registered if self._with_bind else without_bind(registered))
+        self._shown.answer(answer, outcome)
+        self.statuses[answer.name] = answer.status
+        if self._keeping:
+            self.answers[answer.name] = read_answer(outcome.name, registered)
+
+
+def _written(answers: Mapping[str, HostAnswer], directory: pathlib.Path) -> dict[str, Any]:
     from ..report.writing import write_report
 
-    return write_report(answers, directory)
+    found = [answers[name] for name in sorted(answers, key=natural)]
+    try:
+        return write_report(found, directory)
+    except ReportNotKept:
+        raise
+    except Exception:
+        return write_report([_readable(answer) for answer in found], directory)
+
+
+def _readable(answer: HostAnswer) -> HostAnswer:
+    """Return an answer that every format of a report can take."""
+    from ..report.formats import RENDERERS
+
+    try:
+        report = report_of([answer], "")
+        for renderer in RENDERERS:
+            renderer.render(report)
+    except Exception:
+        return HostAnswer(answer.name, FAILED, NO_ANSWER, None)
+    return answer
 
 
 def _registered(outcome: Outcome) -> dict[str, Any]:

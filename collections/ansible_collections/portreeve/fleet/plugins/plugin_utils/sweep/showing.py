@@ -67,7 +67,7 @@ class Shown:
         self._progress = Progress(sys.stderr, len(hosts))
         self._explain, self._detail, self._as_json = explain, detail, as_json
         self._headed = False
-        self._seen: list[Report] = []  # as rows: the answers themselves would fill the memory
+        self._seen: dict[str, Report] = {}  # as rows: the answers themselves would fill the memory
 
     def begin(self) -> None:
         """Show that nobody has answered yet."""
@@ -79,9 +79,9 @@ class Shown:
             self._print(terminal.as_json_line(answer))
         else:
             report = report_of([answer], "")
-            self._seen.append(report)
+            self._seen[answer.name] = report
             if self._explain:
-                self._print_table(report, None)
+                self._print_table(self._terminal.port_lines(report, self._explain, self._detail))
             if self._detail:
                 self._print_lines([_way(outcome)])
         self._progress.advance(answer.status)
@@ -91,17 +91,16 @@ class Shown:
         self._progress.erase()
         if self._as_json:
             return
-        report = join(self._seen)
+        report = join(self._seen.values())
         if not self._explain:
-            self._print_table(report, _MOST_PORTS if written else None)
+            self._print_table(self._terminal.port_lines(report, False, self._detail, _MOST_PORTS if written else None))
         risks = [line for host in report.hosts if host.fine for line in sheet.host_lines(host)]
         closing = (
             terminal.closing_lines(report, written, False) if written else terminal.count_lines(report, summary(report))
         )
         self._print_lines([*([sheet.Note("", ""), *risks] if risks else []), *closing])
 
-    def _print_table(self, report: Report, most: int | None) -> None:
-        lines = self._terminal.port_lines(report, self._explain, self._detail, most)
+    def _print_table(self, lines: list[sheet.Line]) -> None:
         if lines:
             self._print_lines(lines, not self._headed)
             self._headed = True

@@ -73,9 +73,10 @@ class Reach:
                 self.templar.available_variables = self._variable_manager.get_vars(
                     play=self._play, host=host, task=self._task, _hosts=names, _hosts_all=names
                 )
-                yield self._target(host.name, self.templar.available_variables)
-            except (AnsibleError, _CannotBeSwept) as error:
-                yield Target(host.name, host.name, hindrance=sentence_of(error))
+                target = self._target(host.name, self.templar.available_variables)
+            except Exception as error:  # a plugin of anybody's may have been asked, and anything been written
+                target = Target(host.name, host.name, hindrance=hindrance_of(error))
+            yield target
 
     def _target(self, name: str, variables: Mapping[str, Any]) -> Target:
         connection = self._own_name(self._resolved(variables, "ansible_connection", context.CLIARGS["connection"]))
@@ -140,6 +141,9 @@ class Reach:
         name = "ansible_python_interpreter"
         named = {name: self.templar.template(variables[name])} if name in variables else {}
         found = plain(C.config.get_config_value("INTERPRETER_PYTHON", variables=named))
+        if not isinstance(found, str):
+            raise _CannotBeSwept(f"The setting {name} is no command line.")
+        shlex.split(found)
         return None if not found or found.startswith("auto") else found
 
 
@@ -204,6 +208,12 @@ def _as_arguments(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _quoted(value: str | None) -> str | None:
     return f'"{value}"' if value else None
+
+
+def hindrance_of(error: Exception) -> str:
+    """Return why a host's settings cannot be worked out, as one line."""
+    told = isinstance(error, (AnsibleError, _CannotBeSwept))
+    return sentence_of(error) if told else f"Its settings cannot be worked out: {sentence_of(error)}"
 
 
 def sentence_of(error: Exception) -> str:

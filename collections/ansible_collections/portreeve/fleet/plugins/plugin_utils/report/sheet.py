@@ -25,6 +25,7 @@ _WIDE_COLUMNS = {"PORT": 16, "ADDRESS": 16, "VERDICT": 19, "RISKS": 20}
 _NARROW_COLUMNS = {"PORT": 9, "VERDICT": 14}
 _USUAL_COLUMNS = {**_WIDE_COLUMNS, "OWNER": 24, "PROCESSES": 24}
 _LONGEST_HOST = 24
+_NAMES = frozenset(("ssh", "sudo"))
 _GAP = 2
 
 
@@ -110,7 +111,8 @@ def host_lines(host: HostRow) -> list[Line]:
     if not host.fine:
         tone = NOTICE if host.seen else ALARM
         labels = [f"{host.name}: {host.status}. ", *[f"{host.name}: "] * len(host.reasons)]
-        lines += [Note(reason, tone, 0, label) for label, reason in zip(labels, host.reasons or ("",), strict=False)]
+        reasons = [_sentence(reason) for reason in host.reasons] or [""]
+        lines += [Note(reason, tone, 0, label) for label, reason in zip(labels, reasons, strict=False)]
     return lines + [Note(risk.summary, NOTICE, 0, f"{host.name}: {_spaced(risk.id)}: ") for risk in host.risks]
 
 
@@ -155,6 +157,12 @@ def _holder_words(group: Holders) -> str:
         f"command {group.command}" if group.command else "",
     ]
     return "  ".join(fact for fact in facts if fact)
+
+
+def _sentence(reason: str) -> str:
+    """Return a reason as a sentence begins, unless it begins with a name."""
+    word = reason.partition(" ")[0]
+    return reason[0].upper() + reason[1:] if word.isascii() and word.isalpha() and word not in _NAMES else reason
 
 
 def _spaced(identity: str) -> str:

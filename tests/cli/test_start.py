@@ -12,12 +12,23 @@ from .stage import ROOT, TOOLS, stage
 
 pytestmark = pytest.mark.needs(*TOOLS)
 
-#: A server that waits in accept(), on a host with few open files, however many this machine has.
+#: On a host with few open files, however many this machine has: a server that waits in accept(); one whose worker does,
+#: and whose main process does not; and what is left of a third.
 SERVED = """
 server = listening(8080)
 if os.fork() == 0:
     server.accept()
 server.close()
+shared = listening(8082)
+if os.fork() == 0:
+    if os.fork() == 0:
+        shared.accept()
+    signal.pause()
+shared.close()
+heirloom = listening(8083)
+if os.fork() == 0:
+    signal.pause()
+heirloom.close()
 with open("/srv/few", "w") as few:
     few.write("948\\t0\\t99999\\n")
 assert ctypes.CDLL(None).mount(b"/srv/few", b"/proc/sys/fs/file-nr", None, 4096, None) == 0  # MS_BIND
@@ -61,8 +72,12 @@ def small_host():
 
 @pytest.mark.parametrize(
     ("port", "verdict", "of_python"),
-    [("8080/tcp", "owned", OF_PYTHON | FOR_A_LISTENER), ("8081/tcp", "free", OF_PYTHON)],
-    ids=["owned", "free"],
+    [
+        ("8080/tcp", "owned", OF_PYTHON | FOR_A_LISTENER),
+        ("8081/tcp", "free", OF_PYTHON),
+        ("8082/tcp", "shared_workers", OF_PYTHON | FOR_A_LISTENER),
+    ],
+    ids=["owned", "free", "shared"],
 )
 def test_a_question_imports_what_it_needs(small_host, port, verdict, of_python):
     done = small_host.run(sys.executable, "-I", "-S", "-c", IMPORTED, "owner", port, cwd=ROOT)
@@ -74,3 +89,10 @@ def test_a_question_imports_what_it_needs(small_host, port, verdict, of_python):
     assert len(rooms) <= MOST_ROOMS
     assert rooms.isdisjoint(ON_OCCASION)
     assert not {room.partition(".")[0] for room in rooms} & {"watch", "recording", "remedies", "reservations"}
+
+
+def test_who_made_a_socket_is_asked_where_a_verdict_turns_on_it(small_host):
+    done = small_host.run(sys.executable, "-I", "-S", "-c", IMPORTED, "owner", "8083/tcp", cwd=ROOT)
+
+    assert done.stdout.startswith("8083/tcp: orphaned_listener\n")
+    assert "portreeve_agent.kernel.makers" in done.stderr.split()

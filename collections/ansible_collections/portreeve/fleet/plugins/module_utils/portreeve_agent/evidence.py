@@ -114,22 +114,12 @@ class _Gathering:
     def _look_again(
         self, silent: list[tuple[int, int]], first: Mapping[int, Waiting | None], namespaces: tuple[Namespace, ...]
     ) -> None:
-        """Ask the kernel who made the sockets of those who were not seen waiting, and look until it is clear that they
-        do something else: one that stays blocked twice, one that is busy many times."""
-        in_doubt = {inode for inode, _pid in silent}
-        wanted: dict[int, list[int]] = {}
-        for inode, pid in self._clues:
-            if inode in in_doubt:
-                wanted.setdefault(pid, []).append(inode)
+        """Ask who made the sockets of those who were not seen waiting, and look until it is clear that they do
+        something else: one that stays blocked twice, one that is busy many times."""
         started = looked = self._host.clock()
-        from .kernel.makers import who_made
-
-        try:
-            makers = who_made(self._host, wanted)
-        except PortreeveError:
-            makers = {}
-        for (pid, inode), made_here in makers.items():
-            self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
+        in_doubt = {inode for inode, pid in silent if self._may_be_an_heir(inode, pid)}
+        if in_doubt:
+            self._ask_who_made(in_doubt)
         open_keys = {key for key in silent if first[key[1]] is not None and not self._is_alone_with_its_own(*key)}
         for _look in range(_MOST_LOOKS):
             if not open_keys or self._host.clock() - started > _MOST_SECONDS:
@@ -149,6 +139,28 @@ class _Gathering:
         strays = {key for key in silent if self._clues[key].astray and self._may_have_accepted(*key)}
         for key in strays & self._connected(strays, namespaces):
             self._clues[key] = self._clues[key]._replace(astray=False)
+
+    def _may_be_an_heir(self, inode: int, pid: int) -> bool:
+        """Return whether a verdict may turn on who made the socket that a process does not wait on: not if it is the
+        parent of one that serves it, as the main process of most servers is."""
+        kept = (self._clues[inode, other] for other in self._pids(inode))
+        leads = any(clues.waits is not None and pid in clues.ancestors for clues in kept)
+        return not leads or self._clues[inode, pid].at_home is False
+
+    def _ask_who_made(self, in_doubt: set[int]) -> None:
+        """Note what the kernel tells, by programs that it has to be given (docs/adr/0003): only where that decides."""
+        wanted: dict[int, list[int]] = {}
+        for inode, pid in self._clues:
+            if inode in in_doubt:
+                wanted.setdefault(pid, []).append(inode)
+        from .kernel.makers import who_made
+
+        try:
+            makers = who_made(self._host, wanted)
+        except PortreeveError:
+            makers = {}
+        for (pid, inode), made_here in makers.items():
+            self._clues[inode, pid] = self._clues[inode, pid]._replace(made_here=made_here)
 
     def _decide(self, inode: int, pid: int, before: Waiting | None, now: Waiting | None) -> tuple[Clues, bool]:
         """Return the clues after another look, and whether it is decided by now."""

@@ -45,14 +45,23 @@ class Attention:
         deeper = [pid for pid, (waiting, _gone) in found.items() if waiting is not None and waiting.in_memory]
         if deeper:
             try:
-                found.update(self._host.in_second_process(lambda: self._look(deeper, into_memory=True), _SECONDS)())
+                told = self._host.in_second_process(lambda: self._look_into_memory(deeper), _SECONDS)()
             except NotSupported:
-                pass  # it did not come back
+                told = {}  # it did not come back
+            for pid, (values, is_gone) in told.items():
+                found[pid] = (None if values is None else Waiting._make(values), is_gone)
         self.gone.update(pid for pid, (_waiting, is_gone) in found.items() if is_gone)
         return {pid: waiting for pid, (waiting, _gone) in found.items()}
 
     def _look(self, pids: Iterable[int], into_memory: bool) -> dict[int, tuple[Waiting | None, bool]]:
         return {pid: self._look_at(pid, into_memory) for pid in pids}
+
+    def _look_into_memory(self, pids: Iterable[int]) -> dict[int, tuple[tuple[object, ...] | None, bool]]:
+        """Return what ``_look`` does, in plain tuples: these come back from another process soonest."""
+        found = self._look(pids, into_memory=True)
+        return {
+            pid: (None if waiting is None else tuple(waiting), is_gone) for pid, (waiting, is_gone) in found.items()
+        }
 
     def _look_at(self, pid: int, into_memory: bool) -> tuple[Waiting | None, bool]:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import host as host_module
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import message_queue
 
 pytestmark = pytest.mark.needs("root")
 
@@ -285,7 +286,7 @@ hold()
 
 def test_a_look_that_never_ends_is_given_up(arena: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file received from a queue may lie in a filesystem that never lets go of it."""
-    monkeypatch.setattr(host_module, "peek_descriptors", lambda *_: signal.pause())
+    monkeypatch.setattr(message_queue, "peek_descriptors", lambda *_: signal.pause())
     monkeypatch.setattr(host_module, "_PEEK_SECONDS", 0.2)
     arena.play(f"""
 sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

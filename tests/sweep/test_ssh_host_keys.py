@@ -193,6 +193,33 @@ def test_no_password_is_told_to_a_host_that_is_not_known(host, other, tmp_path, 
     assert told == []
 
 
+@pytest.mark.parametrize("keyword", ["UserKnownHostsFile", "GlobalKnownHostsFile"])
+@pytest.mark.parametrize("strict", STRICT)
+def test_a_file_whose_name_cannot_be_told_is_not_read(keyword, strict, host, other, tmp_path, monkeypatch):
+    """What ssh -G prints of it is not quoted: half of its name would be another file, where anything may be written."""
+    there, true = host
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my hosts").write_text(f"{there.address} ssh-ed25519 {other['ssh-ed25519']}\n")
+    (tmp_path / "hosts").write_text(f"{there.address} ssh-ed25519 {true['ssh-ed25519']}\n")
+
+    for path in (f'"{tmp_path}/my hosts"', "hosts"):
+        reason = ask_sweep(there.address, 22, strict, tmp_path / "none", "-o", f"{keyword}={path}")
+        assert "a sweep cannot tell which" in reason, reason
+
+    assert not (tmp_path / "my").exists()
+
+
+def test_a_blank_between_directories_is_one_of_the_name(tmp_path):
+    (tmp_path / "a " / "b").mkdir(parents=True)
+    (tmp_path / "a " / "b" / "known").write_text("")
+    two = Settings({"userknownhostsfile": (f"{tmp_path}/a {tmp_path}/b",)})
+    one = Settings({"userknownhostsfile": (f"{tmp_path}/a /b/known",)})
+
+    assert two.paths("userknownhostsfile") == [f"{tmp_path}/a", f"{tmp_path}/b"]
+    with pytest.raises(Unreachable, match="cannot tell which"):
+        one.paths("userknownhostsfile")
+
+
 def test_an_alias_is_what_is_looked_up(host, tmp_path):
     there, true = host
     file = tmp_path / "known"
@@ -206,15 +233,24 @@ def test_a_list_of_revoked_keys_counts(host, tmp_path):
     there, true = host
     file, revoked = tmp_path / "known", tmp_path / "revoked"
     file.write_text(f"{there.address} ssh-ed25519 {true['ssh-ed25519']}\n")
-    revoked.write_text(f"ssh-ed25519 {true['ssh-ed25519']}\n")
+    key_line = f"ssh-ed25519 {true['ssh-ed25519']}\n"
+    revoked.write_text(key_line)
 
     assert "is revoked" in ask_sweep(there.address, 22, "no", file, "-o", f"RevokedHostKeys={revoked}")
     assert "is revoked" in ask_sweep(there.address, 22, "no", file, "-o", f"RevokedHostKeys={tmp_path / 'none'}")
+    for line in (
+        f"ssh-ed25519  {true['ssh-ed25519']}",
+        f"ssh-ed25519\t{true['ssh-ed25519']} of web1",
+        f"  ssh-ed25519 {true['ssh-ed25519']}",
+    ):
+        revoked.write_text(f"# all of them\n{line}\n")
+        assert "is revoked" in ask_sweep(there.address, 22, "yes", file, "-o", f"RevokedHostKeys={revoked}")
+    revoked.write_text(key_line)
     packed, key = tmp_path / "revoked.krl", tmp_path / "key.pub"
     key.write_text(revoked.read_text())
     subprocess.run(["ssh-keygen", "-k", "-f", packed, key], check=True, capture_output=True)
     assert "is revoked" in ask_sweep(there.address, 22, "yes", file, "-o", f"RevokedHostKeys={packed}")
-    revoked.write_text("\n")
+    revoked.write_text(f"# {key_line}")
     assert "is not let in" in ask_sweep(there.address, 22, "yes", file, "-o", f"RevokedHostKeys={revoked}")
 
 

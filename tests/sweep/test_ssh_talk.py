@@ -99,7 +99,7 @@ def test_what_is_no_answer_is_told(said):
 
 
 def test_an_answer_has_its_bounds():
-    with pytest.raises(Unanswered, match="^its answer has 99999999 bytes, more than the 16777216 that are taken$"):
+    with pytest.raises(Unanswered, match=r"^its answer has 99999999 bytes, more than the 16777216 that are taken$"):
         talk(Scripted(b"\nNONCE answer 99999999\n"))
     with pytest.raises(Unanswered, match="none is waited for"):
         talk(Scripted(*[b"x" * 100_000] * 20))

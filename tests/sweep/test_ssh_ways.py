@@ -185,6 +185,9 @@ ALIKE = [
     ("Match host web1\n  Port 2222", False),
     ("Host * !web1\n  Port 2222", False),
     ("UserKnownHostsFile ~/known/%h", False),
+    ("# UserKnownHostsFile ~/known/%h\n\n  # %h\n  #Host web1", True),
+    ("HostName 10.9.9.9", False),
+    ("CanonicalizeHostname yes", False),
     ("Include more", False),
 ]
 
@@ -199,6 +202,20 @@ def test_hosts_that_a_file_tells_apart_are_asked_for_one_by_one(text, alike, tmp
     hosts_are_alike.cache_clear()
 
     assert hosts_are_alike(("-F", str(file))) is alike
+
+
+@pytest.mark.parametrize(
+    "more", ["HostName=web1", "hostname 10.9.9.9", "CanonicalizeHostname=yes", "CanonicalDomains=example.org"]
+)
+def test_another_name_is_asked_for_as_by_ssh(more):
+    arguments = ("-F", "none", "-o", more)
+    reader = SettingsReader()
+
+    for name in ("web1", "web2"):
+        printed = subprocess.run(["ssh", "-G", *arguments, name], check=True, capture_output=True, text=True).stdout
+        assert f"\nhostname {reader.read(arguments, name).hostname}\n" in printed
+
+    assert not hosts_are_alike(arguments)
 
 
 def test_an_address_is_no_option():

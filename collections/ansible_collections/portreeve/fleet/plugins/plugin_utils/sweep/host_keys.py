@@ -88,7 +88,7 @@ def check(shown: ShownKey, settings: Settings, files: KnownHostsFiles, ip: str |
 
 
 def _paths(settings: Settings) -> list[str]:
-    return settings.words("userknownhostsfile") + settings.words("globalknownhostsfile")
+    return settings.paths("userknownhostsfile") + settings.paths("globalknownhostsfile")
 
 
 def _refuse_revoked(shown: ShownKey, found: list[KnownKey], settings: Settings) -> None:
@@ -104,16 +104,17 @@ def _refuse_revoked(shown: ShownKey, found: list[KnownKey], settings: Settings) 
 
 def _is_revoked(shown: ShownKey, path: str) -> bool:
     """Return whether a file of RevokedHostKeys has a key: a list of keys, or ssh-keygen's own format (PROTOCOL.krl)."""
-    line = f"{shown.kind} {base64.b64encode(shown.blob).decode()}"
+    encoded = base64.b64encode(shown.blob)
     try:
         with open(path, "rb") as stream:
             content = stream.read()
     except OSError:
         return True
     if not content.startswith(_KRL):
-        return line.encode() in content
+        lines = [line.split() for line in content.split(b"\n") if not line.lstrip().startswith(b"#")]
+        return any(encoded in fields[1:2] for fields in lines)
     with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
-        file.write(line + "\n")
+        file.write(f"{shown.kind} {encoded.decode()}\n")
         file.flush()
         asked = subprocess.run(["ssh-keygen", "-Q", "-f", path, file.name], capture_output=True, check=False)
     return asked.returncode != 0
@@ -143,14 +144,14 @@ def _unknown(shown: ShownKey, name: str, settings: Settings, certified: bool) ->
     if certified:
         return f"its host key ({shown}) is not known: a @cert-authority line names it, which a sweep does not follow"
     scan = f"ssh-keyscan -p {settings.port} {settings.hostname}"
-    files = settings.words("userknownhostsfile")
+    files = settings.paths("userknownhostsfile")
     path = files[0] if files else "a file of known hosts"
     return f"its host key ({shown}) is not known as {name}: compare it, then add the line that {scan} prints to {path}"
 
 
 def _add(shown: ShownKey, name: str, settings: Settings, files: KnownHostsFiles) -> None:
     """Add a key to the first of the user's files. One that cannot be written is no reason not to go on, as with ssh."""
-    paths = settings.words("userknownhostsfile")
+    paths = settings.paths("userknownhostsfile")
     if not paths:
         return
     path = os.path.expanduser(paths[0])

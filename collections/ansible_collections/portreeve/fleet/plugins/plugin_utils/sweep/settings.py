@@ -21,7 +21,8 @@ from .target import Unreachable
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 _TELLS_APART = re.compile(
-    r"^\s*(?:host\b(?!\s*=?\s*\*\s*$)|match\b(?!\s*=?\s*all\s*$))|[%$]", re.IGNORECASE | re.MULTILINE
+    r"^(?!\s*#)\s*(?:host\b(?!\s*=?\s*\*\s*$)|match\b(?!\s*=?\s*all\s*$)|.*(?:[%$]|\bhostname\b|\bcanonical))",
+    re.IGNORECASE | re.MULTILINE,
 )
 _INCLUDE = re.compile(r"^\s*include\s*=?\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 _MOST_INCLUDES = 64
@@ -47,9 +48,23 @@ class Settings:
         """Return the values of a keyword that may be given several times."""
         return tuple(one for one in self.lines.get(keyword, ()) if one != "none")
 
-    def words(self, keyword: str) -> list[str]:
-        """Return the words of a value such as ``userknownhostsfile``; none for ``none``."""
-        return [one for one in self.value(keyword).split() if one != "none"]
+    def paths(self, keyword: str) -> list[str]:
+        """Return the files of a value such as ``userknownhostsfile``. Raises Unreachable where that is not sure.
+
+        ssh prints them without quotes, one blank between: a blank may as well be one of a file's name.
+        """
+        value = self.value(keyword, "none")
+        if value == "none":
+            return []
+        paths = value.split(" ")
+        ends = range(len(paths) + 1)
+        joined = (" ".join(paths[first:end]) for first in ends for end in ends if end - first > 1)
+        if not all(path.startswith(("/", "~")) for path in paths) or any(map(_is_there, joined)):
+            raise Unreachable(
+                f"ssh's setting {keyword} names files ({one_line(value)}), and a sweep cannot tell which: "
+                "give their whole paths, without blanks"
+            )
+        return paths
 
     def listed(self, keyword: str) -> list[str]:
         """Return what a value such as ``ciphers`` separates by commas."""
@@ -79,6 +94,10 @@ class Settings:
         """How long a connection may take to come about, in seconds; None where ssh leaves it to the kernel."""
         value = self.value("connecttimeout", "none")
         return float(value) if value.isdecimal() and int(value) else None
+
+
+def _is_there(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))
 
 
 class SettingsReader:
@@ -145,7 +164,7 @@ def parse_settings(text: str) -> Settings:
 @functools.lru_cache(maxsize=64)
 def hosts_are_alike(arguments: tuple[str, ...]) -> bool:
     """Return whether ssh treats all hosts alike: nothing in its files or arguments depends on which one it is."""
-    if any("%" in one or "$" in one for one in arguments):
+    if any(_TELLS_APART.search(one) for one in arguments):
         return False
     own = [one[2:] if len(one) > 2 else following for one, following in _pairs(arguments) if one.startswith("-F")]
     files = own[:1] or [os.path.join(_home(), ".ssh", "config"), _SYSTEM_CONFIG]

@@ -39,6 +39,7 @@ all:
         plain-name:
         root1: {ansible_host: 192.0.2.9, ansible_become: true, ansible_become_user: "{{ site }}"}
         root2: {ansible_host: 192.0.2.10, ansible_become: "yes", ansible_become_flags: -E, ansible_ssh_timeout: 3}
+        slow1: {ansible_host: 192.0.2.12, ansible_timeout: "{{ 40 + 4 }}"}
         root3: {ansible_host: 192.0.2.11, ansible_become: true, ansible_sudo_chdir: /srv, ansible_become_exe: /opt/sudo}
 """
 ON_THE_COMMAND_LINE = (
@@ -88,7 +89,7 @@ def test_ssh_is_given_what_ansible_gives_it(commands, inventory, tmp_path, optio
 
     told = commands.told("-i", inventory, "-p", "80", *options)
 
-    assert len(by_ansible) == len(told) == 8 + 1
+    assert len(by_ansible) == len(told) == 9 + 1
     for target, _module, _options in told.values():
         *arguments, address, command = without_sharing(by_ansible[target["address"]])
         assert list(target["arguments"]) == arguments
@@ -113,10 +114,10 @@ def test_settings_come_in_ansibles_own_order(commands, inventory, tmp_path):
     )
 
     first, second = told["192.0.2.1"][0], told["192.0.2.2"][0]
-    assert (first["user"], first["port"], first["check_host_keys"]) == ("ini", None, False)
-    assert first["private_key_file"] == "/key"
-    assert {"StrictHostKeyChecking=no", "ConnectTimeout=4"} <= set(first["arguments"])
-    assert second["port"] == 2022
+    known = {"StrictHostKeyChecking=no", "ConnectTimeout=4", 'User="ini"', 'IdentityFile="/key"'}
+    assert known <= set(first["arguments"])
+    assert "Port=2022" in second["arguments"]
+    assert not any(argument.startswith("Port=") for argument in first["arguments"])
     assert first["interpreter"] is None
 
 
@@ -127,7 +128,11 @@ def test_passwords_come_from_vaults_files_and_variables(commands, tmp_path):
         [BIN / "ansible-vault", "encrypt_string", "--vault-password-file", tmp_path / "vault", "s3cret"],
         capture_output=True, text=True, check=True, env=commands.environment,
     ).stdout  # fmt: skip
-    (tmp_path / "hosts").write_text("[web]\n192.0.2.1\n192.0.2.2 ansible_password=own\n", encoding="utf-8")
+    (tmp_path / "hosts").write_text(
+        "[web]\n192.0.2.1\n192.0.2.2 ansible_password=own\n"
+        "[other]\n192.0.2.3 ansible_become_password=12345\n192.0.2.4 ansible_become_flags='-H -S'\n",
+        encoding="utf-8",
+    )
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "group_vars/web.yml").write_text(f"ansible_become_password: {secret}", encoding="utf-8")
 
@@ -140,6 +145,8 @@ def test_passwords_come_from_vaults_files_and_variables(commands, tmp_path):
     assert first["become"]["password"] == second["become"]["password"] == "s3cret"
     assert first["become"]["prompt"] in first["become"]["command"]
     assert "-n" not in first["become"]["command"].split()
+    assert told["192.0.2.3"][0]["become"]["password"] == "12345"
+    assert told["192.0.2.4"][0]["become"]["prompt"] == "[sudo] password for "
     assert (first["password"], second["password"]) == ("letmein", "own")
     assert "PasswordAuthentication=no" not in first["arguments"]
 
@@ -150,6 +157,7 @@ def test_a_host_that_cannot_be_swept_is_told_why(commands, tmp_path):
         "box ansible_connection=docker\n"
         "su1 ansible_become=true ansible_become_method=su\n"
         "card ansible_ssh_pkcs11_provider=/lib/card.so\n"
+        "wrapped ansible_ssh_executable=/opt/ssh-by-way-of\n"
         "lost ansible_host='{{ nowhere }}'\n"
         "odd ansible_port=many\n"
         "maybe ansible_become=maybe\n"
@@ -168,6 +176,7 @@ def test_a_host_that_cannot_be_swept_is_told_why(commands, tmp_path):
         "box": "docker",
         "su1": "su",
         "card": "pkcs11_provider",
+        "wrapped": "ssh_executable",
         "lost": "nowhere",
         "odd": "port",
         "maybe": "'maybe' is not a valid boolean",

@@ -14,7 +14,7 @@ from typing import Any
 class Become:
     """How to become another user there, by Ansible's sudo plugin: ``command`` wraps the interpreter's command line.
 
-    ``prompt`` is what sudo says on standard error when it wants ``password``; None for neither.
+    ``prompt`` is what sudo says on standard error when it wants a password, None where it would never ask.
     """
 
     command: str
@@ -26,18 +26,14 @@ class Become:
 class Target:
     """One host of the inventory, its settings resolved as Ansible's own connection would.
 
-    ``arguments`` are those of ssh(1), as ``ssh_args``, ``ssh_common_args`` and ``ssh_extra_args`` give them together.
+    ``arguments`` are those that Ansible gives to ssh(1) before the ``address``: user, port, keys and all.
     ``interpreter`` is None where one is to be found. A ``hindrance`` says why the host cannot be swept at all.
     """
 
     name: str
     address: str
-    port: int | None = None
-    user: str | None = None
     password: str | None = field(default=None, repr=False)
-    private_key_file: str | None = None
     arguments: tuple[str, ...] = ()
-    check_host_keys: bool = True
     interpreter: str | None = None
     become: Become | None = None
     local: bool = False

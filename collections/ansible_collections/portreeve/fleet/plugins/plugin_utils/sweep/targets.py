@@ -28,6 +28,8 @@ _BUILTIN = "ansible.builtin."
 _SUDO, _SSH, _LOCAL = "sudo", "ssh", "local"
 #: What stands for the command that a become plugin is to wrap.
 _COMMAND = "PORTREEVE"
+#: What sudo says where it was neither told to ask in other words nor not to ask, and wants a password.
+_PROMPT_OF_SUDO = "[sudo] password for "
 #: Settings of the ssh connection that a sweep does not follow.
 _NOT_FOLLOWED = ("pkcs11_provider", "private_key")
 #: As Ansible's ssh connection has it where no password is given.
@@ -89,17 +91,23 @@ class Reach:
         seen = plain(self._ssh._resolve_option_variables(variables, self.templar))
         name_of_ssh = self._ssh._load_name
         address = C.config.get_config_value("host", plugin_type="connection", plugin_name=name_of_ssh, variables=seen)
-        settings = replace(self._settings(seen), interpreter=interpreter, become=become)
+        timeout = plain(self._resolved(variables, "ansible_timeout", None))
+        settings = replace(self._settings(seen, timeout), interpreter=interpreter, become=become)
         return replace(settings, name=name, address=plain(address))
 
-    def _settings(self, seen: Mapping[str, Any]) -> Target:
+    def _settings(self, seen: Mapping[str, Any], timeout: Any) -> Target:
         """Return a target of no name, of what the ssh connection makes of the variables that concern it.
+
+        A ``timeout`` of any connection Ansible hands to this one as if the task had it.
 
         Most hosts differ in their address only, and Ansible takes its time to work out all settings.
         """
-        same = repr(sorted((name, value) for name, value in seen.items() if name not in self._addresses))
+        same = repr(sorted((name, value) for name, value in seen.items() if name not in self._addresses)) + repr(
+            timeout
+        )
         if same not in self._known:
-            self._ssh.set_options(task_keys=self._keywords, var_options=seen)
+            keywords = self._keywords if timeout is None else {**self._keywords, "timeout": timeout}
+            self._ssh.set_options(task_keys=keywords, var_options=seen)
             self._known[same] = _over_ssh(plain(self._ssh.get_options()))
         return self._known[same]
 
@@ -134,7 +142,9 @@ class Reach:
         plugin._options.pop("sudo_chdir", None)  # since ansible-core 2.19; where a look begins makes no difference
         command = plain(plugin.build_become_command(_COMMAND, None)).partition(_COMMAND)[0].strip()
         password = plain(plugin.get_option("become_pass"))
-        return Become(command, plain(plugin.prompt) if password else None, password or None)
+        if not password:
+            return Become(command, None if "-n" in command.split() else _PROMPT_OF_SUDO)
+        return Become(command, plain(plugin.prompt), str(password))
 
     def _interpreter(self, variables: Mapping[str, Any]) -> str | None:
         """Return the interpreter as it was named, None where one is to be found."""
@@ -166,17 +176,9 @@ def _over_ssh(options: Mapping[str, Any]) -> Target:
     for option in _NOT_FOLLOWED:
         if options.get(option):
             raise _CannotBeSwept(f"The setting {option} cannot be swept: ask by ansible -m port_owner.")
-    key = options["private_key_file"]
-    return Target(
-        name="",
-        address="",
-        port=options["port"],
-        user=options["remote_user"] or None,
-        password=options["password"] or None,
-        private_key_file=os.path.expanduser(key) if key else None,
-        arguments=ssh_arguments(options),
-        check_host_keys=options["host_key_checking"] is not False,
-    )
+    if os.path.basename(options["ssh_executable"] or _SSH) != _SSH:
+        raise _CannotBeSwept("The setting ssh_executable cannot be swept: ask by ansible -m port_owner.")
+    return Target(name="", address="", password=options["password"] or None, arguments=ssh_arguments(options))
 
 
 def ssh_arguments(options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import re
 import typing
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import lean, record
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import lean, record, typed
 
 SHAPES = """
 @dataclass(frozen=True)
@@ -155,6 +155,69 @@ def test_a_row_is_a_tuple_without_room_for_more(shapes):
     assert not hasattr(row, "__dict__")
     with pytest.raises(AttributeError):
         row.port = 1
+
+
+def test_what_is_remembered_beside_the_fields_does_not_count(shapes):
+    one, other = shapes.Place("a", 1, ()), shapes.Place("a", 1, ())
+    vars(one)["shown before"] = "a:1"
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert shapes.replace(one, port=2) == shapes.Place("a", 2, ())
+    assert repr(one) == repr(other)
+
+
+@pytest.mark.parametrize("values", [[], ["a"], ["a", 1, "x", 2]])
+def test_a_row_is_made_of_all_its_values(shapes, values):
+    with pytest.raises(TypeError):
+        shapes.Row._make(values)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "@dataclass\nclass Late:\n    port: int = 80\n    name: str",
+        "class Late(NamedTuple):\n    port: int = 80\n    name: str",
+    ],
+)
+def test_fields_with_a_default_come_last(shapes, shape):
+    with pytest.raises(TypeError):
+        exec(shape, vars(shapes))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "@dataclass(frozen=True)\nclass Below(Place):\n    more: int = 0",
+        "@dataclass(frozen=True)\nclass Own:\n    name: str\n    def __repr__(self): return 'hidden'",
+        "@dataclass(frozen=True)\nclass Own:\n    name: str\n    def __eq__(self, other): return True",
+        "class Own(NamedTuple):\n    name: str\n    def __repr__(self): return 'hidden'",
+        "class Below(NamedTuple, Place):\n    name: str",
+    ],
+)
+@pytest.mark.parametrize("shapes", [OURS], indirect=True)
+def test_what_records_of_ours_do_not_do_is_refused(shapes, shape):
+    """Python does it: done in silence and otherwise, it would mislead whoever knows that."""
+    with pytest.raises(TypeError, match=r"a (record|row) has no"):
+        exec(shape, vars(shapes))
+
+
+def test_python_is_told_of_the_fields_once(shapes):
+    assert shapes.Place.__dataclass_fields__ is shapes.Place.__dataclass_fields__
+
+
+def test_names_of_types_are_for_annotations_only():
+    for question in (isinstance, issubclass):
+        with pytest.raises(TypeError, match="annotations"):
+            question(dict, typed.Mapping)
+    with pytest.raises(ImportError):
+        exec(f"from {typed.__name__} import NoSuchName", {})
+
+    class Program(typed.Protocol):
+        """May be inherited from, and what does so may be asked for."""
+
+    assert isinstance(Program(), Program)
+    assert not isinstance("", Program)
 
 
 def test_the_names_of_fields():

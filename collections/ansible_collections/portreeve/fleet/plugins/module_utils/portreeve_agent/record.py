@@ -4,8 +4,8 @@
 """Records as ``dataclasses`` and ``typing`` make them, without what that costs a process that lives for milliseconds.
 
 For mypy, and for whoever reads, a record *is* a dataclass or a named tuple. At run time the classes below do the same
-with one function for all records, where Python compiles several for each (ADR 0009). ``dataclasses.fields`` and
-``dataclasses.replace`` understand them too. Pure.
+with one function for all records, where Python compiles several for each (ADR 0009); what they do not do is refused
+when a class is made. ``dataclasses.fields`` and ``dataclasses.replace`` understand them too. Pure.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ else:
         def __init__(self, *, default_factory):
             self.default_factory = default_factory
 
+    #: What a class may not bring along: it would be written over, some of which Python does not.
+    _OF_A_RECORD = {"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__slots__"}
+
     def replace(record, **changes):
         """Return ``record`` with other values in some of its fields."""
-        return type(record)(**{**record.__dict__, **changes})
+        return type(record)(**{**dict(zip(record._fields, _in_order(record))), **changes})
 
     def dataclass(cls=None, *, frozen=False):
         """Make a record of a class: its annotations are the fields, in their order."""
@@ -45,6 +48,10 @@ else:
         for name, default in defaults.items():
             if isinstance(default, field):
                 delattr(cls, name)
+        if cls.__bases__ != (object,):
+            raise TypeError("%s: a record has no bases" % cls.__name__)
+        _refuse_own(cls.__name__, cls.__dict__.keys() & _OF_A_RECORD)
+        _check_defaults(cls.__name__, names, defaults)
         cls._fields = names
         cls.__match_args__ = names
         cls.__init__ = _initializer(cls.__name__, names, defaults, cls.__dict__.get("__post_init__"))
@@ -87,15 +94,27 @@ else:
         if unknown or twice:
             raise TypeError("%s() has no field, or has it already: %s" % (title, ", ".join(sorted(unknown | twice))))
 
+    def _check_defaults(title, names, defaults):
+        if not set(names[len(names) - len(defaults) :]) <= defaults.keys():
+            raise TypeError("%s: fields with a default come last" % title)
+
+    def _refuse_own(title, own):
+        if own:
+            raise TypeError("%s: a record has no %s of its own" % (title, ", ".join(sorted(own))))
+
+    def _in_order(record):
+        """Return the values of the fields: in ``__dict__`` there may be more by now, as cached properties."""
+        return tuple(map(record.__dict__.__getitem__, record._fields))
+
     def _represent_record(self):
-        values = ", ".join("%s=%r" % item for item in self.__dict__.items())
+        values = ", ".join("%s=%r" % item for item in zip(self._fields, _in_order(self)))
         return "%s(%s)" % (type(self).__qualname__, values)
 
     def _equals(self, other):
-        return self.__dict__ == other.__dict__ if other.__class__ is self.__class__ else NotImplemented
+        return _in_order(self) == _in_order(other) if other.__class__ is self.__class__ else NotImplemented
 
     def _hash(self):
-        return hash(tuple(self.__dict__.values()))
+        return hash(_in_order(self))
 
     def _refuse_to_set(self, name, value):
         raise AttributeError("cannot assign to field %r" % name)
@@ -124,18 +143,23 @@ else:
                 [(name, cls.__annotations__[name], made.get(name, dataclasses.field())) for name in cls._fields],
                 frozen=self._frozen,
             )
-            return like.__dataclass_fields__
+            cls.__dataclass_fields__ = like.__dataclass_fields__  # once: it is a new class that has been compiled
+            return cls.__dataclass_fields__
 
     class _MakesNamedTuples(type):
         """``class X(NamedTuple)`` becomes a tuple with names, as in typing: nothing of this class is left in it."""
 
         def __new__(mcs, title, bases, body):
+            if bases != (NamedTuple,):
+                raise TypeError("%s: a row has no other bases" % title)
             names = tuple(body["__annotations__"])
             defaults = {name: body[name] for name in names if name in body}
-            readers = {name: _tuplegetter(index, None) for index, name in enumerate(names)}
-            body.update(readers, __slots__=(), _fields=names, __match_args__=names, _field_defaults=defaults)
-            body.update(__new__=_maker(title, names, defaults), __getnewargs__=_values, __repr__=_represent_row)
-            body.update(_make=classmethod(_make), _replace=_replace_in_row)
+            _check_defaults(title, names, defaults)
+            made = {"__slots__": (), "_fields": names, "__match_args__": names, "_field_defaults": defaults}
+            made.update(__new__=_maker(title, names, defaults), __getnewargs__=_values, __repr__=_represent_row)
+            made.update(_make=classmethod(_make), _replace=_replace_in_row)
+            _refuse_own(title, body.keys() & made.keys())
+            body.update({name: _tuplegetter(index, None) for index, name in enumerate(names)}, **made)
             return type(title, (tuple,), body)
 
     def _maker(title, names, defaults):
@@ -160,7 +184,10 @@ else:
         return tuple(self)
 
     def _make(cls, values):
-        return cls(*values)
+        row = tuple.__new__(cls, values)
+        if len(row) != len(cls._fields):
+            raise TypeError("%s has %d values, not %d" % (cls.__name__, len(cls._fields), len(row)))
+        return row
 
     def _replace_in_row(self, **changes):
         row = tuple.__new__(type(self), map(changes.pop, self._fields, self))

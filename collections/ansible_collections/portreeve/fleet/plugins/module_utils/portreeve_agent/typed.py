@@ -56,8 +56,22 @@ if TYPE_CHECKING:
     )
 else:
 
-    class _Unread:
-        """Stands for every type: it may be subscripted, called as ``TypeVar`` is, and inherited from."""
+    class _Asked(type):
+        """Refuses to say what is of a type that nobody reads: that is for the classes of ``collections.abc``."""
+
+        def __instancecheck__(cls, one):
+            return _only_of_others(cls) and super().__instancecheck__(one)
+
+        def __subclasscheck__(cls, other):
+            return _only_of_others(cls) and super().__subclasscheck__(other)
+
+    def _only_of_others(cls):
+        if cls is _Unread:
+            raise TypeError("this name is for annotations only")
+        return True
+
+    class _Unread(metaclass=_Asked):
+        """Stands for every type: it may be subscripted and inherited from."""
 
         def __class_getitem__(cls, item):
             return cls
@@ -67,6 +81,6 @@ else:
         return _Unread
 
     def __getattr__(name):
-        if name.startswith("__"):
+        if name not in __all__:
             raise AttributeError(name)
         return _Unread

@@ -59,6 +59,11 @@ def failed_row(contest: Contest) -> Row:
     return (contest.question, contest.beside, "", "", "", "", target, FAILED)
 
 
+def nameless_row(groups: str) -> Row:
+    """Groups of contests of which none could be prepared."""
+    return (groups, "", "", "", "", "", "", FAILED)
+
+
 def memory_row(runs: Sequence[Run]) -> Row:
     """The most memory that any of the agent's runs took."""
     peak = max(run.peak_bytes for run in runs)

@@ -2,9 +2,9 @@
 # Copyright: (c) 2026 Portreeve contributors
 """What all suites share: the repository's places, what a test needs, and one closing list of what was skipped.
 
-A test says what it cannot do without: ``@pytest.mark.needs("root", "nsenter", "module:psutil")``. Where that is absent
-the test is skipped with the reason; in CI (``CI=true``) it fails instead, so nothing goes unproven unnoticed. A fixture
-that finds out later calls ``needs(...)`` of the fixture of that name.
+A test says what it cannot do without: ``@pytest.mark.needs("root", "bpf", "nsenter", "module:psutil")``. Where that is
+absent the test is skipped with the reason; in CI (``CI=true``) it fails instead, so nothing goes unproven unnoticed. A
+fixture that finds out later calls ``needs(...)`` of the fixture of that name.
 
 Of a slow matrix a few cases run always; the others are marked ``full`` and run by ``make test-full``.
 """
@@ -12,6 +12,7 @@ Of a slow matrix a few cases run always; the others are marked ``full`` and run 
 from __future__ import annotations
 
 import collections
+import functools
 import importlib.util
 import os
 import pathlib
@@ -27,13 +28,29 @@ COMMAND_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/
 
 
 def absent(what: str) -> str | None:
-    """Return why ``what`` (a command, ``root`` or ``module:NAME``) is not there, or None when it is."""
+    """Return why ``what`` (a command, ``root``, ``bpf`` or ``module:NAME``) is not there, or None when it is."""
     if what == "root":
         return None if os.geteuid() == 0 else "needs root"
+    if what == "bpf":
+        return _no_scan()
     if what.startswith("module:"):
         name = what.partition(":")[2]
         return None if importlib.util.find_spec(name) else f"needs the Python module {name}"
     return None if shutil.which(what, path=COMMAND_PATH) else f"needs the command {what}"
+
+
+@functools.cache
+def _no_scan() -> str | None:
+    """Return why the kernel does not tell of all descriptors by bpf(2), or None when it does."""
+    from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import PortreeveError
+    from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+    from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.file_scan import scan_files
+
+    try:
+        scan_files(Host(), ())
+    except PortreeveError as error:
+        return f"needs a scan by the kernel: {error}"
+    return None
 
 
 def require(*needed: str) -> None:

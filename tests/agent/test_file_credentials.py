@@ -247,6 +247,18 @@ def test_a_file_that_is_no_socket_is_not_answered_for(tmp_path: pathlib.Path) ->
 
 
 @pytest.mark.needs("root")
+def test_the_file_of_a_unix_socket_is_not_answered_for(tmp_path: pathlib.Path) -> None:
+    """Its inode number, which its filesystem gave it, may be that of a socket."""
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "named"))
+        file = os.open(tmp_path / "named", os.O_PATH)
+        try:
+            assert read_makers(Host(), {os.getpid(): [os.fstat(file).st_ino]}) == {}
+        finally:
+            os.close(file)
+
+
+@pytest.mark.needs("root")
 def test_a_process_that_is_gone_or_holds_no_such_socket_is_not_answered_for() -> None:
     child = os.fork()
     if not child:

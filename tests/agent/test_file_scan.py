@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import select
+import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,31 +20,47 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import scanned
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.errors import NotPermitted, NotSupported
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel import file_scan
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.bpf import (
     R0,
+    R3,
+    Step,
+    Value,
     assemble,
     jump_if_low_half_equals,
     leave,
     loaded,
+    move,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.file_scan import (
-    SOCKET,
+    Row,
+    Rows,
     scan_files,
 )
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.kept_types import known_types
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.kernel.socket_iteration import (
+    SOCKET,
+    copy,
+)
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.model import HeldSocket, Snapshot
+from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.process_directory import ProcessDirectory
 
-pytestmark = pytest.mark.needs("root")
+pytestmark = pytest.mark.needs("root", "bpf")
 
+CREATE_ITERATOR = 33  # bpf(2)
 MANY, FEW = 70, 3  # sockets of one process: so many that not each is looked at twice, or fewer
 
 
-@pytest.fixture(autouse=True)
-def _able() -> None:
-    try:
-        scan_files(Host(), ())
-    except (NotPermitted, NotSupported) as error:
-        pytest.skip(str(error))
+@pytest.fixture
+def means() -> str:
+    """Return the scanner, where a test does not name one."""
+    return "bpf"
+
+
+def rows_by_process() -> tuple[dict[int, list[Row]], frozenset[int]]:
+    """Return what a scan tells, to be changed."""
+    rows, seen = scan_files(Host(), None)
+    return {pid: list(rows.get(pid)) for pid in seen}, seen
 
 
 EVERY_KIND = """
@@ -121,7 +141,7 @@ ring = LIBC.syscall(425, 4, ctypes.create_string_buffer(120))
 if ring >= 0:
     called(LIBC.syscall(427, ring, 2, (ctypes.c_int * 1)(one.fileno()), 1))
     one.close()
-ready()
+ready(ring=ring)
 hold()
 """
 
@@ -129,8 +149,9 @@ hold()
 @pytest.fixture(scope="module")
 def crowd(crowded_arena: Any) -> Any:
     """Return a namespace in which descriptors lead to everything they can lead to."""
-    for code in (EVERY_KIND, OWN_TABLE, DEAD_LEADER, DEAD_LEADER_WITHOUT_SOCKETS, IN_FLIGHT, ZOMBIE, RING):
+    for code in (EVERY_KIND, OWN_TABLE, DEAD_LEADER, DEAD_LEADER_WITHOUT_SOCKETS, IN_FLIGHT, ZOMBIE):
         crowded_arena.play(code)
+    crowded_arena.has_ring = crowded_arena.play(RING)["ring"] >= 0
     return crowded_arena
 
 
@@ -151,11 +172,19 @@ def test_the_same_picture_of_a_whole_host(crowd: Any, host_picture: bool) -> Non
     assert by_scan.blind_spots == by_walk.blind_spots
 
 
-@pytest.mark.parametrize("port", [20000, 20001, 20007, 20400, 20401, 20402, 20403])
+@pytest.mark.parametrize("port", [20000, 20001, 20007, 20400, 20401, 20402])
 def test_the_same_picture_of_one_port(crowd: Any, port: int) -> None:
     by_walk, by_scan = (picture(crowd, scanner, port) for scanner in ("walk", "bpf"))
     assert by_scan == by_walk
     assert by_walk.sockets
+
+
+def test_the_same_picture_of_a_port_in_a_ring(crowd: Any) -> None:
+    if not crowd.has_ring:
+        pytest.skip("the kernel refuses io_uring")
+    by_walk, by_scan = (picture(crowd, scanner, 20403) for scanner in ("walk", "bpf"))
+    assert by_scan == by_walk
+    assert [via for _pid, _fd, via in seats(by_walk)] == ["io_uring"]
 
 
 # --- when it is used -------------------------------------------------------------------------------------------------
@@ -168,11 +197,13 @@ def busy(stage_host: type[Host]) -> Callable[..., Host]:
     class BusyHost(stage_host):
         open_files = 0
         refusal: Exception | None = None
+        asked = 0
 
         def read(self, path: str) -> bytes:
             return b"%d\t0\t2000000\n" % self.open_files if path == "/proc/sys/fs/file-nr" else super().read(path)
 
         def bpf(self, command: int, layout: str, *fields: Any) -> int:
+            self.asked += 1
             if self.refusal:
                 raise self.refusal
             return super().bpf(command, layout, *fields)
@@ -234,8 +265,47 @@ def test_where_it_is_refused_the_walk_says_why(arena: Any, port: int, busy: Call
         arena.look(port, host=host, scanner="bpf")
 
 
-def test_who_may_not_is_told_in_one_sentence(run_as_nobody: Any) -> None:
-    done = run_as_nobody("agent", "list", "--scanner", "bpf")
+def test_a_refusal_is_told_once(
+    arena: Any, port: int, busy: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that nobody seems to have is looked for in several walks."""
+    actor = arena.play(f"one = server({port}); ready(); hold()")
+    host = busy(20_000, NotPermitted("bpf(2): permission denied"))
+    monkeypatch.setattr(host, "births", lambda: [one for one in busy(0).births() if one[0] != actor.pid])
+    snapshot = arena.look(port, host=host, scanner="auto")
+    assert snapshot.agent.scanner == "sock_diag+walk: bpf(2): permission denied"
+    assert host.asked == 2  # for the program, and for what the verifier says of it
+
+
+def test_what_ends_while_it_is_read_ends_in_a_walk(arena: Any, port: int, busy: Callable[..., Host]) -> None:
+    class Unreadable(type(busy(0))):  # type: ignore[misc]
+        def bpf(self, command: int, layout: str, *fields: Any) -> int:
+            return os.open("/", os.O_RDONLY) if command == CREATE_ITERATOR else super().bpf(command, layout, *fields)
+
+    actor = arena.play(f"one = server({port}); ready(fd=one.fileno()); hold()")
+    host = Unreadable()
+    host.open_files = 20_000
+    snapshot = arena.look(port, host=host, scanner="auto")
+    assert snapshot.agent.scanner == "sock_diag+walk: bpf(2): Is a directory"
+    assert seats(snapshot) == [(actor.pid, actor["fd"], "descriptor")]
+
+
+def test_a_kernel_that_does_not_tell_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(place: int, size: int, failed: str) -> Iterator[Step]:
+        yield move(R3, Value(0))  # nobody may read there either
+        yield from copy(place, size, failed)
+
+    monkeypatch.setattr(file_scan, "copy", refused)
+    with select.epoll():
+        for sockets in (None, {1}):
+            with pytest.raises(NotSupported, match="the kernel does not tell the names of anonymous files"):
+                scan_files(Host(), sockets)
+
+
+@pytest.mark.parametrize("question", [("owner", "1/tcp"), ("list",)])
+def test_who_may_not_is_told_in_one_sentence(run_as_nobody: Any, question: tuple[str, ...]) -> None:
+    """Also where nothing has the port."""
+    done = run_as_nobody("agent", *question, "--scanner", "bpf")
     assert (done.returncode, done.stdout) == (4, "")
     assert "neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -265,13 +335,13 @@ def test_a_process_id_that_has_gone_to_another(arena: Any, monkeypatch: pytest.M
     one = arena.play(code.replace("FIRST", "21000"))
     other = arena.play(code.replace("FIRST", "22000"))
     swaps = [(one.pid, other.pid), (other.pid, one.pid)]
-    rows, seen = scan_files(Host(), None)
+    rows, seen = rows_by_process()
     assert sum(row[4] == SOCKET for row in rows[one.pid]) >= count
     swapped = {pid: [(row[0], pid, pid, *row[3:]) for row in rows[of]] for pid, of in swaps}
     monkeypatch.setattr(scanned, "scan_files", lambda *_: ({**rows, **swapped}, seen))
     found = arena.look(scanner="bpf", host_picture=True).sockets
-    assert holders_by_port(found, 21000, count) <= {one.pid}
-    assert holders_by_port(found, 22000, count) <= {other.pid}
+    assert holders_by_port(found, 21000, count) == {one.pid}
+    assert holders_by_port(found, 22000, count) == {other.pid}
 
 
 def holders_by_port(found: tuple[HeldSocket, ...], first: int, count: int) -> set[int]:
@@ -286,10 +356,106 @@ ready(inode=inode(one), fd=one.fileno())
 hold()
 """)
     bystander = arena.play("ready(); hold()")
-    rows, seen = scan_files(Host(), None)
+    rows, seen = rows_by_process()
     stale = {bystander.pid: [(actor["inode"], bystander.pid, bystander.pid, actor["fd"], SOCKET)]}
     monkeypatch.setattr(scanned, "scan_files", lambda *_: ({**rows, **stale}, seen))
     assert seats(arena.look(port, scanner="bpf")) == [(actor.pid, actor["fd"], "descriptor")]
+
+
+@pytest.fixture
+def after_the_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Return a function that has a program go on between the scan and what follows from it."""
+
+    def go_on(actor: Any) -> None:
+        waiting = [actor]
+
+        def scan(*asked: Any) -> Any:
+            told = scan_files(*asked)
+            while waiting:
+                waiting.pop().tell("go on")
+            return told
+
+        monkeypatch.setattr(scanned, "scan_files", scan)
+
+    return go_on
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_descriptors_that_moved(arena: Any, after_the_scan: Callable[[Any], None], count: int) -> None:
+    actor = arena.play(f"""
+keep = [server(port) for port in range(23000, 23000 + {count})]
+child = os.fork()  # another holder, so that none is missed
+if not child:
+    hold()
+    os._exit(0)
+ready(child=child)
+told()
+for one in keep:
+    os.dup2(one.fileno(), 200 + one.fileno())
+    one.close()
+ready()
+hold()
+""")
+    after_the_scan(actor)
+    found = arena.look(host_picture=True).sockets
+    assert holders_by_port(found, 23000, count) == {actor.pid, actor["child"]}
+    assert all(holder.fd > 200 for held in found for holder in held.holders if holder.pid == actor.pid)
+
+
+def test_descriptors_that_were_opened(arena: Any, after_the_scan: Callable[[Any], None]) -> None:
+    """A process that leaks sockets leaks sockets."""
+    actor = arena.play(
+        "one = server(23000); ready(); told(); keep = [socket.socket() for _ in range(20)]; ready(); hold()"
+    )
+    after_the_scan(actor)
+    by_scan, by_walk = (arena.look(scanner=scanner, host_picture=True).sockets for scanner in ("bpf", "walk"))
+    assert by_scan == by_walk
+    [holder] = by_scan[0].holders
+    assert holder.process.descriptors.kinds["socket"] == 21
+
+
+def test_a_ring_that_was_closed(arena: Any, after_the_scan: Callable[[Any], None]) -> None:
+    actor = arena.play("""
+one = server(23000)
+ring = LIBC.syscall(425, 4, ctypes.create_string_buffer(120))
+ready(ring=ring)
+told()
+os.close(ring)
+os.dup(0)  # as many as before
+ready()
+hold()
+""")
+    if actor["ring"] < 0:
+        pytest.skip("the kernel refuses io_uring")
+    after_the_scan(actor)
+    assert arena.look(host_picture=True).blind_spots == ()
+
+
+def test_before_linux_6_2(arena: Any, stage_host: type[Host], monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many descriptors there are, a listing says where stat(2) does not."""
+    actor = arena.play("one = server(23000); ready(); hold()")
+    monkeypatch.setattr(ProcessDirectory, "descriptor_count", lambda directory: len(directory.list("fd")))
+    [holder] = arena.look(host_picture=True).sockets[0].holders
+    assert (holder.pid, holder.process.descriptors.open) == (actor.pid, len(os.listdir(f"/proc/{actor.pid}/fd")))
+
+
+def test_rows_take_no_more_than_what_the_kernel_wrote() -> None:
+    """Of a million connections there is a row each."""
+    data = b"".join(struct.pack("=QIIII", number, number // 300, number // 300, 7, SOCKET) for number in range(30_000))
+    tracemalloc.start()
+    try:
+        rows = Rows(data)
+        assert tracemalloc.get_traced_memory()[0] < len(data) / 10
+    finally:
+        tracemalloc.stop()
+    assert list(rows.get(99))[-1] == (29_999, 99, 99, 7, SOCKET)
+
+
+def test_where_few_are_chosen_others_have_no_row() -> None:
+    with socket.socket() as one, socket.socket(), select.epoll():
+        inode = os.fstat(one.fileno()).st_ino
+        rows, _seen = scan_files(Host(), {inode})
+        assert list(rows.get(os.getpid())) == [(inode, os.getpid(), os.getpid(), one.fileno(), SOCKET)]
 
 
 # --- programs --------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from .record import dataclass, replace
 from .tables import Question, Tables, read_tables
 
 _MOST_ATTEMPTS = 3
+_SCANNED = "bpf"  # a scanner, and what Walk.means says of it
 _MOST_WALKS = 6  # where ports are asked for: a socket that is handed on all the time is met by one of them
 
 
@@ -49,9 +50,11 @@ def take_sighting(
     found: set[int] = set()
     unheld: Counter[int] = Counter()
     walks = _MOST_WALKS if question.ports else _MOST_ATTEMPTS
+    refusal = ""
     for attempt in range(walks):
         tables = read_tables(host, question, namespaces, ranges)
-        walk = _walk(host, question, tables, all_namespaces, thorough=attempt > 0)
+        walk = _walk(host, question, tables, all_namespaces, attempt > 0, refusal)
+        refusal = walk.means if walk.means != _SCANNED else ""
         if not (question.ports and tables.sockets) and not _unexplained(tables, walk):
             return Sighting(tables, walk)
         again = _read_again(host, question, namespaces, ranges, tables, walk)
@@ -115,13 +118,16 @@ def _place(socket: Socket) -> tuple[int, str, int]:
     return socket.namespace, socket.protocol, socket.local.port
 
 
-def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...], thorough: bool) -> Walk:
+def _walk(
+    host: Host, question: Question, tables: Tables, namespaces: tuple[Namespace, ...], thorough: bool, refusal: str
+) -> Walk:
     """Return the seats of the sockets in ``tables``; a UNIX socket of any namespace may carry one in flight.
 
     Those with nothing in their queue are passed over, unless ``thorough``: it may come before they are visited.
+    A scan that is insisted on is made though there is nothing to look for: who asks wants to know whether it can be.
     """
     wanted = {socket.inode for socket in tables.sockets if socket.inode}
-    if not wanted and not question.host_picture:
+    if not wanted and not question.host_picture and question.scanner != _SCANNED:
         return Walk()
     queued: set[int] = set()
     unlisted = 0
@@ -130,7 +136,7 @@ def _walk(host: Host, question: Question, tables: Tables, namespaces: tuple[Name
             queued |= in_reach(host, namespace, partial(_read_queued, host, thorough)) or frozenset()
         except (NotPermitted, NotSupported):
             unlisted += 1
-    found = walking.walk(host, wanted, queued, limits=question.host_picture, scanner=question.scanner)
+    found = walking.walk(host, wanted, queued, question.host_picture, question.scanner, refusal)
     found.unlisted_queues = unlisted
     return found
 

@@ -157,8 +157,13 @@ def is_taken(directory: ProcessDirectory, inode: int, seat: Seat) -> bool:
     """Return whether a descriptor still leads to a socket; of one in flight or in a ring that is taken for granted."""
     if seat.via not in ("descriptor", "thread"):
         return True
+    return leads_to(directory, "%sfd/%d" % ("task/%d/" % seat.tid if seat.tid else "", seat.fd), link_of(inode))
+
+
+def leads_to(directory: ProcessDirectory, name: str, target: str) -> bool:
+    """Return whether a link of a process leads to ``target``."""
     try:
-        return directory.readlink("%sfd/%d" % ("task/%d/" % seat.tid if seat.tid else "", seat.fd)) == link_of(inode)
+        return directory.readlink(name) == target
     except (Gone, NotSupported):
         return False
 

@@ -24,15 +24,17 @@ def walk(
     queued: Collection[int] = (),
     limits: bool = False,
     scanner: str = "auto",
+    refusal: str = "",
 ) -> Walk:
     """Return every seat of the sockets with the inodes ``wanted``.
 
     ``queued`` are inodes of UNIX sockets with something in their queue, which may carry descriptors in flight;
     with ``limits`` each process's use of its descriptor limit is read too. The ``scanner`` 'bpf' has the kernel look at
     the descriptors (docs/adr/0008), which 'auto' tries where there are very many; others read them one by one.
+    ``refusal`` is the ``Walk.means`` of an earlier walk that could not: it is not tried again.
     Raises NotSupported where 'bpf' is impossible.
     """
-    return _Walking(host, wanted, queued, limits, scanner).run()
+    return _Walking(host, wanted, queued, limits, scanner, refusal).run()
 
 
 def drop_those_who_let_go(host: Host, walk: Walk) -> None:
@@ -57,10 +59,11 @@ class _Walking:
     """One walk, by means that fit the host."""
 
     def __init__(
-        self, host: Host, wanted: Collection[int], queued: Collection[int], limits: bool, scanner: str
+        self, host: Host, wanted: Collection[int], queued: Collection[int], limits: bool, scanner: str, refusal: str
     ) -> None:
         self._host = host
         self._scanner = scanner
+        self._refusal = refusal
         self._asked = (host, wanted, queued, limits)
         self._visitor = Visitor(*self._asked)
 
@@ -93,12 +96,12 @@ class _Walking:
     def _visit_first(self, pids: list[int]) -> str:
         """Visit the processes there are by the means that is best for so many descriptors; returns ``Walk.means``."""
         open_files = _open_files(self._host)
-        means = "walk" if self._scanner == "walk" else ""
-        if self._scanner == "bpf" or (self._scanner == "auto" and open_files >= _WORTH_A_SCAN):
+        means = "walk" if self._scanner == "walk" else self._refusal
+        if self._scanner == "bpf" or (self._scanner == "auto" and open_files >= _WORTH_A_SCAN and not means):
             try:
                 from .scanned import Scan
 
-                scan = Scan(*self._asked)
+                scan = Scan(*self._asked, pids)
             except PortreeveError as error:
                 if self._scanner == "bpf":
                     raise NotSupported("descriptors cannot be scanned by bpf here: %s" % error) from error

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from ..errors import NotPermitted, NotSupported
 from ..host import Host
-from ..reading import as_text
+from ..reading import as_text, translate
 from ..record import NamedTuple
 from ..typed import Iterable, Iterator, Sequence, Union
 
@@ -39,7 +39,7 @@ _INSTRUCTION = struct.Struct("=BBhi")  # operation, both registers, offset, cons
 _SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
 _LOAD, _STORE, _STORE_CONSTANT = 0x61, 0x63, 0x62
 _CONSTANT, _REGISTER = 0x07, 0x0F  # 64-bit arithmetic with either
-_ADD, _OR, _AND, _XOR, _MOVE = 0x00, 0x40, 0x50, 0xA0, 0xB0
+_ADD, _OR, _XOR, _MOVE = 0x00, 0x40, 0xA0, 0xB0
 _EQUAL, _GREATER, _NOT_EQUAL = 0x10, 0x20, 0x50
 _JUMP, _JUMP_BY_HALF, _CALL, _EXIT = 0x05, 0x06, 0x85, 0x95
 
@@ -91,11 +91,6 @@ def move(target: int, value: Operand) -> Instruction:
 def add(target: int, value: Operand) -> Instruction:
     """Add ``value`` to ``target``."""
     return _arithmetic(_ADD, target, value)
-
-
-def mask(target: int, value: Operand) -> Instruction:
-    """Keep those bits of ``target`` that are set in ``value``."""
-    return _arithmetic(_AND, target, value)
 
 
 def set_bits(target: int, value: Operand) -> Instruction:
@@ -210,6 +205,8 @@ def _chunks(iterator: int) -> Iterator[bytes]:
             chunk = os.read(iterator, _READ_SIZE)
         except BlockingIOError:  # a million objects looked at and nothing to say: the kernel takes a breath
             continue
+        except OSError as error:
+            translate(error, "bpf(2)")
         if not chunk:
             return
         yield chunk

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import struct
 import sys
-from itertools import groupby
-from operator import itemgetter
+from itertools import chain, groupby
 
 from ..errors import NotSupported
 from ..host import Host
-from ..typed import Collection, Dict, Iterator, List, Tuple
+from ..typed import Collection, Iterable, Iterator, Tuple
 from .bpf import (
     R1,
     R2,
@@ -40,9 +39,9 @@ from .bpf import (
 )
 from .btf import Types
 from .kept_types import known_types
-from .socket_iteration import DESCRIPTOR, FILE, FIRST_PID_NAMESPACE, ITERATOR, TASK, copy, write_row
+from .socket_iteration import DESCRIPTOR, FILE, FIRST_PID_NAMESPACE, ITERATOR, SOCKET, TASK, copy, write_row
 
-SOCKET, PIPE, ANONYMOUS = 0x534F434B, 0x50495045, 0x09041934  # linux/magic.h
+PIPE, ANONYMOUS = 0x50495045, 0x09041934  # linux/magic.h
 EPOLL, URING = (int.from_bytes(name, sys.byteorder) for name in (b"[eventpo", b"[io_urin"))
 MOST_CHOSEN = 256  # sockets that the kernel looks for itself, by comparing with one after the other
 
@@ -51,18 +50,36 @@ _PROCESS = struct.Struct("=I")
 _PROCESSES = "bpf_iter_task"
 _INODE, _PID, _TID, _DESCRIPTOR, _KIND = -24, -16, -12, -8, -4
 
+_NAMELESS = 0  # what stays of a name that cannot be copied
 _BPF, _PERFMON, _SYS_ADMIN = 1 << 39, 1 << 38, 1 << 21  # capabilities(7)
 
 Row = Tuple[int, int, int, int, int]
-Rows = Dict[int, List[Row]]
+
+
+class Rows:
+    """What the kernel wrote down, as it lies there: of what may be a million rows, one process's are read at once."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        start = 0
+        for pid, same in groupby(self._data.cast("I")[2 :: _ROW.size // 4]):
+            end = start + _ROW.size * sum(1 for _row in same)
+            self._places.setdefault(pid, []).append((start, end))
+            start = end
+
+    def get(self, pid: int, without: Iterable[Row] = ()) -> Iterable[Row]:
+        """Return the rows of a process, to be gone through once, or ``without`` any."""
+        places = [_ROW.iter_unpack(self._data[start:end]) for start, end in self._places.get(pid, ())]
+        return chain(*places) if places else without
 
 
 def scan_files(host: Host, sockets: Collection[int] | None) -> tuple[Rows, frozenset[int]]:
-    """Return the rows of each process, and the processes that the kernel showed to the program at all.
+    """Return the rows by process, and the processes that the kernel showed to the program at all.
 
     There is a row for each descriptor that leads to no path: (inode, process, thread, descriptor, kind).
     A kind is the number of a filesystem (linux/magic.h); of an ``ANONYMOUS`` one, the inode stands for its name.
-    With ``sockets``, at most ``MOST_CHOSEN`` inodes, only rows of these and of anonymous ones are there. Threads have
+    With ``sockets``, at most ``MOST_CHOSEN`` inodes, only rows of these and of each io_uring are there. Threads have
     rows of their own only where they do not share the table of their group leader, or where that has ended.
     Raises NotSupported or NotPermitted where the kernel does not tell (Linux 5.8 with BTF; CAP_BPF and CAP_PERFMON).
     """
@@ -74,10 +91,16 @@ def scan_files(host: Host, sockets: Collection[int] | None) -> tuple[Rows, froze
         seen = frozenset(pid for (pid,) in _PROCESS.iter_unpack(processes.everywhere()))
     with loaded(host, *of_files) as files:
         data = files.everywhere()
-    by_process: Rows = {}
-    for pid, rows in groupby(_ROW.iter_unpack(data), itemgetter(1)):
-        by_process.setdefault(pid, []).extend(rows)
-    return by_process, seen
+    if _has_nameless(data):
+        raise NotSupported("the kernel does not tell the names of anonymous files: a lockdown keeps programs from them")
+    return Rows(data), seen
+
+
+def _has_nameless(data: bytes) -> bool:
+    """Return whether a name could not be copied: before Linux 5.13 a lockdown lets a program in and then blinds it."""
+    if _NAMELESS not in memoryview(data).cast("Q")[:: _ROW.size // 8]:
+        return False
+    return any(inode == _NAMELESS and kind == ANONYMOUS for inode, _pid, _tid, _fd, kind in _ROW.iter_unpack(data))
 
 
 def _check_sight(host: Host) -> None:
@@ -118,7 +141,11 @@ def _program(types: Types, sockets: Collection[int] | None) -> Iterator[Step]:
     yield jump("row" if sockets is None else "end")
     yield Label("anonymous")
     yield load(8, R3, R8, types.offset("dentry", "d_name") + types.offset("qstr", "name"))
-    yield from copy(_INODE, 8, "end")
+    yield from copy(_INODE, 8, "row")
+    if sockets is not None:
+        yield load(8, R3, R10, _INODE)
+        yield jump_if_low_half_equals(R3, URING, "row")
+        yield jump("end")
     yield Label("row")
     yield load(4, R3, R9, types.offset("task_struct", "tgid"))
     yield store(4, R10, _PID, R3)

@@ -42,7 +42,7 @@ class KnownTypes(Types):
     def offset(self, structure: str, member: str) -> int:
         key = structure + "." + member
         place = self.kept.get(key)
-        return self._learn(key, structure, member) if place is None else _present(place, "no member " + key)
+        return self._learn(key, structure, member) if place is None else _present(place, "no member %s in its structure %s" % (member, structure))
 
     def _learn(self, key: str, name: str, member: str = "") -> int:
         if self._types is None:
@@ -71,10 +71,12 @@ def known_types(host: Host) -> Iterator[KnownTypes]:
         return
     build = _build(host)
     types = KnownTypes(host, _unpack(_read(host.path(_DIRECTORY)), build))
-    yield types
-    if types.has_learned:
-        with suppress(OSError):
-            _write(host.path(_DIRECTORY), _pack(types.kept, build))
+    try:
+        yield types
+    finally:  # what the kernel lacks is worth keeping above all
+        if types.has_learned:
+            with suppress(OSError):
+                _write(host.path(_DIRECTORY), _pack(types.kept, build))
 
 
 def _build(host: Host) -> bytes:

@@ -26,7 +26,6 @@ from .bpf import (
     jump_if_not_equal,
     leave,
     load,
-    mask,
     move,
     store,
 )
@@ -36,12 +35,13 @@ ITERATOR = "bpf_iter_task_file"
 TASK, DESCRIPTOR, FILE = 8, 16, 24  # its arguments
 FIRST_PID_NAMESPACE = 0xEFFFFFFC  # linux/proc_ns.h
 _META = 0
-_FILE_TYPE, _SOCKET = 0xF000, 0xC000
+SOCKET = 0x534F434B  # the filesystem of sockets (linux/magic.h)
 
 
 def for_each_socket(types: Types, inode: int) -> Iterator[Step]:
     """Yield the first steps of a program, which go to "end" for what is no socket.
 
+    The file that a UNIX socket is bound to is none: its inode number may be that of another socket.
     After them R9 is the task, R7 the file, and the inode's number lies on the stack at ``inode``; R6 is for the end.
     """
     yield move(R6, R1)
@@ -50,9 +50,9 @@ def for_each_socket(types: Types, inode: int) -> Iterator[Step]:
     yield load(8, R7, R6, FILE)
     yield jump_if_equal(R7, Value(0), "end")
     yield load(8, R1, R7, types.offset("file", "f_inode"))
-    yield load(2, R2, R1, types.offset("inode", "i_mode"))
-    yield mask(R2, Value(_FILE_TYPE))
-    yield jump_if_not_equal(R2, Value(_SOCKET), "end")
+    yield load(8, R2, R1, types.offset("inode", "i_sb"))
+    yield load(8, R2, R2, types.offset("super_block", "s_magic"))
+    yield jump_if_not_equal(R2, Value(SOCKET), "end")
     yield load(8, R3, R1, types.offset("inode", "i_ino"))
     yield store(8, R10, inode, R3)
 

@@ -9,12 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.portreeve_agent.verdicts.wording import one_line
 from .host_keys import ShownKey, check, preferred
+from .jumps import Jumps
 from .keyring import Identities, Keyring
 from .known_hosts import KnownHostsFiles
 from .lifeline import Lifeline
@@ -86,8 +86,7 @@ class Network:
         self._settings = SettingsReader()
         self._files = KnownHostsFiles()
         self._keyring = Keyring()
-        self._jumps: dict[tuple[tuple[str, ...], str], Future[paramiko.Transport]] = {}
-        self._lock = threading.Lock()
+        self._jumps = Jumps(lambda arguments, hop, lifeline: self._connect(arguments, hop, None, lifeline))
 
     def connect(self, target: Target, lifeline: Lifeline) -> paramiko.Transport:
         """Return a connection that is logged in. Raises Unreachable, TimeoutError."""
@@ -95,12 +94,7 @@ class Network:
 
     def close(self) -> None:
         """Close the connections to jump hosts."""
-        with self._lock:
-            jumps = list(self._jumps.values())
-            self._jumps.clear()
-        for jump in jumps:
-            if jump.done() and not jump.exception():
-                jump.result().close()
+        self._jumps.close()
 
     def _connect(
         self, arguments: tuple[str, ...], address: str, password: str | None, lifeline: Lifeline
@@ -138,22 +132,23 @@ class Network:
 
     def _over(self, jumps: str, arguments: tuple[str, ...], settings: Settings, lifeline: Lifeline) -> paramiko.Channel:
         """Return a channel through the last of some jump hosts, which is reached through those before it, as by ssh."""
-        import paramiko
-
         before, _comma, last = jumps.rpartition(",")
         hop_arguments, hop = hop_of(last, before, arguments)
         lifeline.doing = f"connecting to the jump host {one_line(hop)}"
-        with self._lock:
-            future = self._jumps.get((hop_arguments, hop))
-            ours = future is None
-            if future is None:
-                future = self._jumps[hop_arguments, hop] = Future()
-        if ours:
-            self._reach(future, hop_arguments, hop, lifeline.left())
+        transport = self._jumps.reach(hop_arguments, hop, lifeline)
         try:
-            transport = future.result(lifeline.left())
-        except Unreachable as error:
-            raise Unreachable(f"its jump host {one_line(hop)} is not reached: {error}") from error
+            return self._through(transport, hop, settings, lifeline)
+        except Unreachable:
+            if transport.is_active():
+                raise
+        transport = self._jumps.reach(hop_arguments, hop, lifeline)  # it was lost, which shows in use only
+        return self._through(transport, hop, settings, lifeline)
+
+    def _through(
+        self, transport: paramiko.Transport, hop: str, settings: Settings, lifeline: Lifeline
+    ) -> paramiko.Channel:
+        import paramiko
+
         lifeline.doing = f"waiting for the jump host {one_line(hop)} to connect"
         try:
             return lifeline.hold(
@@ -167,17 +162,6 @@ class Network:
             raise Unreachable(
                 f"no connection from the jump host {one_line(hop)} to {where}: {one_line(why)}"
             ) from error
-
-    def _reach(self, future: Future[paramiko.Transport], arguments: tuple[str, ...], hop: str, seconds: float) -> None:
-        own = Lifeline(seconds)  # it outlives the host that came first
-        try:
-            future.set_result(self._connect(arguments, hop, None, own))
-        except TimeoutError:
-            own.cut()
-            future.set_exception(Unreachable(f"timed out while {own.doing}"))
-        except Exception as error:
-            own.cut()
-            future.set_exception(error)
 
 
 def hop_of(jump: str, before: str, arguments: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -9,7 +9,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .connection import Network
 
 _GRACE = 0.5  # seconds in which a host's own thread may still say what it was waiting for
+_CLOSING = 3.0  # seconds in which all that is still open is to be closed
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ class Limits:
     seconds: float = 60.0
 
 
-def sweep(asked: Iterable[tuple[Target, Question]], archive: bytes, limits: Limits = Limits()) -> Iterator[Outcome]:
+def sweep(asked: Iterable[tuple[Target, Question]], archive: bytes, limits: Limits = Limits()) -> Generator[Outcome]:
     """Yield what came of each target, in the order in which that is known; ``archive`` is the agent's.
 
     Targets are taken one by one as there is room, so that preparing them and asking others go on together. Closing the
-    iterator, or a KeyboardInterrupt in it, ends what is under way: targets without an outcome were not reached.
+    generator, or a KeyboardInterrupt in it or thrown into it, ends what is under way; the interrupt is raised after what
+    had come in by then has been yielded. Targets without an outcome were not reached.
     """
     crowd = _Crowd(Cargo(archive), limits)
     waiting = iter(asked)
@@ -55,6 +57,9 @@ def sweep(asked: Iterable[tuple[Target, Question]], archive: bytes, limits: Limi
                 crowd.wait()
             else:
                 return
+    except KeyboardInterrupt:
+        yield from list(crowd.come_in())  # without what others say because they are cut
+        raise
     finally:
         crowd.disperse()
 
@@ -67,6 +72,7 @@ class _Crowd:
         self._limits = limits
         self._outcomes: queue.SimpleQueue[tuple[Lifeline, Outcome]] = queue.SimpleQueue()
         self._asked: dict[Lifeline, Target] = {}
+        self._uncut: set[Lifeline] = set()  # also of hosts that have answered
         self._network: Network | None = None
 
     def has_room(self) -> bool:
@@ -86,22 +92,27 @@ class _Crowd:
             return
         if not target.local and self._network is None:
             self._network = _network()
+        self._uncut.add(lifeline)
         bounded = replace(question, seconds=self._limits.seconds)
         threading.Thread(target=self._tell, args=(target, bounded, lifeline), daemon=True).start()
 
-    def answered(self) -> Iterator[Outcome]:
-        """Yield what has come in, and give up hosts whose time is long over."""
+    def come_in(self) -> Iterator[Outcome]:
+        """Yield what has come in."""
         while True:
             try:
                 lifeline, outcome = self._outcomes.get_nowait()
             except queue.Empty:
-                break
+                return
             if self._asked.pop(lifeline, None):
                 yield outcome
+
+    def answered(self) -> Iterator[Outcome]:
+        """Yield what has come in, and give up hosts whose time is long over."""
+        yield from self.come_in()
         now = time.monotonic()
         for lifeline in [one for one in self._asked if one.until + _GRACE <= now]:
             target = self._asked.pop(lifeline)
-            threading.Thread(target=lifeline.cut, daemon=True).start()  # a connection may take a moment to close
+            threading.Thread(target=self._cut, args=(lifeline,), daemon=True).start()  # it may take a moment to close
             yield _out_of_time(target, lifeline)
 
     def wait(self) -> None:
@@ -114,12 +125,12 @@ class _Crowd:
 
     def disperse(self) -> None:
         """End what is under way, all at once: a connection may take a moment to close."""
-        ending = [threading.Thread(target=lifeline.cut, daemon=True) for lifeline in self._asked]
+        ending = [threading.Thread(target=lifeline.cut, daemon=True) for lifeline in tuple(self._uncut)]
         if self._network is not None:
             ending.append(threading.Thread(target=self._network.close, daemon=True))
         for thread in ending:
             thread.start()
-        until = time.monotonic() + _GRACE
+        until = time.monotonic() + _CLOSING
         for thread in ending:
             thread.join(max(until - time.monotonic(), 0))
 
@@ -136,7 +147,11 @@ class _Crowd:
             fault = f"a fault in Portreeve, please report it: {type(error).__name__}: {one_line(str(error))}"
             outcome = Outcome(target.name, "failed", reason=fault)
         self._outcomes.put((lifeline, replace(outcome, seconds=time.monotonic() - lifeline.began)))
+        self._cut(lifeline)
+
+    def _cut(self, lifeline: Lifeline) -> None:
         lifeline.cut()
+        self._uncut.discard(lifeline)
 
     def _ask_one(self, target: Target, question: Question, lifeline: Lifeline) -> Outcome:
         if target.local or self._network is None:

@@ -29,6 +29,7 @@ class Lifeline:
         self.until = self.began + seconds
         self.doing = "reading its settings"
         self._lock = threading.Lock()
+        self._cutting = threading.Lock()
         self._held: list[Closeable] = []
         self._cut = False
 
@@ -49,13 +50,17 @@ class Lifeline:
         raise TimeoutError
 
     def cut(self) -> None:
-        """Close all that is held, the latest first; a thread that waits for it wakes up."""
-        with self._lock:
-            self._cut = True
-            held = self._held[::-1]
-            self._held.clear()
-        for one in held:
-            try:
-                one.close()
-            except (OSError, EOFError):
-                pass
+        """Close all that is held, the latest first; a thread that waits for it wakes up.
+
+        When that returns, it is closed, whichever thread has done it.
+        """
+        with self._cutting:
+            with self._lock:
+                self._cut = True
+                held = self._held[::-1]
+                self._held.clear()
+            for one in held:
+                try:
+                    one.close()
+                except (OSError, EOFError):
+                    pass

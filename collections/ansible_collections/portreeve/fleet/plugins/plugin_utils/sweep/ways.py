@@ -20,6 +20,7 @@ from .target import Unreachable
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _LONGEST_REASON = 300
+_PATIENCE = 0.2  # seconds in which a ProxyCommand may end by itself, then by a signal
 
 
 def dial(settings: Settings, lifeline: Lifeline) -> socket.socket:
@@ -85,15 +86,14 @@ class CommandWay:
     def close(self) -> None:
         """End the command with all that it has started."""
         self.connection.close()
-        try:
-            self._process.wait(0.2)
-        except subprocess.TimeoutExpired:
+        for signal in (None, 15, 9):
+            if signal:
+                os.killpg(self._process.pid, signal)
             try:
-                os.killpg(self._process.pid, 15)
-                self._process.wait(1)
-            except (OSError, subprocess.TimeoutExpired):
-                self._process.kill()
-                self._process.wait()
+                self._process.wait(_PATIENCE)
+                break
+            except subprocess.TimeoutExpired:
+                continue
         self._complaints.close()
 
 

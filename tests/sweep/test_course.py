@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.fleet.picture import KNOWN_FORMATS
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import course
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import course, crowd
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Reply
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.showing import Shown
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Outcome
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Outcome, Target
 
 FINE = {"format": KNOWN_FORMATS[1], "complete": True, "ports": []}
 #: What a host may say that keeps to the format by its name alone.
@@ -30,7 +32,7 @@ HOSTILE = (
 def run(monkeypatch, outcomes: list[Outcome], explain: bool, as_json: bool, directory=None) -> course.Ended:
     """Run a course on which hosts answer what they are given."""
     names = [outcome.name for outcome in outcomes]
-    monkeypatch.setattr(course, "sweep", lambda *_given: iter(outcomes))
+    monkeypatch.setattr(course, "sweep", lambda *_given: (outcome for outcome in outcomes))
     shown = Shown(names, explain, False, as_json)
     way = course.Course(SimpleNamespace(targets=lambda _hosts: iter(())), "port_owner", {}, None, Limits())
     return way.run([SimpleNamespace(name=name) for name in names], shown, directory, with_bind=False)
@@ -55,3 +57,48 @@ def test_one_hosts_answer_never_ends_the_sweep(monkeypatch, capsys, tmp_path, ex
     else:
         assert "bad0: failed. What it answered is no answer" in output
         assert f"{len(outcomes) + 1} hosts: " in output
+
+
+class Stopped(Shown):
+    """Is interrupted while it shows the first answer, when others have come in."""
+
+    def __init__(self, names, come_in) -> None:
+        super().__init__(names, False, False, True)
+        self._come_in = come_in
+
+    def answer(self, answer, outcome) -> None:
+        if self._come_in:
+            self._come_in = self._come_in()
+            raise KeyboardInterrupt
+        super().answer(answer, outcome)
+
+
+def test_what_had_come_in_at_an_interrupt_is_shown(monkeypatch, capsys):
+    names = ["first", "second", "third", "never"]
+    all_asked, showing, over = threading.Barrier(len(names)), threading.Event(), threading.Event()
+    others = set(threading.enumerate())
+
+    def converse(_open_wire, target, *_rest):
+        all_asked.wait(30)
+        if target.name != "first":
+            (over if target.name == "never" else showing).wait(30)
+        return Reply(FINE, None, None, False, "")
+
+    def come_in() -> None:
+        showing.set()
+        while len(set(threading.enumerate()) - others) > 1:
+            over.wait(0.01)
+
+    monkeypatch.setattr(crowd, "converse", converse)
+    reach = SimpleNamespace(targets=lambda _hosts: (Target(name, name, local=True) for name in names))
+    way = course.Course(reach, "port_owner", {}, None, Limits())
+
+    ended = way.run([SimpleNamespace(name=name) for name in names], Stopped(names, come_in), None, with_bind=False)
+    over.set()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert ended.interrupted
+    assert {line["host"]: line["status"] for line in lines} == {
+        "first": "ok", "second": "ok", "third": "ok", "never": "unreachable",
+    }  # fmt: skip
+    assert len(lines) == len(names)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,17 +48,20 @@ class Course:
         Raises ReportNotKept.
         """
         taken = _Taken(shown, with_bind, keeping=directory is not None)
-        missing = {host.name for host in hosts}
-        interrupted = False
+        in_hand: Outcome | None = None
         shown.begin()
+        outcomes = sweep(self._asked(hosts), archive(), self.limits)
+        interrupted = False
         try:
-            for outcome in sweep(self._asked(hosts), archive(), self.limits):
-                taken.take(outcome)
-                missing.discard(outcome.name)
+            for in_hand in outcomes:
+                taken.take(in_hand)
         except KeyboardInterrupt:
             interrupted = True
-            for name in sorted(missing, key=natural):
-                taken.take(Outcome(name, UNREACHABLE, reason=_INTERRUPTED))
+            known = [*([in_hand] if in_hand else []), *_come_in(outcomes)]
+            rest = {host.name: Outcome(host.name, UNREACHABLE, reason=_INTERRUPTED) for host in hosts}
+            for outcome in {**rest, **{outcome.name: outcome for outcome in known}}.values():
+                if outcome.name not in taken.statuses:
+                    taken.take(outcome)
         try:
             written = _written(taken.answers, directory) if directory else None
         except ReportNotKept:
@@ -106,6 +109,15 @@ class _Taken:
         self.statuses[answer.name] = answer.status
         if self._keeping:
             self.answers[answer.name] = read_answer(outcome.name, registered)
+
+
+def _come_in(outcomes: Generator[Outcome]) -> Iterator[Outcome]:
+    """Yield what had come in of an interrupted sweep, and end it."""
+    try:
+        yield outcomes.throw(KeyboardInterrupt())
+        yield from outcomes
+    except KeyboardInterrupt:
+        return
 
 
 def _written(answers: Mapping[str, HostAnswer], directory: pathlib.Path) -> dict[str, Any]:

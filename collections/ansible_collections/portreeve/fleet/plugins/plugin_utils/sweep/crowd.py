@@ -38,7 +38,7 @@ def sweep(asked: Iterable[tuple[Target, Question]], archive: bytes, limits: Limi
     """Yield what came of each target, in the order in which that is known; ``archive`` is the agent's.
 
     Targets are taken one by one as there is room, so that preparing them and asking others go on together. Closing the
-    generator, or a KeyboardInterrupt in it or thrown into it, ends what is under way; the interrupt is raised after what
+    generator, or a KeyboardInterrupt in it or thrown into it, ends what is under way; it is raised again after what
     had come in by then has been yielded. Targets without an outcome were not reached.
     """
     crowd = _Crowd(Cargo(archive), limits)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import paramiko
 
 _CHUNK = 1 << 18
+_PATIENCE = 0.2  # seconds in which a command may end by itself, then by a signal
 
 
 class Wire(Protocol):
@@ -97,10 +98,15 @@ class LocalWire:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                bufsize=0,
                 start_new_session=True,
             )
         except OSError as error:
             raise Unreachable(f"no process could be started here: {error.strerror}") from error
+        self._sending = selectors.DefaultSelector()
+        if self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._sending.register(self._process.stdin, selectors.EVENT_WRITE)
         self._selector = selectors.DefaultSelector()
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
@@ -108,13 +114,14 @@ class LocalWire:
 
     def send(self, content: bytes) -> None:
         """Write to its standard input; a command that has ended takes it silently."""
-        if self._process.stdin is None:
-            return
-        try:
-            self._process.stdin.write(content)
-            self._process.stdin.flush()
-        except OSError:
-            pass  # its last words tell why it ended
+        while content:
+            ready = self._sending.select(max(self._until - time.monotonic(), 0))
+            if not ready:
+                raise TimeoutError
+            try:
+                content = content[os.write(ready[0][0].fd, content) :]
+            except OSError:
+                return  # its last words tell why it ended
 
     def receive(self) -> tuple[bytes, bytes]:
         """Wait for more of its standard output and error, and return both; both empty once it has ended."""
@@ -140,19 +147,15 @@ class LocalWire:
             return None
 
     def close(self) -> None:
-        """End it with all that it has started."""
-        self._selector.close()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    pass
+        """End it with all that it has started; whoever still sends or receives is woken by that."""
         try:
-            self._process.wait(0.2)
+            self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             try:
                 os.killpg(self._process.pid, 9)
-            except OSError:
-                pass
-            self._process.wait()
+                self._process.wait(_PATIENCE)
+            except (OSError, subprocess.TimeoutExpired):
+                pass  # another user's, by sudo: it ends with its input
+        for one in (self._sending, self._selector, self._process.stdin, self._process.stdout, self._process.stderr):
+            if one is not None:
+                one.close()

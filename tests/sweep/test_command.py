@@ -174,6 +174,21 @@ def test_what_will_not_do_is_told_in_a_sentence(commands, code, said, arguments)
     assert "Traceback" not in run.errors
 
 
+def test_more_hosts_at_once_than_there_may_be_files_are_asked_in_turn(commands, tmp_path):
+    names = "".join(f"host{number}," for number in range(6))
+    with_few_files = ["prlimit", "--nofile=60:60", BIN / "portreeve", "sweep", "-i", names, "-c", "local"]
+
+    done = subprocess.run(
+        [*with_few_files, "-f", "1000", "-p", "9/tcp", "--json"], cwd=ROOT, env=commands.environment,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert {json.loads(line)["status"] for line in done.stdout.splitlines()} == {"ok"}
+    assert done.stderr == (
+        "portreeve sweep: 3 hosts at once instead of 1000: only 60 open files are allowed here (ulimit -n)\n"
+    )
+
+
 def test_another_verb_is_told_what_there_is(commands):
     run = commands("portreeve", "fly")
 

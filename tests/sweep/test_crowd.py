@@ -199,3 +199,20 @@ def test_a_fault_of_ours_is_one_hosts_failure(here, monkeypatch):
 
     assert outcomes["odd"].reason == "a fault in Portreeve, please report it: ZeroDivisionError: division by zero"
     assert outcomes["here"].status == "ok"
+
+
+def test_a_thread_that_cannot_be_started_is_one_hosts_failure(here, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def scarce(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+
+    outcomes = {found.name: found for found in sweep([(here, question()), (hanging("odd"), question())], ARCHIVE)}
+
+    assert outcomes["here"].status == "ok"
+    assert outcomes["odd"].reason == "it was not asked: can't start new thread here; ask fewer hosts at once (--forks)"

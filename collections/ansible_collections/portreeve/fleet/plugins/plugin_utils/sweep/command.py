@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import pathlib
+import resource
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -28,6 +29,8 @@ from .showing import Shown
 from .targets import Reach, sentence_of
 
 _USUAL = Limits()
+#: What may be open at once: of the command itself, and of one host that is asked by way of a command with three pipes.
+_FILES_OF_ITS_OWN, _FILES_OF_A_HOST = 40, 6
 _DESCRIPTION = (
     "Ask a whole inventory at once over SSH who holds a port, or all ports, as port_owner and port_audit would."
 )
@@ -46,7 +49,7 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.ANSWERED: "every host was seen in full, and is as expected",
-    Exit.NOT_DONE: "no host was asked, or the report could not be written",
+    Exit.NOT_DONE: "the sweep could not be done, or the report not be written",
     Exit.USAGE: "the command line will not do",
     Exit.INCOMPLETE: "every host answered, some of them in part",
     Exit.NOT_ALL: "a host was not reached, failed, or is not as expected",
@@ -150,10 +153,25 @@ class Sweep(CLI):  # type: ignore[misc]
             shown = Shown([host.name for host in hosts], module == asking.OWNER, given.verbosity > 0, given.json)
             gc.freeze()
             gc.enable()
-            course = Course(reach, module, options, declared, Limits(given.forks, given.host_timeout))
+            course = Course(reach, module, options, declared, Limits(_room(given.forks), given.host_timeout))
             return _exit_of(course.run(hosts, shown, directory, with_bind=given.bind is not None))
         finally:
             loader.cleanup_all_tmp_files()
+
+
+def _room(wanted: int) -> int:
+    """Return how many hosts may be asked at once: ``wanted``, or as many as there may be open files for."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _FILES_OF_ITS_OWN + wanted * _FILES_OF_A_HOST
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        allowed = needed if most == resource.RLIM_INFINITY else min(needed, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    if allowed == resource.RLIM_INFINITY or allowed >= needed:
+        return wanted
+    room = max((allowed - _FILES_OF_ITS_OWN) // _FILES_OF_A_HOST, 1)
+    told = f"{room} hosts at once instead of {wanted}: only {allowed} open files are allowed here (ulimit -n)"
+    print(f"portreeve sweep: {told}", file=sys.stderr)
+    return room
 
 
 def _exit_of(ended: Ended) -> Exit:

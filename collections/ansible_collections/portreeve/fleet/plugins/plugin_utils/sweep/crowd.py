@@ -94,7 +94,12 @@ class _Crowd:
             self._network = _network()
         self._uncut.add(lifeline)
         bounded = replace(question, seconds=self._limits.seconds)
-        threading.Thread(target=self._tell, args=(target, bounded, lifeline), daemon=True).start()
+        thread = threading.Thread(target=self._tell, args=(target, bounded, lifeline), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            reason = f"it was not asked: {error} here; ask fewer hosts at once (--forks)"
+            self._outcomes.put((lifeline, Outcome(target.name, "failed", reason=reason)))
 
     def come_in(self) -> Iterator[Outcome]:
         """Yield what has come in."""

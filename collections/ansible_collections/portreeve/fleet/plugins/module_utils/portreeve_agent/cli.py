@@ -46,13 +46,16 @@ class _NotWritten(PortreeveError):
     """The answer is there, but standard output does not take it."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; no error leaves as a traceback."""
+def main(arguments: Sequence[str] | None = None, kept: list[object] | None = None) -> int:
+    """Run the command line and return its exit code; no error leaves as a traceback.
+
+    Whoever ends with it may have ``kept`` what was seen (``take_snapshot``).
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # whatever the locale can show
     try:
-        return _run(_parse(sys.argv[1:] if arguments is None else arguments))
+        return _run(_parse(sys.argv[1:] if arguments is None else arguments), kept)
     except InvalidInput as error:
         return _fail(error, Exit.USAGE)
     except PortreeveError as error:
@@ -143,7 +146,7 @@ def _release(options: argparse.Namespace) -> int:
 _OTHER_VERBS = {"release": _release, "reserved": _reserved, "watch": _watch, "record": _record, "recorded": _recorded}
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, kept: list[object] | None) -> int:
     if not isinstance(options, PlainQuestion) and options.verb in _OTHER_VERBS:
         return _OTHER_VERBS[options.verb](options)
     protocols = (options.protocol,) if options.protocol else PROTOCOLS
@@ -168,7 +171,10 @@ def _run(options: Options) -> int:
             scanner=options.scanner,
             bind=bind,
         ),
+        kept,
     )
+    if kept is not None:
+        kept.append(snapshot)
     told_by_socket = options.verb == "snapshot" and not options.json
     answers = () if told_by_socket else answer_ports(snapshot, ports, protocols, address)
     if options.json:

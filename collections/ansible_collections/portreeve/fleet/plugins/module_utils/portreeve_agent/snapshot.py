@@ -39,27 +39,24 @@ from .version import VERSION
 _MOST_NEAREST = 5
 _NOWHERE = ("", 0)
 
-#: What the latest scan saw. Letting go of very many records takes as long as printing them, and is in vain where the
-#: process ends with its answer.
-_latest: list[object] = []
 
-
-def take_snapshot(host: Host, question: Question) -> Snapshot:
+def take_snapshot(host: Host, question: Question, kept: list[object] | None = None) -> Snapshot:
     """Return what this host shows for ``question``. Raises InvalidInput for a namespace that does not exist.
 
+    ``kept`` is given what was needed for it, where the process ends with the answer: to let go of very many records
+    takes time, and is in vain there.
     The records of a scan hold no cycles, so the garbage collector would only go through them again and again.
     """
     collecting = gc.isenabled()
     gc.disable()
-    _latest.clear()
     try:
-        return _take(host, question)
+        return _take(host, question, kept)
     finally:
         if collecting:
             gc.enable()
 
 
-def _take(host: Host, question: Question) -> Snapshot:
+def _take(host: Host, question: Question, kept: list[object] | None) -> Snapshot:
     started = time.monotonic()
     if question.scanner == "psutil" or host.system()[0] != "Linux":
         from .elsewhere import take_snapshot_elsewhere
@@ -85,7 +82,8 @@ def _take(host: Host, question: Question) -> Snapshot:
     tables = sighting.tables
     hiding_sockets = tables.hiding_sockets + unlisted_bound_sockets(host, question, tables) + _missed(sighting)
     hiding_holders = blindness.spots(sockets)
-    _latest.extend((sighting, sockets))
+    if kept is not None:
+        kept.append(sighting)
     return Snapshot(
         agent=Agent(VERSION, _sources(sighting), int((time.monotonic() - started) * 1000)),
         host=read_host_facts(host),

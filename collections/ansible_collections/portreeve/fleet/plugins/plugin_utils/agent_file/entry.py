@@ -22,7 +22,8 @@ if __name__ == "__main__":
     try:
         from portreeve_agent.cli import main  # type: ignore[import-not-found]
 
-        code = main()
+        kept: list[object] = []  # what was seen goes as a whole, with the process
+        code = main(kept=kept)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()

@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent import walking
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 
-
 pytestmark = pytest.mark.needs("root")
 
 

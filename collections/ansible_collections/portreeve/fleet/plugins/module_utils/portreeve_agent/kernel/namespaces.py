@@ -105,9 +105,9 @@ def _ways(host: Host, wanted: int) -> Iterator[str]:
     """Yield where a namespace can be entered, one process or thread after the other as it is found to be in there."""
     for pid in host.pids():
         with suppress(Gone, NotPermitted, NotSupported), host.open_process(pid) as directory:
-            for member, one in _memberships(pid, directory):
-                if one == wanted:
-                    yield member.path
+            for tid, target in _memberships(directory):
+                if parse_link(target) == wanted:
+                    yield Member(pid, tid).path
 
 
 def parse_link(target: str) -> int:
@@ -167,29 +167,38 @@ def _initial_namespace(host: Host, own: int, members: dict[int, Member]) -> int 
 
 
 def _read_members(host: Host) -> tuple[dict[int, Member], list[int]]:
-    """Return the first member of each namespace, and the pids whose namespace may not be read."""
-    members: dict[int, Member] = {}
+    """Return the first member of each namespace, and the pids whose namespace may not be read.
+
+    Nearly all processes are in one of a few namespaces: a link that was met before tells nothing new.
+    """
+    first: dict[str, Member] = {}
     refused = []
     for pid in host.pids():
         try:
             with host.open_process(pid) as directory:
-                for member, one in _memberships(pid, directory):
-                    members.setdefault(one, member)
+                for tid, target in _memberships(directory):
+                    if target not in first:
+                        first[target] = Member(pid, tid)
         except (Gone, NotSupported):
             continue
         except NotPermitted:
             refused.append(pid)
-    return members, refused
+    return {parse_link(target): member for target, member in first.items()}, refused
 
 
-def _memberships(pid: int, directory: ProcessDirectory) -> Iterator[tuple[Member, int]]:
-    with suppress(Gone):  # a group leader that exited while its threads live on
-        yield Member(pid, None), parse_link(directory.readlink("ns/net"))
+def _memberships(directory: ProcessDirectory) -> Iterator[tuple[int | None, str]]:
+    """Yield the links of a process, without a thread, and of its threads."""
+    try:
+        target = directory.readlink("ns/net")
+    except Gone:  # a group leader that exited while its threads live on
+        pass
+    else:
+        yield None, target
     if directory.thread_count() < 2:
         return
     for tid in sorted(int(name) for name in directory.list("task")):
         try:
-            yield Member(pid, tid), parse_link(directory.readlink(f"task/{tid}/ns/net"))
+            yield tid, directory.readlink(f"task/{tid}/ns/net")
         except Gone:
             continue
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.host import Host
 from ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.looking import look_at_ports, take_picture
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation, keeping
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Cargo, converse
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Target, Unanswered
 
@@ -255,6 +255,45 @@ def test_what_older_versions_left_is_removed(here):
     here.ask()
 
     assert [name for name in here.kept() if len(name) < 20] == ["3.pyz", "4.pyz"]
+
+
+def test_what_was_not_written_to_the_end_is_removed_in_time(here):
+    """A sweep that is ended while it writes leaves a part; one of another sweep that is just writing stays."""
+    here.ask()
+    old, new = (here.root / here.KEEPING / f".new-{number}" for number in (1, 2))
+    for path in (old, new):
+        path.write_bytes(b"part")
+    os.utime(old, (1, 1))
+
+    next((here.root / here.KEEPING).glob("*cpython*")).unlink()
+    here.ask()
+
+    assert not old.exists()
+    assert new.exists()
+    assert len(here.kept()) == 3
+
+
+def test_what_is_written_is_not_taken_for_what_is_kept(tmp_path, monkeypatch):
+    names = []
+    rename = os.rename
+    monkeypatch.setattr(os, "rename", lambda old, new, **given: (names.append(old), rename(old, new, **given)))
+    place = os.open(tmp_path, os.O_RDONLY)
+
+    keeping.write_whole(place, "digest.pyz", b"agent")
+    os.close(place)
+
+    assert [name.startswith(".new-") for name in names] == [True]
+
+
+def test_what_another_sweep_removes_meanwhile_is_no_reason(tmp_path, monkeypatch):
+    (tmp_path / "1.pyz").write_bytes(b"")
+    place = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(os, "listdir", lambda _place: ["1.pyz", "gone.pyz", ".new-gone"])
+
+    keeping.prune(place, "digest")
+    os.close(place)
+
+    assert (tmp_path / "1.pyz").exists()
 
 
 def test_of_what_cannot_be_kept_the_answer_says_why(here):

@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import keyring
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import command_line
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Become, Outcome, Target
+from paramiko.agent import AgentKey
 
 from ..sshd_hosts.hosts import COMMANDS, SshdHosts, sshd_hosts
 from .engine import ARCHIVE, PYTHON, question
@@ -96,6 +101,59 @@ def test_an_encrypted_key_needs_the_agent(hosts, keys, monkeypatch):
 
     assert outcome.status == "unreachable"
     assert f"add it to the agent with ssh-add {keys / 'encrypted'}" in outcome.reason
+
+
+def test_a_key_that_others_can_read_is_not_used(hosts, keys, monkeypatch):
+    """As by ssh, which ignores it; another owner's it takes."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    open_key = keys / "open"
+    shutil.copy(hosts.key, open_key)
+    for mode, goes in ((0o640, False), (0o604, False), (0o600, True)):
+        open_key.chmod(mode)
+        outcome = ask(target(hosts, "host01", key=open_key))
+        assert (outcome.status == "ok") is goes, outcome.reason
+        assert goes or f"{open_key} can be read by others (mode {mode:o}), and ssh would not use it" in outcome.reason
+    open_key.chmod(0o644)
+    os.chown(open_key, 65534, 65534)
+    assert ask(target(hosts, "host01", key=open_key)).status == "ok"
+
+
+def test_an_agents_late_reply_is_nobody_elses(tmp_path, monkeypatch):
+    """Each question has a connection of its own: what comes after the time is over is not read by the next."""
+    path = str(tmp_path / "agent")
+    monkeypatch.setattr(keyring, "_PATIENCE", 0.2)
+    late = threading.Event()
+
+    def serve():
+        with socket.create_server(path, family=socket.AF_UNIX) as listening:
+            listens.set()
+            for number in range(3):
+                connection, _address = listening.accept()
+                connection.recv(1000)
+                if number == 1:
+                    held.append(connection)  # nobody confirms in time
+                    continue
+                reply = b"\x0c\0\0\0\0" if number == 0 else b"\x0e\0\0\0\x05right"
+                connection.sendall(len(reply).to_bytes(4, "big") + reply)
+                connection.close()
+            late.wait(10)
+
+    held, listens = [], threading.Event()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    listens.wait(10)
+    agent = keyring._agent_class()(path)
+    key = AgentKey(agent, b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32)
+
+    with pytest.raises(OSError):
+        key.sign_ssh_data(b"first")
+    with contextlib.suppress(BrokenPipeError):  # nobody listens to it
+        held[0].sendall(b"\0\0\0\x0a\x0e\0\0\0\x05wrong")
+    signed = key.sign_ssh_data(b"second")
+    late.set()
+    thread.join(10)
+
+    assert signed == b"right"
 
 
 def test_the_agent_lets_in(hosts, keys, agent):

@@ -5,13 +5,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import threading
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation, hearing
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import conversation, crowd, hearing
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.conversation import Cargo, Reply, converse
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Become, Target, Unanswered
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import (
+    Become,
+    Target,
+    Unanswered,
+    Unreachable,
+)
 
 from .engine import question
 
@@ -210,9 +217,59 @@ def test_a_wrong_password_is_said_once():
     assert wrong.sent == b"hush\n"
 
 
-def test_a_password_that_is_said_back_is_masked():
-    become = Become("sudo", "PROMPT:", "hush")
-    echo = Scripted(b"\nNONCE begun 0\n", (b"", b"cannot run hush\n"), status=1)
+@pytest.mark.parametrize(
+    "last",
+    [(b"", b"cannot run hush or let-me-in\n"), b"cannot run hush or let-me-in\n", (b"", b"y" * 297 + b"hush")],
+)
+def test_a_password_that_is_said_back_is_masked(last):
+    """Both of them: what a host says may be in everybody's report."""
+    far = Target("web1", "web1", password="let-me-in", become=Become("sudo", "PROMPT:", "hush"))
 
-    with pytest.raises(Unanswered, match=r"^cannot run \*{8}$"):
-        talk(echo, become)
+    with pytest.raises(Unanswered) as told:
+        converse(Scripted(b"\nNONCE begun 0\n", last, status=1), far, question(), Cargo(b"agent"))
+
+    assert "hus" not in str(told.value)
+    assert "let-me-in" not in str(told.value)
+    assert "***" in str(told.value)
+
+
+def test_passwords_are_masked_in_whatever_is_said(monkeypatch):
+    class Network:
+        def connect(self, target, _lifeline):
+            if target.name == "a":
+                raise Unreachable(f"ProxyCommand said: sshpass -p {target.password}")
+            raise OSError(target.password)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(crowd, "_network", Network)
+    asked = [(Target(name, name, password="let-me-in"), question()) for name in "ab"]
+
+    told = sorted(outcome.reason for outcome in crowd.sweep(asked, b""))
+
+    assert told == [
+        "ProxyCommand said: sshpass -p ********",
+        "a fault in Portreeve, please report it: OSError: ********",
+    ]
+
+
+@pytest.mark.parametrize("become", [None, Become("sudo")])
+def test_an_interpreter_is_found_by_the_hosts_own_shell(become, tmp_path):
+    """As with Ansible: in the home directory there, with arguments."""
+    python = tmp_path / "my venv" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho found: "$1"\n')
+    python.chmod(0o755)
+    there = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+
+    for interpreter in ("~/'my venv'/python ~", f"'{python}' ~"):
+        far = Target("web1", "web1", interpreter=interpreter, become=become and Become("env"))
+        line = conversation.command_line(far, "nonce")
+        done = subprocess.run(["sh", "-c", line], env=there, capture_output=True, text=True, check=False)
+        assert "found: ~\n" in done.stdout, done
+
+
+def test_an_interpreter_that_cannot_be_read_is_said():
+    with pytest.raises(Unanswered, match=r"^its interpreter \(/opt/py'thon\) has a quote that does not close$"):
+        converse(Scripted(), Target("web1", "web1", interpreter="/opt/py'thon"), question(), Cargo(b"agent"))

@@ -9,7 +9,13 @@ import pathlib
 import subprocess
 
 import pytest
-from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import connection, known_hosts, settings, ways
+from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep import (
+    connection,
+    conversation,
+    known_hosts,
+    settings,
+    ways,
+)
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.crowd import Limits, sweep
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.settings import SettingsReader, hosts_are_alike
 from ansible_collections.portreeve.fleet.plugins.plugin_utils.sweep.target import Outcome, Target, Unreachable
@@ -50,7 +56,9 @@ def config(hosts: SshdHosts, tmp_path: pathlib.Path, *lines: str) -> tuple[str, 
     return ("-F", str(file))
 
 
-@pytest.mark.parametrize("module", [settings, known_hosts, ways, connection], ids=lambda module: module.__name__[-12:])
+@pytest.mark.parametrize(
+    "module", [settings, known_hosts, ways, connection, conversation], ids=lambda module: module.__name__[-12:]
+)
 def test_the_examples_hold(module):
     assert doctest.testmod(module, extraglobs={"Settings": settings.Settings}).failed == 0
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import secrets
 import shlex
 import threading
@@ -29,6 +30,7 @@ from .wire import Wire
 
 _USUAL_PYTHONS = "/usr/bin/python3 python3"
 _OTHER_PYTHONS = " ".join(f"python3.{minor}" for minor in range(14, 7, -1))
+_HOME = re.compile(r"~[A-Za-z0-9_.-]*/")
 _NO_PYTHON = 127  # as shells say that a command was not found
 _MOST_REQUESTS = 8
 # Bytes. Ten thousand listeners have about half of the second; what reads JSON holds up all threads meanwhile.
@@ -78,7 +80,7 @@ def command_line(target: Target, nonce: str, pythons: str = _USUAL_PYTHONS) -> s
     )
     run = f'exec "$p" -I -S -c "{code}"'
     if target.interpreter:
-        launch = f"{shlex.join(shlex.split(target.interpreter))} -I -S -c '{code}'"
+        launch = f"{_as_words(target.interpreter)} -I -S -c '{code}'"
         if target.become is None:
             return launch
         launch = f"exec {launch}"
@@ -90,6 +92,24 @@ def command_line(target: Target, nonce: str, pythons: str = _USUAL_PYTHONS) -> s
         return f"/bin/sh -c {shlex.quote(launch)}"
     begun = f"printf '\\n%s begun 0\\n' {nonce}; "
     return f"{target.become.command} /bin/sh -c {shlex.quote(begun + launch)}"
+
+
+def _as_words(interpreter: str) -> str:
+    """Return an interpreter and its arguments as a shell takes them; where a home directory is, only the host knows.
+
+    >>> _as_words("~/venv/bin/python -X 'importtime'")
+    '~/venv/bin/python -X importtime'
+    """
+    try:
+        words = shlex.split(interpreter)
+    except ValueError as error:
+        told = one_line(interpreter)[:LONGEST_REASON]
+        raise Unanswered(f"its interpreter ({told}) has a quote that does not close") from error
+    homes = [_HOME.match(word) for word in words]
+    return " ".join(
+        home[0] + shlex.quote(word[home.end() :]) if home else shlex.quote(word)
+        for word, home in zip(words, homes, strict=True)
+    )
 
 
 def converse(open_wire: Callable[[str], Wire], target: Target, question: Question, cargo: Cargo) -> Reply:
@@ -205,13 +225,11 @@ def _last_words(ended: Ended, target: Target) -> str:
         return f"there is no {target.interpreter or 'Python 3'} there"
     said = ended.complaints.decode("utf-8", "backslashreplace")
     lines = [line.strip() for line in said.split("\n") if line.strip()]
-    if target.become is not None and target.become.password:
-        lines = [line.replace(target.become.password, "********") for line in lines]
-    last = one_line(lines[-1])[:LONGEST_REASON] if lines else ""
+    last = one_line(target.masked(lines[-1]))[:LONGEST_REASON] if lines else ""
     if last:
         return last
     if ended.status is None:
         return "the connection was lost before it answered"
-    noise = one_line(ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2])[:LONGEST_REASON]
-    said_instead = f"; it said: {noise}" if noise else ""
+    noise = ended.noise.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
+    said_instead = f"; it said: {one_line(target.masked(noise))[:LONGEST_REASON]}" if noise else ""
     return f"the session ended without an answer (exit status {ended.status}){said_instead}"

@@ -151,7 +151,8 @@ class _Crowd:
         except Exception as error:
             fault = f"a fault in Portreeve, please report it: {type(error).__name__}: {one_line(str(error))}"
             outcome = Outcome(target.name, "failed", reason=fault)
-        self._outcomes.put((lifeline, replace(outcome, seconds=time.monotonic() - lifeline.began)))
+        reason, seconds = target.masked(outcome.reason), time.monotonic() - lifeline.began
+        self._outcomes.put((lifeline, replace(outcome, reason=reason, seconds=seconds)))
         self._cut(lifeline)
 
     def _cut(self, lifeline: Lifeline) -> None:

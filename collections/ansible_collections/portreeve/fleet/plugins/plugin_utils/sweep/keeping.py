@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INSTALLED = "/usr/local/bin/portreeve.pyz"  # by the role `agent`
 SPARED = 2  # files of other versions: other controllers sweep this host, too
+BEING_WRITTEN = ".new-"
+LONG_WRITTEN = 86400  # seconds: by a sweep that was ended meanwhile
 
 
 class Refused(Exception):
@@ -128,7 +130,7 @@ def own_directory(path: str) -> int:
 
 def write_whole(place: int, name: str, content: bytes) -> None:
     """Write a file so that it is there whole or not at all. Raises OSError."""
-    being_written = "%s.%d.new" % (name, os.getpid())
+    being_written = "%s%d" % (BEING_WRITTEN, os.getpid())
     try:
         os.unlink(being_written, dir_fd=place)
     except OSError:
@@ -144,10 +146,18 @@ def write_whole(place: int, name: str, content: bytes) -> None:
 
 
 def prune(place: int, digest: str) -> None:
-    """Remove what sweeps of other versions left, but for the newest few."""
-    others = [name for name in os.listdir(place) if not name.startswith(digest)]
-    others.sort(key=lambda name: os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime)
-    for name in others[: -SPARED or None]:
+    """Remove what sweeps of other versions left, but for the newest few, and what was never written to the end."""
+    import time
+
+    ages = []
+    for name in os.listdir(place):
+        try:
+            ages.append((time.time() - os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime, name))
+        except OSError:
+            pass  # another sweep has removed it
+    others = [name for _age, name in sorted(ages) if not name.startswith((digest, BEING_WRITTEN))]
+    unfinished = [name for age, name in ages if name.startswith(BEING_WRITTEN) and age > LONG_WRITTEN]
+    for name in others[SPARED:] + unfinished:
         try:
             os.unlink(name, dir_fd=place)
         except OSError:

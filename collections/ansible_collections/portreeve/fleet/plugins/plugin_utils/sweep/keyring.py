@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import stat
 import threading
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import paramiko
     from paramiko.agent import AgentKey
 
+_PATIENCE = 30  # seconds that an agent has for an answer: somebody may have to confirm it
 _CERTIFIED = "-cert-v01@openssh.com"
 
 
@@ -45,19 +47,20 @@ def _agent_class() -> Any:
     from paramiko.agent import AgentSSH
 
     class _Agent(AgentSSH):
-        """A connection to an agent that many threads may use."""
+        """An agent that many threads may ask: each question has its own connection, so no late answer is another's."""
 
         def __init__(self, path: str) -> None:
             super().__init__()
-            self._one_at_a_time = threading.Lock()
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(30)
-            connection.connect(path)
-            self._connect(connection)  # type: ignore[attr-defined]
+            self._path = path
+            self._connect(None)  # type: ignore[attr-defined]
 
         def _send_message(self, msg):  # type: ignore[no-untyped-def]
-            with self._one_at_a_time:
-                return super()._send_message(msg)  # type: ignore[misc]
+            asking = AgentSSH()
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_PATIENCE)
+                connection.connect(self._path)
+                asking._conn = connection  # type: ignore[attr-defined]
+                return asking._send_message(msg)  # type: ignore[attr-defined]
 
     return _Agent
 
@@ -106,8 +109,21 @@ class Keyring:
     def _file(self, path: str, certificates: tuple[str, ...]) -> _File:
         with self._lock:
             if (path, certificates) not in self._files:
-                self._files[path, certificates] = _read_file(path, certificates)
+                self._files[path, certificates] = _open_to_others(path) or _read_file(path, certificates)
             return self._files[path, certificates]
+
+
+def _open_to_others(path: str) -> _File | None:
+    """Return that a file is of no use where ssh finds it unprotected; whoever runs ssh cannot mend others' files."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid != os.getuid() or not mode & 0o077:
+        return None
+    reason = f"{path} can be read by others (mode {mode:o}), and ssh would not use it: chmod 600 {path}"
+    return _File(public=_public(path), reason=reason)
 
 
 def _read_file(path: str, certificates: tuple[str, ...]) -> _File:
@@ -115,6 +131,13 @@ def _read_file(path: str, certificates: tuple[str, ...]) -> _File:
 
     public = _public(path)
     try:
+        status = os.stat(path)
+        mode = stat.S_IMODE(status.st_mode)
+        if status.st_uid == os.getuid() and mode & 0o077:
+            return _File(
+                public=public,
+                reason=f"{path} can be read by others (mode {mode:o}), and ssh would not use it: chmod 600",
+            )
         key = paramiko.PKey.from_path(path)
     except FileNotFoundError:
         return _File(public=public)

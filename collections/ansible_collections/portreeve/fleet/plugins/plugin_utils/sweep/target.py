@@ -14,7 +14,8 @@ from typing import Any
 class Become:
     """How to become another user there, by Ansible's sudo plugin: ``command`` wraps the interpreter's command line.
 
-    ``prompt`` is what sudo says on standard error when it wants a password, None where it would never ask.
+    ``prompt`` is what sudo says on standard error when it wants a password, None where it would never ask. It is no
+    secret: each host reads it in its own command line and, saying it, gets the password that it is to have.
     """
 
     command: str
@@ -38,6 +39,13 @@ class Target:
     become: Become | None = None
     local: bool = False
     hindrance: str | None = None
+
+    def masked(self, said: str) -> str:
+        """Return what was said by or about the host without the passwords that it may have been told."""
+        for password in (self.password, self.become and self.become.password):
+            if password:
+                said = said.replace(password, "********")
+        return said
 
 
 @dataclass(frozen=True)

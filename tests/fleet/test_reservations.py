@@ -205,6 +205,7 @@ def test_what_another_writer_wiped_is_told_and_repaired(
     assert reserve(host, "billing", ports=[38080])["changed"] is False
 
 
+@pytest.mark.full
 def test_a_file_that_sorts_later_is_named_and_the_boot_foretold(
     bare: Callable[[str], Host], module: Module, reserve: Module
 ) -> None:

@@ -86,6 +86,7 @@ def test_only_what_does_not_stand_as_it_is_needed_is_run(levels: Fleet, check: t
     assert "wiki keeps 8081, which nobody serves now, as reserve_prune is false." in run.said
 
 
+@pytest.mark.full
 def test_a_list_that_somebody_has_set_meanwhile_is_brought_back(levels: Fleet):
     levels.play("reserve")
     levels.reserve_by_hand("web1", "7000")
@@ -112,6 +113,7 @@ def test_what_another_file_sets_meanwhile_is_kept_though_all_applications_stand(
     assert "= 3200-3299,40000-40004" in levels.worlds["db1"].command("cat", own_file).stdout
 
 
+@pytest.mark.full
 @pytest.mark.full
 def test_variables_on_the_command_line_are_texts(levels: Fleet):
     levels.reserve_by_hand("web1", "5000")
@@ -254,6 +256,7 @@ def test_a_host_that_fails_or_is_gone_ends_the_waves(fleet: Fleet, name: str, ou
     assert stopped.recap(name)[outcome] == 1
 
 
+@pytest.mark.full
 def test_the_first_wave_is_one_host_and_the_last_is_all_the_rest(fleet: Fleet):
     hosts = [f"web{number}" for number in range(1, 9)]
     fleet.set_up({"web": hosts}, web={"portreeve_applications": [application("shop", 36601)]})

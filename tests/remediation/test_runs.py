@@ -202,6 +202,7 @@ def test_hosts_that_have_moved_on_are_refused_and_nothing_is_touched(shops: Shop
     assert [line for line in shops.trail("web1") if line["event"] == "act"] == []
 
 
+@pytest.mark.full
 def test_what_the_plan_refuses_is_told_and_no_failure_and_the_rest_is_found_done_the_second_time(
     shops: Shops, ends: contextlib.ExitStack
 ):

@@ -114,7 +114,6 @@ def test_what_another_file_sets_meanwhile_is_kept_though_all_applications_stand(
 
 
 @pytest.mark.full
-@pytest.mark.full
 def test_variables_on_the_command_line_are_texts(levels: Fleet):
     levels.reserve_by_hand("web1", "5000")
     limit = ("--limit", "web1", "-e", "reserve_evict=false reserve_prune=false reserve_exclusive=false")

@@ -131,13 +131,6 @@ def _read_file(path: str, certificates: tuple[str, ...]) -> _File:
 
     public = _public(path)
     try:
-        status = os.stat(path)
-        mode = stat.S_IMODE(status.st_mode)
-        if status.st_uid == os.getuid() and mode & 0o077:
-            return _File(
-                public=public,
-                reason=f"{path} can be read by others (mode {mode:o}), and ssh would not use it: chmod 600",
-            )
         key = paramiko.PKey.from_path(path)
     except FileNotFoundError:
         return _File(public=public)

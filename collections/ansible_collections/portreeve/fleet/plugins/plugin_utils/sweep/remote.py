@@ -4,8 +4,10 @@
 """The half of a sweep that runs on each host, sent as this source over standard input and kept nowhere.
 
 It answers from the agent's compiled modules that an earlier sweep kept there, after it has looked whose they are and
-whether they are whole. What is missing it asks for: first the source of ``keeping.py``, which then asks for the agent.
-Compiled anew on every host, each time: short, and readable by Pythons that it refuses (annotations are strings).
+whether they are whole: by a hash that stands before them, so damage is seen, and change is not. Against change stand
+owner and mode alone; whoever can write there as this user could as well answer in the agent's place. What is missing
+it asks for: first the source of ``keeping.py``, which then asks for the agent. Compiled anew on every host, each time:
+short, and readable by Pythons that it refuses (annotations are strings).
 """
 
 import sys

@@ -128,7 +128,9 @@ def test_a_life_of_it(host: Host, agent: Agent, failing: str) -> None:
     assert f"in place of 0.0.9 ({digest(older())[:12]})." in run.said
     assert files(host) - before - set(told(host, "find", RECORDS).split()) == {PATH}
 
-    assert agent(agent_state="absent").code == 0
+    run = agent(agent_state="absent")
+    assert run.code == 0, run.output
+    assert "Build the file on the controller" not in run.output
     assert files(host) - before == set(told(host, "find", RECORDS).split())
     assert agent(agent_state="absent", agent_remove_records=True).recap(host.name)["changed"] == 1
     assert files(host) == before

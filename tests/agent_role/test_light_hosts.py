@@ -13,6 +13,8 @@ from tests.sshd_hosts.hosts import COMMANDS, SshdHosts, sshd_hosts
 
 from .conftest import Play
 
+FULL = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def hosts(needs: Callable[..., None]) -> Iterator[SshdHosts]:
@@ -47,17 +49,23 @@ def test_each_host_gets_what_it_is_to_have_or_is_told_what_it_lacks(hosts: SshdH
         pytest.param(
             {"agent_path": "/usr/bin/python3"},
             "agent_path is '/usr/bin/python3': accepted is a full path",
-            marks=pytest.mark.full,
+            marks=FULL,
         ),
-        pytest.param({"agent_path": "portreeve.pyz"}, "accepted is a full path", marks=pytest.mark.full),
-        pytest.param({"agent_units": {"web": ["eighty"]}}, "'eighty'", marks=pytest.mark.full),
+        pytest.param({"agent_path": "portreeve.pyz"}, "accepted is a full path", marks=FULL),
+        pytest.param({"agent_path": "/srv/../etc/portreeve"}, "accepted is a full path", marks=FULL),
+        pytest.param({"agent_path": "/opt/portreeve\n"}, "accepted is a full path", marks=FULL),
+        pytest.param({"agent_units": {"web": ["eighty"]}}, "'eighty'", marks=FULL),
         pytest.param(
             {"agent_units": {"shard@": [8701]}},
             "agent_units names ports for shard@.service, of which each instance has its own",
-            marks=pytest.mark.full,
+            marks=FULL,
         ),
+        pytest.param(
+            {"agent_recorder": True, "agent_owner": "deploy"}, "agent_owner is deploy, agent_mode 0755", marks=FULL
+        ),
+        pytest.param({"agent_units": {"web": []}, "agent_mode": "0775"}, "agent_mode 0775: the recorder", marks=FULL),
     ],
-    ids=["units", "another's file", "no full path", "ports", "template"],
+    ids=["units", "another's file", "no full path", "up", "two lines", "ports", "template", "owner", "mode"],
 )
 def test_a_mistake_is_said_before_anything_is_changed(
     hosts: SshdHosts, play: Play, given: dict[str, Any], said: str

@@ -99,7 +99,7 @@ def finish_whole(upgrade: Upgrade) -> None:
     """See that nothing but whole files was ever there, and that the next run finishes what was begun."""
     assert digest(upgrade.file.read_bytes()) in {digest(older()), digest(archive())}
     assert upgrade.finish() == 0
-    assert upgrade.file.read_bytes() == archive()
+    assert digest(upgrade.file.read_bytes()) == digest(archive())
     assert upgrade.seen == {digest(older()), digest(archive())}
 
 
@@ -113,7 +113,7 @@ def test_cut_off_when_the_new_file_is_verified_but_not_in_its_place(upgrade: Upg
 
     with upgrade.going_on() as running:
         wait_for(lambda: (upgrade.place / "half-way").exists() or running.poll(), "the moment comes", seconds=120)
-    assert upgrade.file.read_bytes() == older()
+    assert digest(upgrade.file.read_bytes()) == digest(older())
 
     (upgrade.place / "go").touch()
     finish_whole(upgrade)
@@ -124,7 +124,7 @@ def test_cut_off_when_the_new_file_is_verified_but_not_in_its_place(upgrade: Upg
 @pytest.mark.parametrize("upgrade", [len(archive()) * 3 // 2], indirect=True, ids=["half of it fits"])
 def test_no_room_for_more_than_a_part_of_it(upgrade: Upgrade) -> None:
     assert upgrade.finish() == 2
-    assert upgrade.file.read_bytes() == older()
+    assert digest(upgrade.file.read_bytes()) == digest(older())
 
     subprocess.run(["mount", "-o", "remount,size=16m", upgrade.place], check=True)
     finish_whole(upgrade)

@@ -20,7 +20,7 @@ writable() {
     lacks "$1 is not there: $2"
   elif [ ! -w "$1" ]; then
     lacks "$1 cannot be written to by $(id -un), it is theirs alone or on a read-only file system: $2"
-  elif [ -n "$(find "$1" -maxdepth 0 -perm -0002)" ]; then
+  elif [ -n "$(find -H "$1" -maxdepth 0 -perm -0002)" ]; then
     lacks "Others can write to $1, and exchange what is there: $2"
   fi
 }
@@ -37,9 +37,38 @@ fi
 [ -z "$lacking" ] || exit 0
 
 "$python" -I -S -c '
-import hashlib, io, json, os, sys, zipfile
+import hashlib, io, json, os, stat, sys, zipfile
 
-path, python = sys.argv[1:]
+path, python, recorder = sys.argv[1:]
+
+
+def way_to(path):
+    "Yield each directory and link on the way to a path, and what is there, from / on."
+    here, ahead = "/", path.split("/")[::-1]
+    yield here
+    while ahead:
+        here = os.path.normpath(os.path.join(here, ahead.pop()))
+        yield here
+        if os.path.islink(here):
+            target = os.readlink(here)
+            ahead += target.split("/")[::-1]
+            here = "/" if target.startswith("/") else os.path.dirname(here)
+
+
+def only_roots(facts):
+    mode, others = facts.st_mode, 0o022 if facts.st_gid else 0o002
+    is_each_ones_own = stat.S_ISDIR(mode) and mode & stat.S_ISVTX  # as in /tmp
+    return facts.st_uid == 0 and (not mode & others or stat.S_ISLNK(mode) or is_each_ones_own)
+
+
+if recorder == "yes":
+    for what, names, way in ((path, "agent_path", os.path.dirname(path)), (python, "agent_python", python)):
+        for step in way_to(way):
+            if not only_roots(os.lstat(step)):
+                print("portreeve lacks: Others than root can change %s, and so what the recorder runs as root, %s: "
+                      "%s names another one." % (step, what, names))
+                break
+
 content = b""
 if os.path.isfile(path):
     with open(path, "rb") as stream:
@@ -52,4 +81,4 @@ except Exception:  # anything may be wrong with it
     version = None
 digest = hashlib.sha256(content).hexdigest() if os.path.lexists(path) else None
 print("portreeve found: " + json.dumps({"python": python, "version": version, "digest": digest}))
-' "$path" "$python"
+' "$path" "$python" "$recorder"

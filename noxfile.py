@@ -53,6 +53,8 @@ def pairs() -> list[object]:
 @nox.session
 @nox.parametrize(("python", "core"), pairs())
 def collection(session: nox.Session, core: str) -> None:
-    """Run the modules, the callback and the installed tarball on one ansible-core."""
+    """Run the modules, the callback, the installed tarball and a sweep's reading of inventories on one ansible-core."""
     session.install("--quiet", f"ansible-core~={core}.0", "pytest>=8.3", "sqlalchemy>=2,<3")
-    session.run("python", "-m", "pytest", "tests/quality/test_installed.py", *session.posargs)
+    session.install("--quiet", "--no-deps", ".")
+    tests = ("tests/quality/test_installed.py", "tests/sweep/test_targets.py")
+    session.run("python", "-m", "pytest", *tests, *session.posargs)

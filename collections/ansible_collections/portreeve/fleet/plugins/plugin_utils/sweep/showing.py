@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Collection, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..fleet.picture import FAILED, UNREACHABLE, HostAnswer
 from ..report import sheet, terminal
@@ -17,19 +18,28 @@ from ..report.as_json import summary
 from ..report.view import Report, join, report_of
 from .target import Outcome
 
+if TYPE_CHECKING:
+    import rich.progress
+
 _MOST_PORTS = 200  # of a whole fleet; the report has them all
 _ERASE = "\r\x1b[K"
 _BAR = 24
 
 
 class Progress:
-    """One line at the bottom of a terminal that says how many hosts have answered; elsewhere nothing."""
+    """One line at the bottom of a terminal that says how many hosts have answered, drawn by rich; elsewhere nothing.
+
+    It is drawn anew a hundred times at most: of many hosts, each is cheap.
+    """
 
     def __init__(self, stream: TextIO, total: int) -> None:
         self._stream = stream
         self._total = total
+        self._step = max(total // 100, 1)
         self._done = self._troubled = 0
-        self._drawn = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._line = ""
+        drawn = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and importlib.util.find_spec("rich")
+        self._bar = _bar(stream, total) if drawn else None
 
     def advance(self, status: str) -> None:
         """Count one more host and draw the line again."""
@@ -39,20 +49,35 @@ class Progress:
 
     def draw(self) -> None:
         """Draw the line."""
-        if self._drawn:
-            full = _BAR * self._done // max(self._total, 1)
+        if self._bar is None:
+            return
+        if self._done % self._step == 0 or self._done == self._total:
             trouble = f", {self._troubled} not seen" if self._troubled else ""
-            line = f"[{'#' * full}{'.' * (_BAR - full)}] {self._done} of {self._total} hosts{trouble}"
-            self._write(_ERASE + line[: shutil.get_terminal_size().columns - 1])
+            words = f"{self._done} of {self._total} hosts{trouble}"
+            self._bar.update(self._bar.task_ids[0], completed=self._done, description=words)
+            with self._bar.console.capture() as painted:
+                self._bar.console.print(self._bar)
+            self._line = painted.get().partition("\n")[0]
+        self._write(_ERASE + self._line)
 
     def erase(self) -> None:
         """Make room for what is to stay."""
-        if self._drawn:
+        if self._bar is not None:
             self._write(_ERASE)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _bar(stream: TextIO, total: int) -> rich.progress.Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(file=stream, legacy_windows=False)
+    bar = Progress(BarColumn(_BAR), TextColumn("{task.description}"), console=console, auto_refresh=False)
+    bar.add_task("", total=total)
+    return bar
 
 
 class Shown:

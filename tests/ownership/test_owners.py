@@ -237,7 +237,7 @@ def test_a_failing_resolver_leaves_a_lower_grade_and_says_so(
         raise RuntimeError("no luck with %s" % case.process.name)
 
     monkeypatch.setattr(
-        "ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.resolve.PROCESS_RESOLVERS",
+        "ansible_collections.portreeve.fleet.plugins.module_utils.portreeve_agent.ownership.registry.PROCESS_RESOLVERS",
         (fail, *registry.PROCESS_RESOLVERS),
     )
     process = stage.process(61, "server", "/usr/bin/server", ppid=0, cgroup="/system.slice/a.service")

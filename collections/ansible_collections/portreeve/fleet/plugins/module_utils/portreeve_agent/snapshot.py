@@ -11,12 +11,10 @@ import time
 from .blindness import Blindness
 from .descriptors import Seat, Walk
 from .errors import PortreeveError
-from .evidence import Evidence, gather
 from .host import Host
 from .kernel.namespaces import choose_namespaces, read_namespaces
 from .kernel.port_ranges import read_port_ranges, read_ranges_by_namespace
 from .kernel.sysctl_files import read_setting_files
-from .masking import mask_secrets
 from .model import (
     SERVING_STATES,
     Agent,
@@ -30,11 +28,13 @@ from .model import (
 )  # fmt: skip
 from .ownership.resolve import Owners
 from .record import replace
-from .roles import assign_roles
 from .sighting import Sighting, take_sighting
 from .tables import Question, Tables, blind_spots_of, unlisted_bound_sockets
-from .typed import Iterable, Sequence
+from .typed import TYPE_CHECKING, Iterable, Sequence
 from .version import VERSION
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
 
 _MOST_NEAREST = 5
 _NOWHERE = ("", 0)
@@ -70,8 +70,12 @@ def _take(host: Host, question: Question, kept: list[object] | None) -> Snapshot
     sighting = take_sighting(host, question, namespaces, found, ranges)
     blindness = Blindness(host, sighting)
     owners.meet(sighting.walk.processes.values())
-    evidence = gather(host, sighting, found, owners.birthplace, thorough=bool(question.ports))
-    sockets = _held_sockets(sighting, owners, blindness, evidence, question.show_secrets)
+    sockets: tuple[HeldSocket, ...] = ()
+    if sighting.tables.sockets:
+        from .evidence import gather
+
+        evidence = gather(host, sighting, found, owners.birthplace, thorough=bool(question.ports))
+        sockets = _held_sockets(sighting, owners, blindness, evidence, question.show_secrets)
     bind = None
     if question.ports:
         from .bind_trial import try_binds
@@ -129,6 +133,9 @@ def _held_sockets(
 ) -> tuple[HeldSocket, ...]:
     """Join rows and seats. There may be very many, so tuples are made past what checks their fields, and of connections
     that one process has, which most are, nobody asks what part it plays."""
+    from .masking import mask_secrets
+    from .roles import assign_roles
+
     seats_of, processes = sighting.walk.seats, sighting.walk.processes
     owner_of, creator_of, new = owners.owner_of, owners.creator_of, tuple.__new__
     shown = processes

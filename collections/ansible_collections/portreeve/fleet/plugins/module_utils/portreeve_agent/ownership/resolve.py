@@ -12,9 +12,6 @@ from ..typed import Callable, Iterable
 from .case import Case, Scene
 from .namespace_names import name_namespace
 from .placement import unescape
-from .published import forwarder
-from .registry import PROCESS_RESOLVERS, SOCKET_RESOLVERS
-from .socket_units import MANAGER
 
 ROOT_CGROUP = 1  # its inode: every process is in it unless something put it elsewhere
 
@@ -33,6 +30,10 @@ class Owners:
         settled = self._of_every_socket.get(process.pid)
         if settled is not None:
             return settled
+        from .published import forwarder
+        from .registry import PROCESS_RESOLVERS, SOCKET_RESOLVERS
+        from .socket_units import MANAGER
+
         self._scene.remember(process)
         case = Case(process, socket, self._scene.place(process.cgroup), self._scene, [])
         owner = _first(SOCKET_RESOLVERS, case)

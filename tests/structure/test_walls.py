@@ -90,6 +90,7 @@ SEEING = {
     "users": BASE | {"reading"},
     "process_directory": BASE | {"reading"},
     "sockets": BASE,
+    "packed": set(),
     "message_queue": BASE | {"sockets"},
     "second_process": BASE,
     "bind_calls": BASE | {"reading", "syscalls"},

@@ -263,6 +263,10 @@ ports:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.portreeve_agent.packed import compile_once
+
+compile_once()
+
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.host import Host
 from ..module_utils.portreeve_agent.looking import look_at_ports

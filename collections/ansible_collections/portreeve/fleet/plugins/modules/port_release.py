@@ -526,6 +526,10 @@ trail:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.portreeve_agent.packed import compile_once
+
+compile_once()
+
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.model import PROTOCOLS
 from ..module_utils.portreeve_agent.remedies.records import ACTS, STRATEGIES, VERBS

@@ -466,6 +466,10 @@ lingering:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.portreeve_agent.packed import compile_once
+
+compile_once()
+
 from ..module_utils.portreeve_agent.errors import one_sentence
 from ..module_utils.portreeve_agent.ports import parse_ports
 from ..module_utils.portreeve_agent.reservations.ledger import parse_name

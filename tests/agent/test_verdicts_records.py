@@ -225,3 +225,8 @@ def test_a_port_that_nobody_asked_for_is_not_squatted() -> None:
     for asked, verdict in ((True, "squatted"), (False, "owned")):
         case = Case(8080, "tcp", HOST, (connection,), unseen_sockets="", unseen_holders="", asked=asked, **known)
         assert judge(case)[0] == verdict
+
+
+def test_whether_a_port_is_free_comes_first() -> None:
+    """`answers` asks that before it imports the others."""
+    assert VERDICTS[0].id == "free"

@@ -52,7 +52,7 @@ OF_PYTHON = {
 }  # fmt: skip
 #: Whether SO_REUSEADDR is set only the listener tells, by a call that Python does not have (pidfd_getfd(2)).
 FOR_A_LISTENER = {"_ctypes", "ctypes", "ctypes._endian", "types"}
-MOST_ROOMS, MOST_FOR_NOTHING = 112, 84  # of the agent: each takes a tenth of a millisecond
+MOST_ROOMS, MOST_FOR_NOTHING = 112, 69  # of the agent: each takes a tenth of a millisecond
 ON_OCCASION = {
     "kernel.bpf",
     "kernel.btf",

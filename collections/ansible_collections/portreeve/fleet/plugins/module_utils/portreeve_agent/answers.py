@@ -23,8 +23,8 @@ from .ports import PortRange, contains, overlaps
 from .record import replace
 from .risks.registry import host_risks, port_risks
 from .typed import Any, Iterable, Iterator, Tuple
-from .verdicts.case import Case
-from .verdicts.registry import judge
+from .verdicts import free
+from .verdicts.case import Case, Judgement
 from .wire import to_wire
 
 #: When more ports than this are asked for, those that nothing holds are not listed one by one.
@@ -185,8 +185,18 @@ def _forecast(
     return None
 
 
+def _judge(case: Case) -> tuple[str, Judgement]:
+    """Return the verdict and what it says. Whether a port is free comes first, and takes none of the others to say."""
+    judgement = free.judge(case)
+    if judgement is not None:
+        return free.ID, judgement
+    from .verdicts.registry import judge
+
+    return judge(case)
+
+
 def _answer(case: Case, bind: BindForecast | None) -> PortAnswer:
-    verdict, judgement = judge(case)
+    verdict, judgement = _judge(case)
     return PortAnswer(
         port=case.port,
         protocol=case.protocol,

@@ -50,6 +50,8 @@ def main() -> int:
             with standing(hosts):
                 told = {"number": number, "directory": str(hosts.directory), "plain": asked.plain, "odd": asked.odd}
                 print(json.dumps(told), flush=True)
+                if asked.by_hand:
+                    _leave_standard_error()
                 _wait_for_the_end(by_hand=asked.by_hand)
     except FleetError as error:
         sys.stderr.write(f"sshd hosts: {error}\n")
@@ -60,6 +62,13 @@ def main() -> int:
 def _end(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(0)
+
+
+def _leave_standard_error() -> None:
+    """Let whoever reads it come to its end: the hosts stay for long, and have logs of their own."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stderr.fileno())
+    os.close(nothing)
 
 
 def _wait_for_the_end(*, by_hand: bool) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -179,3 +180,13 @@ def _says(hosts: SshdHosts) -> str:
 def _links(directory: pathlib.Path) -> list[str]:
     number = directory.name.rpartition("-")[2]
     return sorted(name for _, name in socket.if_nameindex() if name.startswith(f"prtrs{number}-"))
+
+
+def test_hosts_by_hand_leave_whoever_reads_what_is_said():
+    by_hand = [sys.executable, "-m", "tests.sshd_hosts"]
+
+    done = subprocess.run([*by_hand, "up", "1"], cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
+
+    number = re.search(r"-(\d+)/", done.stdout)
+    assert number, done.stderr
+    subprocess.run([*by_hand, "down", number[1]], cwd=CHECKOUT, timeout=30, check=True)

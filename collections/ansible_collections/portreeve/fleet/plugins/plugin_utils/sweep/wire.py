@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import paramiko
 
 _CHUNK = 1 << 18
-_PATIENCE = 0.2  # seconds in which a command may end by itself, then by a signal
+_PATIENCE = 0.2  # seconds in which a command may end by itself
+_KILLED = 2.0  # seconds in which it ends when killed, however busy the machine is
 
 
 class Wire(Protocol):
@@ -153,7 +154,7 @@ class LocalWire:
         except subprocess.TimeoutExpired:
             try:
                 os.killpg(self._process.pid, 9)
-                self._process.wait(_PATIENCE)
+                self._process.wait(_KILLED)
             except (OSError, subprocess.TimeoutExpired):
                 pass  # another user's, by sudo: it ends with its input
         for one in (self._sending, self._selector, self._process.stdin, self._process.stdout, self._process.stderr):

@@ -31,8 +31,9 @@ options:
       - V(bpf) has the kernel look at the descriptors of all processes, as V(auto) does where they are very many and it
         is possible; V(walk) reads them one by one. The answer is the same, and C(agent.scanner) says which it was.
         V(bpf) fails where it is not possible.
-      - Where V(auto) has the kernel look, from 10,000 open files on, programs are loaded by bpf(2), up to six times for one
-        question. auditd and security tools may report that. For a fleet, C(module_defaults) with V(walk) does without.
+      - Where V(auto) has the kernel look, from 10,000 open files on, programs are loaded by bpf(2), up to six times for
+        one question. auditd and security tools may report that. For a fleet, C(module_defaults) with V(walk)
+        does without.
         Whatever the scanner, programs are loaded as well where a verdict turns on who made a socket.
       - V(procnet) and V(psutil) force a poorer source; what it cannot tell is reported as a blind spot.
     type: str

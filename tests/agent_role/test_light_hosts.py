@@ -25,6 +25,7 @@ def hosts(needs: Callable[..., None]) -> Iterator[SshdHosts]:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_each_host_gets_what_it_is_to_have_or_is_told_what_it_lacks(hosts: SshdHosts, play: Play) -> None:
     state = "{{ 'absent' if inventory_hostname == 'host01' else 'present' }}"
 

@@ -75,7 +75,7 @@ class Upgrade:
             return running.wait(300)
 
     def _read(self, ended: threading.Event) -> None:
-        while not ended.wait(0.002):
+        while not ended.wait(0.02):
             self.seen.add(digest(self.file.read_bytes()))
 
 
@@ -120,6 +120,7 @@ def test_cut_off_when_the_new_file_is_verified_but_not_in_its_place(upgrade: Upg
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.needs("root", "mount")
 @pytest.mark.parametrize("upgrade", [len(archive()) * 3 // 2], indirect=True, ids=["half of it fits"])
 def test_no_room_for_more_than_a_part_of_it(upgrade: Upgrade) -> None:

@@ -105,10 +105,10 @@ class _Taken:
     def _take(self, outcome: Outcome) -> None:
         registered = _registered(outcome)
         answer = read_answer(outcome.name, registered if self._with_bind else without_bind(registered))
-        self._shown.answer(answer, outcome)
-        self.statuses[answer.name] = answer.status
         if self._keeping:
             self.answers[answer.name] = read_answer(outcome.name, registered)
+        self._shown.answer(answer, outcome)
+        self.statuses[answer.name] = answer.status  # next: whoever reads the answer may interrupt at once
 
 
 def _come_in(outcomes: Generator[Outcome]) -> Iterator[Outcome]:

@@ -42,7 +42,9 @@ class KnownTypes(Types):
     def offset(self, structure: str, member: str) -> int:
         key = structure + "." + member
         place = self.kept.get(key)
-        return self._learn(key, structure, member) if place is None else _present(place, "no member %s in its structure %s" % (member, structure))
+        if place is None:
+            return self._learn(key, structure, member)
+        return _present(place, "no member %s in its structure %s" % (member, structure))
 
     def _learn(self, key: str, name: str, member: str = "") -> int:
         if self._types is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,13 +95,28 @@ class _Taken:
         self._shown, self._with_bind, self._keeping = shown, with_bind, keeping
 
     def take(self, outcome: Outcome) -> None:
-        """Take what came of a host. Raises OSError where standard output is gone."""
+        """Take what came of a host, as a whole: an interrupt comes after it, a second one at once.
+
+        Raises OSError where standard output is gone.
+        """
+        interrupts: list[int] = []
+
+        def note(number: int, _frame: Any) -> None:
+            if interrupts:
+                raise KeyboardInterrupt
+            interrupts.append(number)
+
+        before = signal.signal(signal.SIGINT, note)
         try:
             self._take(outcome)
         except OSError:
             raise
         except Exception:
             self._take(replace(outcome, status=FAILED, result=None, reason=NO_ANSWER))
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if interrupts:
+            raise KeyboardInterrupt
 
     def _take(self, outcome: Outcome) -> None:
         registered = _registered(outcome)

@@ -20,6 +20,10 @@ if __name__ == "__main__":
         sys.path.insert(0, os.path.join(_HERE, "module_utils"))
     gc.disable()  # one answer, and the process ends: there is nothing worth collecting
     try:
+        from portreeve_agent.packed import compile_once  # type: ignore[import-not-found]
+
+        compile_once()
+
         from portreeve_agent.cli import main  # type: ignore[import-not-found]
 
         kept: list[object] = []  # what was seen goes as a whole, with the process

@@ -55,7 +55,7 @@ else:
         cls._fields = names
         cls.__match_args__ = names
         cls.__init__ = _initializer(cls.__name__, names, defaults, cls.__dict__.get("__post_init__"))
-        cls.__dataclass_fields__ = _FieldsOfPython(defaults, frozen)
+        cls.__dataclass_fields__ = _FieldsOfPython(frozen)
         cls.__repr__ = _represent_record
         cls.__eq__ = _equals
         cls.__hash__ = _hash if frozen else None
@@ -123,26 +123,16 @@ else:
         raise AttributeError("cannot delete field %r" % name)
 
     class _FieldsOfPython:
-        """What ``dataclasses`` wants to know of a class, put together when it asks."""
+        """What ``dataclasses`` wants to know of a class, its defaults left out, put together when it asks."""
 
-        def __init__(self, defaults, frozen):
-            self._defaults = defaults
+        def __init__(self, frozen):
             self._frozen = frozen
 
         def __get__(self, record, cls):
             import dataclasses
 
-            made = {
-                name: dataclasses.field(default_factory=default.default_factory)
-                if isinstance(default, field)
-                else dataclasses.field(default=default)
-                for name, default in self._defaults.items()
-            }
-            like = dataclasses.make_dataclass(
-                cls.__name__,
-                [(name, cls.__annotations__[name], made.get(name, dataclasses.field())) for name in cls._fields],
-                frozen=self._frozen,
-            )
+            named = [(name, cls.__annotations__[name]) for name in cls._fields]
+            like = dataclasses.make_dataclass(cls.__name__, named, frozen=self._frozen)
             cls.__dataclass_fields__ = like.__dataclass_fields__  # once: it is a new class that has been compiled
             return cls.__dataclass_fields__
 

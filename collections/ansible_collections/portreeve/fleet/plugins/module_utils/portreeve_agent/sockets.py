@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026 Portreeve contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What ``socket`` offers, from the C module beneath it: sockets and numbers, without an enumeration for every number.
+"""What the agent needs of ``socket``, from the C module beneath it: without an enumeration for every number.
 
 Those enumerations, which nobody here prints, take a tenth of an answer's time (ADR 0009).
 """
@@ -10,10 +10,86 @@ from __future__ import annotations
 
 from .typed import TYPE_CHECKING
 
+__all__ = [
+    "AF_INET",
+    "AF_INET6",
+    "AF_NETLINK",
+    "AF_UNIX",
+    "AF_UNSPEC",
+    "CMSG_SPACE",
+    "IPPROTO_IPV6",
+    "IPPROTO_UDP",
+    "IPV6_V6ONLY",
+    "MSG_DONTWAIT",
+    "MSG_PEEK",
+    "SCM_RIGHTS",
+    "SOCK_CLOEXEC",
+    "SOCK_DGRAM",
+    "SOCK_RAW",
+    "SOCK_STREAM",
+    "SOL_SOCKET",
+    "SO_BINDTODEVICE",
+    "SO_REUSEADDR",
+    "SO_REUSEPORT",
+    "if_indextoname",
+    "inet_ntop",
+    "ntohs",
+    "socket",
+]
+
 if TYPE_CHECKING:
-    from socket import *  # noqa: F403
+    from socket import (
+        AF_INET,
+        AF_INET6,
+        AF_NETLINK,
+        AF_UNIX,
+        AF_UNSPEC,
+        CMSG_SPACE,
+        IPPROTO_IPV6,
+        IPPROTO_UDP,
+        IPV6_V6ONLY,
+        MSG_DONTWAIT,
+        MSG_PEEK,
+        SCM_RIGHTS,
+        SO_BINDTODEVICE,
+        SO_REUSEADDR,
+        SO_REUSEPORT,
+        SOCK_CLOEXEC,
+        SOCK_DGRAM,
+        SOCK_RAW,
+        SOCK_STREAM,
+        SOL_SOCKET,
+        if_indextoname,
+        inet_ntop,
+        ntohs,
+        socket,
+    )
 else:
-    from _socket import *  # noqa: F403
+    from _socket import (
+        AF_INET,
+        AF_INET6,
+        AF_NETLINK,
+        AF_UNIX,
+        AF_UNSPEC,
+        CMSG_SPACE,
+        IPPROTO_IPV6,
+        IPPROTO_UDP,
+        IPV6_V6ONLY,
+        MSG_DONTWAIT,
+        MSG_PEEK,
+        SCM_RIGHTS,
+        SO_BINDTODEVICE,
+        SO_REUSEADDR,
+        SO_REUSEPORT,
+        SOCK_CLOEXEC,
+        SOCK_DGRAM,
+        SOCK_RAW,
+        SOCK_STREAM,
+        SOL_SOCKET,
+        if_indextoname,
+        inet_ntop,
+        ntohs,
+    )
     from _socket import socket as _Socket
 
     class socket(_Socket):  # noqa: N801 (its name in socket)

@@ -208,7 +208,7 @@ def _shake_hands(transport: paramiko.Transport, settings: Settings, lifeline: Li
     transport.start_client(agreed)
     settled = agreed.wait(seconds)
     if not settled or not transport.is_active():
-        error = transport.get_exception()
+        error = transport.saved_exception
         silent = time.monotonic() - began >= seconds - 0.1
         transport.close()
         if isinstance(error, Unreachable):

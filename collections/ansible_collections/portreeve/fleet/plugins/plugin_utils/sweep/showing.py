@@ -75,9 +75,9 @@ def _bar(stream: TextIO, total: int) -> rich.progress.Progress:
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(file=stream, legacy_windows=False)
-    bar = Progress(BarColumn(_BAR), TextColumn("{task.description}"), console=console, auto_refresh=False)
-    bar.add_task("", total=total)
-    return bar
+    progress = Progress(BarColumn(_BAR), TextColumn("{task.description}"), console=console, auto_refresh=False)
+    progress.add_task("", total=total)
+    return progress
 
 
 class Shown:

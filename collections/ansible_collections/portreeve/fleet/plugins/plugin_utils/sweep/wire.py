@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -104,6 +105,8 @@ class LocalWire:
             )
         except OSError as error:
             raise Unreachable(f"no process could be started here: {error.strerror}") from error
+        self._sender = threading.Lock()
+        self._receiver = threading.Lock()
         self._sending = selectors.DefaultSelector()
         if self._process.stdin is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
@@ -115,30 +118,32 @@ class LocalWire:
 
     def send(self, content: bytes) -> None:
         """Write to its standard input; a command that has ended takes it silently."""
-        while content:
-            ready = self._sending.select(max(self._until - time.monotonic(), 0))
-            if not ready:
-                raise TimeoutError
-            try:
-                content = content[os.write(ready[0][0].fd, content) :]
-            except OSError:
-                return  # its last words tell why it ended
+        with self._sender:
+            while content and self._sending.get_map():  # none once it is closed
+                ready = self._sending.select(max(self._until - time.monotonic(), 0))
+                if not ready:
+                    raise TimeoutError
+                try:
+                    content = content[os.write(ready[0][0].fd, content) :]
+                except OSError:
+                    return  # its last words tell why it ended
 
     def receive(self) -> tuple[bytes, bytes]:
         """Wait for more of its standard output and error, and return both; both empty once it has ended."""
-        while self._selector.get_map():
-            ready = self._selector.select(max(self._until - time.monotonic(), 0))
-            if not ready:
-                raise TimeoutError
-            heard = {}
-            for key, _events in ready:
-                heard[key.fd] = os.read(key.fd, _CHUNK)
-                if not heard[key.fd]:
-                    self._selector.unregister(key.fileobj)
-            if any(heard.values()):
-                output = self._process.stdout.fileno() if self._process.stdout else -1
-                return heard.pop(output, b""), b"".join(heard.values())
-        return b"", b""
+        with self._receiver:
+            while self._selector.get_map():
+                ready = self._selector.select(max(self._until - time.monotonic(), 0))
+                if not ready:
+                    raise TimeoutError
+                heard = {}
+                for key, _events in ready:
+                    heard[key.fd] = os.read(key.fd, _CHUNK)
+                    if not heard[key.fd]:
+                        self._selector.unregister(key.fileobj)
+                if any(heard.values()):
+                    output = self._process.stdout.fileno() if self._process.stdout else -1
+                    return heard.pop(output, b""), b"".join(heard.values())
+            return b"", b""
 
     def exit_status(self) -> int | None:
         """Return how it ended, None if that did not become known."""
@@ -157,6 +162,10 @@ class LocalWire:
                 self._process.wait(_KILLED)
             except (OSError, subprocess.TimeoutExpired):
                 pass  # another user's, by sudo: it ends with its input
+        # A descriptor that is still used must not become another's.
+        held = [lock for lock in (self._sender, self._receiver) if lock.acquire(timeout=_KILLED)]
         for one in (self._sending, self._selector, self._process.stdin, self._process.stdout, self._process.stderr):
             if one is not None:
                 one.close()
+        for lock in held:
+            lock.release()

@@ -9,17 +9,37 @@ import signal
 import time
 from collections import Counter
 
+from .. import (
+    bind_rules,
+    bind_trial,
+    bind_words,
+    evidence,
+    masking,
+    message_queue,
+    roles,
+    scanned,
+    second_process,
+    socket_options,
+)
 from ..answers import answer_ports
 from ..host import Host
+from ..kernel import makers, procnet
 from ..model import PROTOCOLS, Namespace, PortAnswer
 from ..tables import Question
 from ..typed import Any, Callable
+from ..verdicts import registry
 from ..verdicts.wording import one_line
 from .events import advance, begin
 from .moments import Event, Place, Refusal, Span
 from .observing import Observer, monotonic_ms
 from .wire import event_to_wire, line
 from .words import name_gap, name_place, say_event, say_totals
+
+# What a look imports when it needs it, a watch may need when no descriptor is left to read it by.
+AT_HAND = (
+    *(bind_rules, bind_trial, bind_words, evidence, makers, masking, message_queue, procnet, registry, roles),
+    *(scanned, second_process, socket_options),
+)
 
 _ENDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _UNTIL_WORTH_A_LOOK_MS = 3_600_000.0

@@ -8,6 +8,32 @@ Those enumerations, which nobody here prints, take a tenth of an answer's time (
 
 from __future__ import annotations
 
+from _socket import (
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    AF_UNIX,
+    AF_UNSPEC,
+    CMSG_SPACE,
+    IPPROTO_IPV6,
+    IPPROTO_UDP,
+    IPV6_V6ONLY,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    SCM_RIGHTS,
+    SO_BINDTODEVICE,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SOCK_CLOEXEC,
+    SOCK_DGRAM,
+    SOCK_RAW,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    if_indextoname,
+    inet_ntop,
+    ntohs,
+)
+
 from .typed import TYPE_CHECKING
 
 __all__ = [
@@ -38,58 +64,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from socket import (
-        AF_INET,
-        AF_INET6,
-        AF_NETLINK,
-        AF_UNIX,
-        AF_UNSPEC,
-        CMSG_SPACE,
-        IPPROTO_IPV6,
-        IPPROTO_UDP,
-        IPV6_V6ONLY,
-        MSG_DONTWAIT,
-        MSG_PEEK,
-        SCM_RIGHTS,
-        SO_BINDTODEVICE,
-        SO_REUSEADDR,
-        SO_REUSEPORT,
-        SOCK_CLOEXEC,
-        SOCK_DGRAM,
-        SOCK_RAW,
-        SOCK_STREAM,
-        SOL_SOCKET,
-        if_indextoname,
-        inet_ntop,
-        ntohs,
-        socket,
-    )
+    from socket import socket
 else:
-    from _socket import (
-        AF_INET,
-        AF_INET6,
-        AF_NETLINK,
-        AF_UNIX,
-        AF_UNSPEC,
-        CMSG_SPACE,
-        IPPROTO_IPV6,
-        IPPROTO_UDP,
-        IPV6_V6ONLY,
-        MSG_DONTWAIT,
-        MSG_PEEK,
-        SCM_RIGHTS,
-        SO_BINDTODEVICE,
-        SO_REUSEADDR,
-        SO_REUSEPORT,
-        SOCK_CLOEXEC,
-        SOCK_DGRAM,
-        SOCK_RAW,
-        SOCK_STREAM,
-        SOL_SOCKET,
-        if_indextoname,
-        inet_ntop,
-        ntohs,
-    )
     from _socket import socket as _Socket
 
     class socket(_Socket):  # noqa: N801 (its name in socket)
